@@ -70,7 +70,7 @@ def _check(
             errors[field.key] = reenter_message(field)
     if errors:
         raise InvalidValues(errors)
-    db.session.rollback()  # no connection to the database is held while somebody else's server thinks
+    db.session.rollback()  # no connection to the database is held during the test
     return run_test(connector_type.key, settings, now)
 
 

@@ -1,4 +1,4 @@
-"""Say how the polls of each connector do."""
+"""Return the health of each connector: the state of its polls."""
 
 from __future__ import annotations
 

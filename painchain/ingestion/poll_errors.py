@@ -1,4 +1,4 @@
-"""Word what goes wrong while a source is asked."""
+"""Turn exceptions during a poll or test into messages for people."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ log = logging.getLogger(__name__)
 def as_poll_error(problem: Exception, what: str) -> PollError:
     """Return an exception as an error that people can read.
 
-    An unforeseen one is logged by its kind and place, never by its message; `what` says in the log what failed.
+    An unexpected exception is logged by its kind and place, never by its message. `what` says in the log what failed.
     """
     if isinstance(problem, PollError):
         return problem
     if isinstance(problem, KeyUnusable):
         return PollError(str(problem), ErrorKind.SETTINGS)
     if isinstance(problem, WriteBusy | OperationalError):
-        words = "The database did not take what was found; nothing is lost, it is asked for again."
+        words = "The database could not store the events. Nothing was lost: the next poll reads them again."
         return PollError(words, ErrorKind.INTERNAL)
     logs.log_failure(log, what, problem)
     return PollError(

@@ -1,4 +1,4 @@
-"""Store the result of a poll: what it found with its cursor, or why it failed. One Failing event, one Recovered."""
+"""Store the result of a poll: its events and cursor, or why it failed. Record when a connector fails and recovers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from painchain.scheduling.poll_leases import PolledConnector, PollLease
 from painchain.timeline import coverage
 
 LONGEST_PAUSE = timedelta(hours=1)
-LONGEST_LIMIT = timedelta(days=1)  # whatever a source says, it is asked again after so long
+LONGEST_LIMIT = timedelta(days=1)  # the longest that a source can postpone polls
 SHORTEST_PAUSE = timedelta(seconds=10)
 LONGEST_WORDS = 1_000
 DEFAULT_INTERVAL = 300
@@ -48,16 +48,16 @@ class LeaseLost(Exception):
 
 
 def store(connector_id: int, result: PollResult, now: datetime, lease: PollLease | None = None) -> int:
-    """Store what a poll found, its cursor and how the connector does. Return how many events are new.
+    """Store the events of a poll, its cursor and the health of the connector. Return how many events are new.
 
-    The last of the events, the cursor and the health are one commit. More than ``STEP`` events come in several, so that
-    other writers have their turn; if a crash comes in between, the next poll knows the stored ones by their ids.
-    Without a lease the next poll stays due when it was.
+    The last events, the cursor and the health are one commit. More than ``STEP`` events are stored in several commits,
+    so that other writers wait less. After a crash in between, the next poll recognizes the stored ones by their ids.
+    Without a lease, the time of the next poll does not change.
 
     :raises LeaseLost: when the connector is switched off, or its lease was lost.
     """
     fresh, newest = unknown(result.events, connector_id)
-    # What the connector was when its poll began counts for one commit only, which makes sure that it is still the same.
+    # The connector as it was when its poll began is only used for one commit, which checks that it has not changed.
     polled = lease.polled if lease and len(fresh) <= STEP else _read(connector_id)
     if polled is None:
         raise LeaseLost
@@ -91,10 +91,10 @@ def fail(connector_id: int, error: PollError, now: datetime, lease: PollLease | 
     A rate limit is no failure: it postpones the next poll. Nothing is stored for a lease that was lost, nor for a
     connector that is switched off.
     """
-    found = _read_enabled(connector_id)
-    if found is None:
+    enabled = _read_enabled(connector_id)
+    if enabled is None:
         return
-    connector, state = found
+    connector, state = enabled
     words = safe_text(error, origin(connector).secrets, LONGEST_WORDS)
     is_limited = error.kind is ErrorKind.RATE_LIMITED
     message = "A rate limit postpones the polls of a connector: %s" if is_limited else "A poll failed: %s"
@@ -127,8 +127,8 @@ def next_try(error: PollError, failures: int, interval: timedelta, now: datetime
     """
     pause = min(interval * (1 << min(failures - 1, 12)), LONGEST_PAUSE)
     if error.retry_at:
-        wanted = min(max(error.retry_at - now, SHORTEST_PAUSE), LONGEST_LIMIT)
-        pause = wanted if error.kind is ErrorKind.RATE_LIMITED else max(pause, wanted)
+        until_retry = min(max(error.retry_at - now, SHORTEST_PAUSE), LONGEST_LIMIT)
+        pause = until_retry if error.kind is ErrorKind.RATE_LIMITED else max(pause, until_retry)
         return now + pause * random.uniform(1, 1.05)  # noqa: S311  no secret
     return now + pause * random.uniform(0.9, 1)  # noqa: S311  no secret
 
@@ -181,10 +181,10 @@ def author(connector: Connector) -> str:
 
 def _read(connector_id: int) -> PolledConnector | None:
     """Return a connector as if its poll began now; None if it is switched off or gone."""
-    found = _read_enabled(connector_id)
-    if found is None:
+    enabled = _read_enabled(connector_id)
+    if enabled is None:
         return None
-    connector, state = found
+    connector, state = enabled
     is_fine = state is not None and state.trouble is None and state.failing_since is None
     polled = PolledConnector(connector, {}, is_fine)
     db.session.expunge(connector)
@@ -202,7 +202,7 @@ def _read_enabled(connector_id: int) -> tuple[Connector, PollState | None] | Non
 
 @contextmanager
 def _writing(is_quiet: bool) -> Iterator[tuple[Connection, EventLogWriter | None]]:
-    """Open a write transaction; a quiet one changes nothing that open pages show, so that they stay as they are."""
+    """Open a write transaction. A quiet one changes nothing that open pages show, so they do not refresh."""
     if is_quiet:
         with write_transaction() as connection:
             yield connection, None
@@ -225,7 +225,7 @@ def _update(
 ) -> bool:
     """Store how a connector does, and end its lease. Return False where the lease is lost or a condition is not met.
 
-    The next poll is that of `values`, unless somebody has asked for an earlier one since the lease was acquired.
+    `values` contain the time of the next poll. It is not used if another time was set since the lease was acquired.
     """
     due = values["due"]
     if lease is None:

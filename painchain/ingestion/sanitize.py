@@ -38,7 +38,7 @@ def sanitize(event: SourceEvent, secrets: Sequence[str]) -> SourceEvent:
 
 
 def _is_plain(event: SourceEvent, secrets: Sequence[str]) -> bool:
-    """Say whether an event is safe as it is. Most are; one look at all of it tells."""
+    """Say whether an event is safe as it is. Most are, and this check is quick."""
     lines = (event.title, event.author, event.event_type, event.status or "")
     try:
         text = _JSON((lines, event.text, event.url, event.facts, event.details))
@@ -57,7 +57,7 @@ def _is_plain(event: SourceEvent, secrets: Sequence[str]) -> bool:
 
 
 def safe_event_id(text: str) -> str:
-    """Return an id that every database takes; of a very long one, a hash replaces the end."""
+    """Return an id that every database can store. A hash replaces the end of a very long one."""
     plain = storable(text)
     if len(plain) <= MAX_ID:
         return plain

@@ -1,4 +1,4 @@
-"""Put the events of sources on the timeline: made safe to store and to show, each of them once."""
+"""Store the events of sources: sanitized, and each of them once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _event = ChangeEvent.__table__.c
 
 @dataclass(frozen=True)
 class Origin:
-    """The connector that events come from, as it is copied into them, and its secrets, which are kept out of them."""
+    """The connector that events come from, as it is copied into them, and its secrets, which are removed from them."""
 
     id: int
     type: str
@@ -109,8 +109,8 @@ def unknown(events: Sequence[SourceEvent], connector_id: int) -> tuple[list[Sour
         by_id.setdefault(safe_event_id(event.event_id), event)
     ids, newest = list(by_id), []
     for start in range(0, len(ids), STEP):
-        some = ids[start : start + STEP]
-        query = select(LogHead.last_event, _event.event_id).outerjoin(ChangeEvent, _event.event_id.in_(some))
+        batch = ids[start : start + STEP]
+        query = select(LogHead.last_event, _event.event_id).outerjoin(ChangeEvent, _event.event_id.in_(batch))
         with autocommit_connection() as connection:
             rows = connection.execute(query).all()
         newest.append(rows[0].last_event)
