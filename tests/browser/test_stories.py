@@ -201,9 +201,9 @@ def test_all_fields_of_an_event_type_are_hidden_by_one_button(page: Page, server
     release = page.locator("fieldset[data-event-type=Release]")
     release.get_by_role("button", name="Hide all").click()
     expect(release.locator("input:checked")).to_have_count(0)
-    expect(page.locator("#feed .note")).to_have_count(4)
+    expect(page.locator("#feed .note")).to_have_count(5)
     release.get_by_role("button", name="Show all").click()
-    expect(release.locator("input:checked")).to_have_count(4)
+    expect(release.locator("input:checked")).to_have_count(5)
     assert is_marked_page(page)
 
 
