@@ -168,7 +168,7 @@ def test_as_of_and_report_do_not_treat_a_team_as_a_connector(client):
 # The filter
 
 
-@pytest.mark.usefixtures("tagged")
+@pytest.mark.usefixtures("tagged_events")
 def test_a_team_filters_dashboard_api_charts_and_exports_by_any_of_its_tags(client):
     add(client)
     for query in ({"team": "Payments"}, {"team": "payments"}, {"q": "team:payments"}, {"q": 'team:"Payments"'}):
@@ -184,7 +184,7 @@ def test_a_team_filters_dashboard_api_charts_and_exports_by_any_of_its_tags(clie
     assert authors_of(client.get("/api/changes?q=-team:payments+source:github")) == ["2"]
 
 
-@pytest.mark.usefixtures("tagged")
+@pytest.mark.usefixtures("tagged_events")
 def test_a_team_is_counted_from_the_rollups(app, client):
     add(client)
     with app.app_context():
