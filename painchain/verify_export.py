@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 VERSION = 1
-START = bytes(32)  # what stands before the first event
+START = bytes(32)  # the hash before the first event
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 FIELDS = (
     *("event_id", "source", "event_type", "connector_id", "connector_name", "connector_type", "title"),
@@ -33,7 +33,7 @@ _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=Fals
 
 
 class Unusable(Exception):
-    """An input that cannot be read. The message says why."""
+    """An input that cannot be read. The message gives the reason."""
 
 
 def derive_key(root: bytes, purpose: str) -> bytes:
@@ -49,30 +49,30 @@ def parse_keys(text: str) -> list[bytes]:
     except ValueError:
         roots = []
     if not roots or any(len(root) != 32 for root in roots):
-        raise Unusable("The key file does not hold a key: 32 bytes in URL-safe base64, one or more of them.")
+        raise Unusable("The key file must contain one or more keys: 32 bytes each, in URL-safe base64.")
     return roots
 
 
 def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object. Refuse duplicate members, which parsers read differently."""
+    """Return a JSON object. Reject duplicate members, which parsers read differently."""
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a member comes twice")
+        raise ValueError("duplicate member")
     return members
 
 
 def microseconds(text: str) -> int:
-    """Return a time as microseconds since 1970. Only one notation is valid, so what people read is what is verified."""
+    """Return a time as microseconds since 1970. Accept one notation only, so that people read what is verified."""
     time = datetime.fromisoformat(text[:-1] + "+00:00")
     if time.isoformat(timespec="microseconds") != text[:-1] + "+00:00" or text[-1] != "Z":
-        raise ValueError("no time as an export has it")
+        raise ValueError("not a time in the notation of an export")
     return (time - EPOCH) // timedelta(microseconds=1)
 
 
 def parse_float(text: str) -> float:
-    """Return a float. Refuse superfluous digits, which other parsers could read differently."""
+    """Return a float. Reject superfluous digits, which other parsers could read differently."""
     if repr(float(text)) != text:
-        raise ValueError("no number as an export has it")
+        raise ValueError("not a number in the notation of an export")
     return float(text)
 
 
@@ -80,7 +80,7 @@ def parse_hash(text: str) -> bytes:
     """Return the bytes of a hash."""
     value = bytes.fromhex(text)
     if value.hex() != text:
-        raise ValueError("no hash as an export has it")
+        raise ValueError("not a hash in the notation of an export")
     return value
 
 
@@ -92,9 +92,9 @@ def parse_line(line: bytes) -> tuple[int, bytes, bytes, bytes]:
     event = json.loads(line.decode("utf-8"), object_pairs_hook=unique_members, parse_float=parse_float)
     chain = event["chain"]
     if set(event) != MEMBERS or set(chain) != {"version", "previous", "mac"} or type(event["id"]) is not int:
-        raise ValueError("no event of an export")
+        raise ValueError("not an event of an export")
     if type(chain["version"]) is not int or chain["version"] != VERSION:
-        raise ValueError("of another version")
+        raise ValueError("unknown version")
     values = [event[name] for name in FIELDS[:-2]]
     content = _encode([VERSION, *values, *(microseconds(event[name]) for name in FIELDS[-2:])]).encode()
     return event["id"], parse_hash(chain["previous"]), parse_hash(chain["mac"]), content
@@ -109,7 +109,8 @@ class Export:
 
     def __init__(self, roots: list[bytes], checkpoints: Iterable[dict[str, Any]] = ()):
         self.keys = [derive_key(root, "chain of events") for root in roots]
-        self._of_key = dict.fromkeys(self.keys, (2**63, 0))  # the newest first: the first and last number of each
+        # The first and last event number hashed with each key; the newest key first.
+        self._numbers_by_key = dict.fromkeys(self.keys, (2**63, 0))
         self.lines = self.genuine = 0
         self.problems: list[tuple[int, str]] = []
         self.bad = 0
@@ -117,24 +118,24 @@ class Export:
         self._seen = bytearray()
         self._starts: dict[int, tuple[bytes, int]] = {}
         self._ends: dict[int, tuple[bytes, int]] = {}
-        self._wanted = {one["size"]: None for one in checkpoints}
-        self.hashes: dict[int, bytes] = {0: START} if 0 in self._wanted else {}
+        self._checkpoint_sizes = {checkpoint["size"] for checkpoint in checkpoints}
+        self.hashes: dict[int, bytes] = {0: START} if 0 in self._checkpoint_sizes else {}
 
     @property
     def missing(self) -> int:
-        """How many events are missing between the first and the last one."""
+        """The number of events missing between the first and the last one."""
         return self.last - self.first + 1 - self.genuine if self.genuine else 0
 
     @property
     def gaps(self) -> int:
-        """In how many places events are missing."""
+        """The number of gaps between the events."""
         return max(0, len(self._starts) - 1)
 
     @property
     def outdated(self) -> tuple[int, int] | None:
-        """The number of an event whose key had been replaced when another one was written, and that of the other."""
+        """The number of an event hashed with a replaced key, and of an earlier event that already has a newer key."""
         newest = 2**63
-        for first, last in self._of_key.values():
+        for first, last in self._numbers_by_key.values():
             if last > newest:
                 return last, newest
             newest = min(newest, first)
@@ -146,12 +147,12 @@ class Export:
         try:
             number, previous, mac, content = parse_line(line)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
-            self._problem("is foreign: it is no event of an NDJSON export with its place in the chain")
+            self._problem("is not an event of an NDJSON export")
             return
         if not self._is_genuine(number, previous, mac, content):
-            self._problem(f"was edited, or is of another log: event {number} does not fit its hash")
-        elif self._is_known(number):
-            self._problem(f"is there twice: event {number} came before")
+            self._problem(f"was edited, or belongs to another log: event {number} does not match its hash")
+        elif self._is_duplicate(number):
+            self._problem(f"is a duplicate of event {number}")
         else:
             self.genuine += 1
             self._join(number, previous, mac)
@@ -160,51 +161,51 @@ class Export:
         if not 0 < number < 2**63:
             return False
         linked = previous + number.to_bytes(8, "big") + content
-        for place, key in enumerate(self.keys):
+        for index, key in enumerate(self.keys):
             if hmac.compare_digest(hmac.digest(key, linked, "sha256"), mac):
-                first, last = self._of_key[key]
-                self._of_key[key] = min(first, number), max(last, number)
-                self.keys.insert(0, self.keys.pop(place))  # the next line most likely has the same
+                first, last = self._numbers_by_key[key]
+                self._numbers_by_key[key] = min(first, number), max(last, number)
+                self.keys.insert(0, self.keys.pop(index))  # the next line most likely has the same key
                 return True
         return False
 
-    def _is_known(self, number: int) -> bool:
+    def _is_duplicate(self, number: int) -> bool:
         """Return whether an event was seen before, and mark it as seen."""
-        place, bit = number >> 3, 1 << (number & 7)
-        if place >= len(self._seen):
-            self._seen.extend(bytes(place + 1 - len(self._seen)))
-        known = bool(self._seen[place] & bit)
-        self._seen[place] |= bit
-        return known
+        index, bit = number >> 3, 1 << (number & 7)
+        if index >= len(self._seen):
+            self._seen.extend(bytes(index + 1 - len(self._seen)))
+        is_duplicate = bool(self._seen[index] & bit)
+        self._seen[index] |= bit
+        return is_duplicate
 
     def _join(self, number: int, previous: bytes, mac: bytes) -> None:
         """Add an event to the ranges of numbers, and compare it with its neighbours."""
         self.first = min(self.first or number, number)
         self.last = max(self.last, number)
-        for size, known in ((number - 1, previous), (number, mac)):
-            if size in self._wanted:
-                self.hashes[size] = known
-        first, last, before, end = number, number, previous, mac
-        fits = True
+        for size, head in ((number - 1, previous), (number, mac)):
+            if size in self._checkpoint_sizes:
+                self.hashes[size] = head
+        first, last, hash_before, last_hash = number, number, previous, mac
+        is_in_order = number != 1 or previous == START
         if number - 1 in self._ends:
-            fits, first = self._ends[number - 1][0] == previous, self._ends.pop(number - 1)[1]
-            before = self._starts[first][0]
+            end_hash, first = self._ends.pop(number - 1)
+            is_in_order = is_in_order and end_hash == previous
+            hash_before = self._starts[first][0]
         if number + 1 in self._starts:
-            fits, last = fits and self._starts[number + 1][0] == mac, self._starts.pop(number + 1)[1]
-            end = self._ends[last][0]
-        self._starts[first], self._ends[last] = (before, last), (end, first)
-        if number == 1 and previous != START:
-            fits = False
-        if not fits:
+            start_hash, last = self._starts.pop(number + 1)
+            is_in_order = is_in_order and start_hash == mac
+            last_hash = self._ends[last][0]
+        self._starts[first], self._ends[last] = (hash_before, last), (last_hash, first)
+        if not is_in_order:
             self._problem(
                 f"is out of order: event {number} is genuine, but does not follow the one before it or precede the one "
                 "after it. The log was truncated and rewritten there"
             )
 
-    def _problem(self, words: str) -> None:
+    def _problem(self, message: str) -> None:
         self.bad += 1
         if not self.problems:
-            self.problems.append((self.lines, words))
+            self.problems.append((self.lines, message))
 
 
 def parse_checkpoints(text: str, roots: list[bytes]) -> list[dict[str, Any]]:
@@ -221,52 +222,58 @@ def parse_checkpoints(text: str, roots: list[bytes]) -> list[dict[str, Any]]:
             is_valid = hmac.compare_digest(expected, bytes.fromhex(checkpoint["seal"]))
             head = bytes.fromhex(checkpoint["head"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise Unusable(f"Line {number} of the checkpoints is no checkpoint of a key that is here.") from None
+            raise Unusable(
+                f"Line {number} of the checkpoint file is not a checkpoint signed with one of these keys."
+            ) from None
         if not is_valid:
-            raise Unusable(f"Line {number} of the checkpoints was changed: its seal is not right.")
+            raise Unusable(f"Line {number} of the checkpoint file was changed: its seal does not match.")
         checkpoints.append({**members, "head": head})
     if not checkpoints:
-        raise Unusable("There is no checkpoint in the file of checkpoints.")
+        raise Unusable("The checkpoint file is empty.")
     return checkpoints
 
 
 def report(export: Export, checkpoints: list[dict[str, Any]]) -> Iterator[tuple[bool, str]]:
-    """Yield the result line by line, each with whether it is good."""
+    """Yield the lines of the report, each with whether it is good news."""
     yield not export.bad, f"{export.genuine:,} of {export.lines:,} lines are genuine."
-    for line, words in export.problems:
-        others = f" {export.bad - 1:,} more lines are not genuine either." if export.bad > 1 else ""
-        yield False, f"Line {line:,} {words}.{others}"
+    for line, message in export.problems:
+        more = f" {export.bad - 1:,} more lines are not genuine." if export.bad > 1 else ""
+        yield False, f"Line {line:,} {message}.{more}"
     if not export.genuine:
-        yield False, "Not one line fits. Is this the key of that log?"
+        yield False, "No line is genuine. Check that this is the key of the exported log."
         return
     if export.outdated:
-        late, before = export.outdated
+        outdated, newer = export.outdated
         yield (
             False,
-            f"Event {late:,} is hashed with a key that had been replaced when event {before:,} was written: whoever "
-            "has the old key put it in.",
+            f"Event {outdated:,} is hashed with a key that was already replaced when event {newer:,} was written: "
+            "someone with the old key inserted it.",
         )
+    numbers = f"First event: {export.first:,}. Last event: {export.last:,}. Missing events between them:"
     if export.missing:
         yield (
             True,
-            f"They are events {export.first:,} to {export.last:,}; {export.missing:,} are missing between them, in "
-            f"{export.gaps:,} places. That is so where a filter left them out or retention removed them; "
-            "if neither did, somebody took them out of the file.",
+            f"{numbers} {export.missing:,} (in {export.gaps:,} {'gap' if export.gaps == 1 else 'gaps'}). This is "
+            "expected for a filtered export, or if retention deleted events. Otherwise someone removed them from the "
+            "file.",
         )
     else:
-        yield True, f"They are events {export.first:,} to {export.last:,}; none is missing between them."
+        yield True, f"{numbers} 0."
     yield from compare_checkpoints(export, checkpoints)
 
 
 def compare_checkpoints(export: Export, checkpoints: list[dict[str, Any]]) -> Iterator[tuple[bool, str]]:
     """Yield the result of comparing the checkpoints with the lines."""
-    fit = unknown = 0
+    matching = unknown = 0
     for checkpoint in checkpoints:
-        size, known = checkpoint["size"], export.hashes.get(checkpoint["size"])
-        if known is not None and hmac.compare_digest(known, checkpoint["head"]):
-            fit += 1
-        elif known is not None:
-            yield False, f"The checkpoint of {checkpoint['time']} does not fit: event {size:,} was another one then."
+        size, head = checkpoint["size"], export.hashes.get(checkpoint["size"])
+        if head is not None and hmac.compare_digest(head, checkpoint["head"]):
+            matching += 1
+        elif head is not None:
+            yield (
+                False,
+                f"The checkpoint of {checkpoint['time']} does not match: event {size:,} was a different event then.",
+            )
         elif size > export.last:
             yield (
                 False,
@@ -276,13 +283,13 @@ def compare_checkpoints(export: Export, checkpoints: list[dict[str, Any]]) -> It
         else:
             unknown += 1
     if checkpoints:
-        yield True, f"{fit:,} of {len(checkpoints):,} checkpoints fit."
+        yield True, f"{matching:,} of {len(checkpoints):,} checkpoints match."
     if unknown:
         yield True, f"{unknown:,} cannot be compared: their events are not in the file."
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Verify what the command line names, and return the exit code."""
+    """Verify the export named on the command line. Return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("export", help="the NDJSON export; - for standard input")
     parser.add_argument("--key", required=True, help="the key file: instance/secret.key")
@@ -299,16 +306,16 @@ def main(arguments: list[str] | None = None) -> int:
             for line in lines:
                 export.read(line)
         if not export.lines:
-            raise Unusable("There is no line in the export.")
+            raise Unusable("The export is empty.")
     except (OSError, UnicodeDecodeError, Unusable) as problem:
-        print(f"It could not be verified. {problem}", file=sys.stderr)
+        print(f"Could not verify the export. {problem}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("Stopped: nothing was decided.", file=sys.stderr)
+        print("Stopped before the end of the export. Nothing was verified.", file=sys.stderr)
         return 2
     good = True
-    for is_good, words in report(export, checkpoints):
-        print(words)
+    for is_good, line in report(export, checkpoints):
+        print(line)
         good = good and is_good
     return 0 if good else 1
 

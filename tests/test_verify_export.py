@@ -91,7 +91,7 @@ def test_a_complete_export_is_genuine_in_any_line_order(exported: Lines, verify:
     code, output = verify(lines[order])
     assert code == 0, output
     assert output.splitlines()[0] == "9 of 9 lines are genuine."
-    assert "They are events 1 to 10; 1 are missing between them, in 1 places." in output
+    assert "First event: 1. Last event: 10. Missing events between them: 1 (in 1 gap)." in output
 
 
 def test_events_of_a_filtered_export_are_genuine_individually(app: Flask, exported: Lines, verify: Verify) -> None:
@@ -100,28 +100,32 @@ def test_events_of_a_filtered_export_are_genuine_individually(app: Flask, export
     code, output = verify(text)
     assert (code, output.splitlines()) == (
         0,
-        ["3 of 3 lines are genuine.", "They are events 8 to 10; none is missing between them."],
+        ["3 of 3 lines are genuine.", "First event: 8. Last event: 10. Missing events between them: 0."],
     )
     assert len(exported) == 9
-    assert "filter left them out" in verify([exported[0], exported[5]])[1]
+    assert "expected for a filtered export" in verify([exported[0], exported[5]])[1]
 
 
+NOT_AN_EVENT = "Line 1 is not an event of an NDJSON export"
 EDITS: list[tuple[Callable[[Lines], Lines], str]] = [
-    (lambda lines: [*lines[:2], {**lines[2], "author": "eve"}, *lines[3:]], "Line 3 was edited, or is of another log"),
+    (
+        lambda lines: [*lines[:2], {**lines[2], "author": "eve"}, *lines[3:]],
+        "Line 3 was edited, or belongs to another log",
+    ),
     (lambda lines: [*lines[:2], {**lines[2], "id": 80}, *lines[3:]], "Line 3 was edited"),
     (lambda lines: [{**lines[0], "timestamp": "2026-01-15T14:00:00.000001Z"}], "Line 1 was edited"),
-    (lambda lines: [{**lines[0], "approved": True}, *lines[1:]], "Line 1 is foreign"),
-    (lambda lines: [{**lines[0], "chain": {**lines[0]["chain"], "previous": None}}], "Line 1 is foreign"),
-    (lambda lines: [{**lines[0], "chain": None}, *lines[1:]], "Line 1 is foreign"),
-    (lambda lines: [*lines, lines[0]], "Line 10 is there twice: event 10 came before"),
+    (lambda lines: [{**lines[0], "approved": True}, *lines[1:]], NOT_AN_EVENT),
+    (lambda lines: [{**lines[0], "chain": {**lines[0]["chain"], "previous": None}}], NOT_AN_EVENT),
+    (lambda lines: [{**lines[0], "chain": None}, *lines[1:]], NOT_AN_EVENT),
+    (lambda lines: [*lines, lines[0]], "Line 10 is a duplicate of event 10"),
     (lambda lines: [{**lines[0], "id": lines[1]["id"]}, *lines[1:]], "Line 1 was edited"),
-    (lambda lines: [{}, *lines], "Line 1 is foreign"),
-    (lambda lines: [{**lines[0], "timestamp": lines[0]["timestamp"].replace("T", " ")}], "Line 1 is foreign"),
-    (lambda lines: [{**lines[0], "timestamp": lines[0]["timestamp"].replace("Z", "9Z")}], "Line 1 is foreign"),
-    (lambda lines: [{**lines[0], "recorded_at": "2026-W03-4T14:00:00Z"}], "Line 1 is foreign"),
-    (lambda lines: [{**lines[0], "chain": {**lines[0]["chain"], "version": True}}], "Line 1 is foreign"),
-    (lambda lines: [{**lines[0], "chain": {**lines[0]["chain"], "version": 1.0}}], "Line 1 is foreign"),
-    (lambda lines: [{**lines[0], "chain": {**lines[0]["chain"], "mac": "AB" * 32}}], "Line 1 is foreign"),
+    (lambda lines: [{}, *lines], NOT_AN_EVENT),
+    (lambda lines: [{**lines[0], "timestamp": lines[0]["timestamp"].replace("T", " ")}], NOT_AN_EVENT),
+    (lambda lines: [{**lines[0], "timestamp": lines[0]["timestamp"].replace("Z", "9Z")}], NOT_AN_EVENT),
+    (lambda lines: [{**lines[0], "recorded_at": "2026-W03-4T14:00:00Z"}], NOT_AN_EVENT),
+    (lambda lines: [{**lines[0], "chain": {**lines[0]["chain"], "version": True}}], NOT_AN_EVENT),
+    (lambda lines: [{**lines[0], "chain": {**lines[0]["chain"], "version": 1.0}}], NOT_AN_EVENT),
+    (lambda lines: [{**lines[0], "chain": {**lines[0]["chain"], "mac": "AB" * 32}}], NOT_AN_EVENT),
 ]
 
 
@@ -141,13 +145,13 @@ def test_a_line_that_is_not_an_event_is_reported(exported: Lines, verify: Verify
     code, output = verify(json.dumps(exported[0]) + "\n" + line)
     assert code == 1
     assert "1 of 2 lines are genuine" in output
-    assert "Line 2 is foreign" in output
+    assert "Line 2 is not an event of an NDJSON export" in output
 
 
 @ON_SQLITE
 def test_a_line_with_a_duplicate_member_is_reported(exported: Lines, verify: Verify) -> None:
     text = json.dumps(exported[0])
-    assert "Line 1 is foreign" in verify('{"author": "eve", ' + text[1:])[1]
+    assert "Line 1 is not an event of an NDJSON export" in verify('{"author": "eve", ' + text[1:])[1]
 
 
 @ON_SQLITE
@@ -184,7 +188,7 @@ def test_a_replaced_key_cannot_sign_later_events(app: Flask, exported: Lines, ve
     forged["chain"] = {**forged["chain"], "mac": mac.hex()}
     code, output = verify([forged, *exported[1:]])
     assert (code, output.splitlines()[0]) == (1, "9 of 9 lines are genuine.")
-    assert "Event 10 is hashed with a key that had been replaced when event 8 was written: whoever has" in output
+    assert "Event 10 is hashed with a key that was already replaced when event 8 was written: someone with" in output
 
 
 def test_lines_of_two_logs_with_a_common_start_do_not_match(app: Flask, exported: Lines, verify: Verify) -> None:
@@ -211,14 +215,14 @@ def test_no_line_matches_another_key(exported: Lines, verify: Verify) -> None:
     code, output = verify(exported, keys=crypto.new_key())
     assert code == 1
     assert "0 of 9 lines are genuine." in output
-    assert "Is this the key of that log?" in output
+    assert "Check that this is the key of the exported log." in output
 
 
 @ON_SQLITE
 @pytest.mark.parametrize(("lines", "keys"), [("", None), ("{}\n", "nonsense"), ("{}\n", ""), ("{}\n", "é")])
 def test_unverifiable_input_gives_exit_code_2(app: Flask, verify: Verify, lines: str, keys: str | None) -> None:
     code, output = verify(lines, keys=keys)
-    assert (code, output.startswith("It could not be verified.")) == (2, True)
+    assert (code, output.startswith("Could not verify the export.")) == (2, True)
     assert verify("{}\n", "--checkpoint", "nowhere")[0] == 2
 
 
@@ -234,14 +238,15 @@ def test_a_checkpoint_shows_whether_the_end_is_missing(app: Flask, verify: Verif
     lines = lines_of(app)
     assert verify(lines, "--checkpoint", str(checkpoint_file)) == (
         0,
-        "4 of 4 lines are genuine.\nThey are events 1 to 4; none is missing between them.\n2 of 2 checkpoints fit.\n",
+        "4 of 4 lines are genuine.\nFirst event: 1. Last event: 4. Missing events between them: 0.\n"
+        "2 of 2 checkpoints match.\n",
     )
     code, output = verify(lines[2:], "--checkpoint", str(checkpoint_file))
     assert code == 1
     end = "The end is missing: at 2026-01-15T15:00:00.000000Z the log had 3 events, but the last line is event 2."
     assert end in output
     code, output = verify(lines[:1], "--checkpoint", str(checkpoint_file))
-    assert (code, "1 of 2 checkpoints fit." in output, "1 cannot be compared" in output) == (0, True, True)
+    assert (code, "1 of 2 checkpoints match." in output, "1 cannot be compared" in output) == (0, True, True)
     checkpoint_file.write_text(checkpoint_file.read_text().replace('"size":2', '"size":4'))
     assert verify(lines, "--checkpoint", str(checkpoint_file))[0] == 2
 
@@ -254,7 +259,7 @@ def test_memory_use_does_not_grow_with_the_export() -> None:
 
     for number in range(1, 3000):
         before, mac = mac, hmac.digest(key, mac + number.to_bytes(8, "big") + b"", "sha256")
-        export_file._is_known(number)
+        export_file._is_duplicate(number)
         export_file.genuine += 1
         export_file._join(number, before, mac)
     assert (
