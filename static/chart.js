@@ -4,9 +4,9 @@
   const MOVED = 6; // pixels; a longer movement is a drag, not a click
 
   const tip = Object.assign(document.createElement("div"), { className: "tip" });
-  tip.setAttribute("aria-hidden", "true"); // the links' accessible names say the same
-  const said = Object.assign(document.createElement("div"), { className: "hidden", ariaLive: "polite" });
-  document.body.append(said);
+  tip.setAttribute("aria-hidden", "true"); // the links have the same accessible names
+  const announcement = Object.assign(document.createElement("div"), { className: "hidden", ariaLive: "polite" });
+  document.body.append(announcement);
 
   const bins = () => [...document.querySelectorAll("#timeline .chart a")];
   const counted = () => bins().filter((bin) => bin.hasAttribute("aria-label"));
@@ -24,8 +24,8 @@
     const total = [...counts.values()].reduce((sum, row) => sum + row.count, 0);
     const when = first === last ? first.dataset.when : `${first.dataset.from} – ${last.dataset.to}`;
     const unknown = part.some((bin) => bin.dataset.uncounted);
-    const said = `${total.toLocaleString("en")} change${total === 1 ? "" : "s"}${unknown ? " or more" : ""}`;
-    return { when, counts, total: unknown && !total ? "not counted" : said };
+    const changes = `${total.toLocaleString("en")} change${total === 1 ? "" : "s"}${unknown ? " or more" : ""}`;
+    return { when, counts, total: unknown && !total ? "not counted" : changes };
   }
 
   const element = (name, text, className = "") => Object.assign(document.createElement(name), { textContent: text, className });
@@ -57,7 +57,7 @@
   }
 
   // Highlight the bins of the range that is being selected.
-  const between = (one, other) => bins().slice(Math.min(one, other), Math.max(one, other) + 1);
+  const between = (start, end) => bins().slice(Math.min(start, end), Math.max(start, end) + 1);
   function mark(part) {
     clear();
     const svg = part[0].closest("svg");
@@ -93,8 +93,8 @@
   let drag = null, swallow = false;
   const under = (event) => {
     const all = bins(), box = all[0].closest("svg").getBoundingClientRect();
-    const place = Math.floor(((event.clientX - box.left) / box.width) * all.length);
-    return Math.max(0, Math.min(place, all.length - 1));
+    const index = Math.floor(((event.clientX - box.left) / box.width) * all.length);
+    return Math.max(0, Math.min(index, all.length - 1));
   };
   document.addEventListener("pointerdown", (event) => {
     const svg = event.isPrimary && event.button === 0 && event.target.closest?.("#timeline .chart");
@@ -137,15 +137,15 @@
 
   // Keys: one tab stop, arrows move, Shift+arrow selects a range. `anchor` is the bin where the selection started.
   let anchor = "";
-  const chosen = (bin) => between(bins().findIndex((one) => one.id === anchor), bins().indexOf(bin));
-  function stop(here) {
-    for (const bin of counted()) bin.setAttribute("tabindex", bin === here ? "0" : "-1");
+  const chosen = (bin) => between(bins().findIndex((bin) => bin.id === anchor), bins().indexOf(bin));
+  function setTabStop(current) {
+    for (const bin of counted()) bin.setAttribute("tabindex", bin === current ? "0" : "-1");
   }
-  const stopSomewhere = () => stop(counted().find((bin) => bin === document.activeElement) ?? counted().at(-1));
-  stopSomewhere();
-  document.addEventListener("htmx:afterSettle", stopSomewhere);
+  const updateTabStop = () => setTabStop(counted().find((bin) => bin === document.activeElement) ?? counted().at(-1));
+  updateTabStop();
+  document.addEventListener("htmx:afterSettle", updateTabStop);
   function visit(bin) {
-    stop(bin);
+    setTabStop(bin);
     if (anchor && !document.getElementById(anchor)) anchor = "";
     if (!anchor) {
       clear();
@@ -153,7 +153,7 @@
     }
     mark(chosen(bin));
     const { when, total } = describe(chosen(bin));
-    said.textContent = `${when}: ${total}`;
+    announcement.textContent = `${when}: ${total}`;
   }
   document.addEventListener("focusin", (event) => { if (binOf(event)) visit(binOf(event)); });
   document.addEventListener("focusout", (event) => {
@@ -171,9 +171,9 @@
       anchor = "";
       clear();
     }
-    const bin = binOf(event), all = counted(), here = all.indexOf(bin);
+    const bin = binOf(event), all = counted(), index = all.indexOf(bin);
     if (!bin || event.ctrlKey || event.metaKey || event.altKey) return;
-    const next = { ArrowLeft: here - 1, ArrowRight: here + 1, Home: 0, End: all.length - 1 }[event.key];
+    const next = { ArrowLeft: index - 1, ArrowRight: index + 1, Home: 0, End: all.length - 1 }[event.key];
     if (next !== undefined) {
       event.preventDefault();
       anchor = event.shiftKey ? anchor || bin.id : "";

@@ -6,32 +6,32 @@
   const MANY = 50; // the maximum in one answer: there may be more
 
   const articles = () => [...document.querySelectorAll("#feed article")];
-  const inSight = (one) => {
-    const box = one.getBoundingClientRect();
+  const isInView = (article) => {
+    const box = article.getBoundingClientRect();
     return box.bottom > TOP && box.top < innerHeight;
   };
 
   // Polling
-  let asked = Date.now();
-  function ask() {
+  let lastPoll = Date.now();
+  function poll() {
     const live = document.querySelector("#live[hx-get]");
     if (!live) return;
-    asked = Date.now();
+    lastPoll = Date.now();
     htmx.trigger(live, "news");
   }
-  setInterval(() => { if (!document.hidden || Date.now() - asked >= PAUSE_HIDDEN) ask(); }, PAUSE);
+  setInterval(() => { if (!document.hidden || Date.now() - lastPoll >= PAUSE_HIDDEN) poll(); }, PAUSE);
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (document.hidden && event.target.id === "timeline") event.preventDefault();
   });
 
   // Settings pages refresh the health of connectors.
   const PAUSE_HEALTH = 3000;
-  function askHealth() {
-    const one = document.querySelector("#watching[hx-get]");
-    if (one && !document.hidden) htmx.trigger(one, "health");
+  function pollHealth() {
+    const watching = document.querySelector("#watching[hx-get]");
+    if (watching && !document.hidden) htmx.trigger(watching, "health");
   }
-  setInterval(askHealth, PAUSE_HEALTH);
-  document.addEventListener("visibilitychange", askHealth);
+  setInterval(pollHealth, PAUSE_HEALTH);
+  document.addEventListener("visibilitychange", pollHealth);
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { requestConfig: { elt }, xhr } = event.detail;
     if (elt.id === "watching" && (!elt.isConnected || !xhr.responseText || xhr.status !== 200)) event.detail.shouldSwap = false;
@@ -50,13 +50,13 @@
   });
 
   // Someone is reading if the page is scrolled down, or a visible event is open or has the focus.
-  function reading() {
+  function isReading() {
     const first = articles()[0];
     if (first && first.getBoundingClientRect().top < TOP) return true;
-    return articles().some((one) => (one.querySelector(":scope > details[open]") || one.contains(document.activeElement)) && inSight(one));
+    return articles().some((article) => (article.querySelector(":scope > details[open]") || article.contains(document.activeElement)) && isInView(article));
   }
   document.addEventListener("htmx:configRequest", (event) => {
-    if (event.target.id === "live" && reading()) event.detail.parameters.keep = "yes";
+    if (event.target.id === "live" && isReading()) event.detail.parameters.keep = "yes";
   });
 
   let before = null;
@@ -64,40 +64,44 @@
     if (event.detail.requestConfig.elt.id !== "live") return;
     if (!event.detail.xhr.responseText) event.detail.shouldSwap = false; // nothing is new
     if (!event.detail.shouldSwap) return;
-    const kept = reading() && articles().find((one) => one.getBoundingClientRect().bottom > TOP);
-    before = { known: new Set(articles().map((one) => one.id)), kept: kept?.id, top: kept && kept.getBoundingClientRect().top };
+    const anchor = isReading() && articles().find((article) => article.getBoundingClientRect().bottom > TOP);
+    before = {
+      ids: new Set(articles().map((article) => article.id)),
+      anchorId: anchor?.id,
+      top: anchor && anchor.getBoundingClientRect().top,
+    };
   });
   document.addEventListener("htmx:afterSettle", () => {
     if (!before) return;
-    const { known, kept, top } = before;
+    const { ids, anchorId, top } = before;
     before = null;
-    const fresh = articles().filter((one) => !known.has(one.id)).length;
-    const one = document.getElementById(kept);
-    if (one) scrollBy(0, one.getBoundingClientRect().top - top);
+    const fresh = articles().filter((article) => !ids.has(article.id)).length;
+    const anchor = document.getElementById(anchorId);
+    if (anchor) scrollBy(0, anchor.getBoundingClientRect().top - top);
     if (!fresh) return;
-    if (document.hidden) missed(count + fresh);
-    if (articles()[0].getBoundingClientRect().top < TOP) above(Number(newer()?.dataset.count ?? 0) + fresh);
-    if (fresh >= MANY && kept) setTimeout(ask);
+    if (document.hidden) showUnseen(count + fresh);
+    if (articles()[0].getBoundingClientRect().top < TOP) offerNewer(Number(newer()?.dataset.count ?? 0) + fresh);
+    if (fresh >= MANY && anchorId) setTimeout(poll);
   });
 
   // Count events that arrived while the tab was hidden in its title.
   let count = 0;
-  function missed(number) {
+  function showUnseen(number) {
     count = number;
     const title = document.title.replace(/^\(\d+\) /, "");
     document.title = count ? `(${count}) ${title}` : title;
   }
   const seen = () => {
     if (document.hidden) return;
-    missed(0);
-    if (Date.now() - asked >= PAUSE) ask();
+    showUnseen(0);
+    if (Date.now() - lastPoll >= PAUSE) poll();
   };
   document.addEventListener("visibilitychange", seen);
   window.addEventListener("focus", seen);
 
   // Offer a button for events that arrived above the reading position.
   const newer = () => document.getElementById("newer");
-  function above(number) {
+  function offerNewer(number) {
     const button = newer();
     if (!button) return;
     button.dataset.count = number;
@@ -108,10 +112,10 @@
     if (event.target !== newer()) return;
     scrollTo(0, 0);
     articles()[0]?.querySelector("summary").focus({ preventScroll: true });
-    above(0);
+    offerNewer(0);
   });
   document.addEventListener("scroll", () => {
     const first = articles()[0];
-    if (newer()?.hidden === false && first && first.getBoundingClientRect().top >= TOP) above(0);
+    if (newer()?.hidden === false && first && first.getBoundingClientRect().top >= TOP) offerNewer(0);
   }, { passive: true });
 }

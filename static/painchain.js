@@ -11,8 +11,8 @@ const remember = (name, value) => {
 
 // The server renders times in the time zone that the browser reports.
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-const told = document.cookie.split("; ").find((one) => one.startsWith(`${bound}zone=`));
-if (zone && root.dataset.zone !== zone && told !== `${bound}zone=${zone}`) {
+const zoneCookie = document.cookie.split("; ").find((cookie) => cookie.startsWith(`${bound}zone=`));
+if (zone && root.dataset.zone !== zone && zoneCookie !== `${bound}zone=${zone}`) {
   remember("zone", zone);
   if (document.cookie.includes("zone=") && !document.querySelector("form[method=post] [aria-invalid]")) location.reload();
 }
@@ -46,12 +46,12 @@ document.addEventListener("click", (event) => {
 let opened = [], focused = "";
 document.addEventListener("htmx:beforeSwap", () => {
   focused = document.activeElement.id;
-  opened = [...document.querySelectorAll("details[id][open], article[id] > details[open]")].map((one) => one.id || one.parentElement.id);
+  opened = [...document.querySelectorAll("details[id][open], article[id] > details[open]")].map((element) => element.id || element.parentElement.id);
 });
 document.addEventListener("htmx:afterSettle", () => {
   for (const id of opened) {
-    const one = document.getElementById(id);
-    const details = one && (one.matches("details") ? one : one.querySelector(":scope > details"));
+    const element = document.getElementById(id);
+    const details = element && (element.matches("details") ? element : element.querySelector(":scope > details"));
     if (details) details.open = true;
   }
   if (document.activeElement === document.body) document.getElementById(focused)?.focus({ preventScroll: true });
@@ -82,9 +82,9 @@ function hideToasts() {
 hideToasts();
 
 // Show a lost connection beside "live" until it is restored.
-const offline = (lost) => document.getElementById("live")?.classList.toggle("lost", lost);
-document.addEventListener("htmx:sendError", () => offline(true));
-document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) offline(false); });
+const setOffline = (isOffline) => document.getElementById("live")?.classList.toggle("lost", isOffline);
+document.addEventListener("htmx:sendError", () => setOffline(true));
+document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) setOffline(false); });
 
 // Ask before leaving a form with unsaved changes.
 let dirty = false;
@@ -120,7 +120,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 const box = () => document.getElementById("q");
 const offered = () => [...document.querySelectorAll("#suggestions:not([hidden]) [role=option]")];
 function point(option) {
-  for (const one of offered()) one.setAttribute("aria-selected", String(one === option));
+  for (const offer of offered()) offer.setAttribute("aria-selected", String(offer === option));
   if (option) box().setAttribute("aria-activedescendant", option.id);
   else box().removeAttribute("aria-activedescendant");
   option?.scrollIntoView({ block: "nearest" });
@@ -156,24 +156,24 @@ document.addEventListener("htmx:configRequest", (event) => {
   if (event.detail.elt.id === "q") event.detail.parameters.q = box().value.slice(0, box().selectionStart);
 });
 // Ignore suggestions that arrive after the search was submitted or left.
-let asked = "";
+let requestedText = "";
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (event.detail.elt.id === "q") asked = box().value;
-  else if (event.detail.elt.id === "filter") asked = "\0";
+  if (event.detail.elt.id === "q") requestedText = box().value;
+  else if (event.detail.elt.id === "filter") requestedText = "\0";
 });
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (event.detail.target.id === "suggestions" && (document.activeElement !== box() || asked !== box().value)) event.detail.shouldSwap = false;
+  if (event.detail.target.id === "suggestions" && (document.activeElement !== box() || requestedText !== box().value)) event.detail.shouldSwap = false;
 });
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.elt.id === "q" || event.detail.target.id === "suggestions") box()?.setAttribute("aria-expanded", String(offered().length > 0));
 });
 document.addEventListener("keydown", (event) => {
   if (event.target.id !== "q" || event.isComposing) return;
-  const options = offered(), here = options.findIndex((one) => one.getAttribute("aria-selected") === "true");
+  const options = offered(), index = options.findIndex((option) => option.getAttribute("aria-selected") === "true");
   if (event.key === "ArrowDown" && !options.length) htmx.trigger(event.target, "suggest");
-  else if (event.key === "ArrowDown") point(options[(here + 1) % options.length]);
-  else if (event.key === "ArrowUp" && options.length) point(options[here > 0 ? here - 1 : options.length - 1]);
-  else if ((event.key === "Enter" || event.key === "Tab") && here >= 0) take(options[here]);
+  else if (event.key === "ArrowDown") point(options[(index + 1) % options.length]);
+  else if (event.key === "ArrowUp" && options.length) point(options[index > 0 ? index - 1 : options.length - 1]);
+  else if ((event.key === "Enter" || event.key === "Tab") && index >= 0) take(options[index]);
   else if (event.key === "Escape" && options.length) closeSuggestions();
   else return;
   event.preventDefault();
@@ -189,13 +189,13 @@ document.addEventListener("keydown", (event) => {
 let pending = "";
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
-  const lines = [...document.querySelectorAll("#feed article > details > summary")].filter((one) => one.checkVisibility());
-  const here = lines.indexOf(document.activeElement);
+  const lines = [...document.querySelectorAll("#feed article > details > summary")].filter((line) => line.checkVisibility());
+  const index = lines.indexOf(document.activeElement);
   const go = { gt: "/", gs: "/settings/integrations" }[pending + event.key];
   pending = event.key === "g" ? "g" : "";
   if (go) location.href = go;
-  else if (event.key === "j") lines[Math.min(here + 1, lines.length - 1)]?.focus();
-  else if (event.key === "k") lines[Math.max(here - 1, 0)]?.focus();
+  else if (event.key === "j") lines[Math.min(index + 1, lines.length - 1)]?.focus();
+  else if (event.key === "k") lines[Math.max(index - 1, 0)]?.focus();
   else if (event.key === "/") {
     event.preventDefault();
     document.querySelector("input[type=search]")?.focus();
