@@ -38,7 +38,7 @@ def create_app(settings: Settings) -> Flask:
     app = build_app(settings)
     with starting(app):
         shared = runtime.of(app)
-        keys = key_file.load_keys(shared.key_place, migrations.is_new)
+        keys = key_file.load_keys(shared.key_source, migrations.is_new)
         use_keys(app, keys)
         unchained = migrations.is_unchained()
         if unchained:
@@ -49,8 +49,8 @@ def create_app(settings: Settings) -> Flask:
         if keys.id != shared.keys.id:
             log.warning(
                 "The first key in %s is not in use: run painchain rotate-key to use it. If it was in use before, "
-                "somebody has replaced the log with an older state.",
-                shared.key_place.name,
+                "someone replaced the log with an older state.",
+                shared.key_source.name,
             )
         begin_log()
         if unchained:
@@ -66,7 +66,7 @@ def create_app_for_key_recovery(settings: Settings) -> Flask:
     """
     app = build_app(settings)
     with starting(app):
-        source = runtime.of(app).key_place
+        source = runtime.of(app).key_source
         if migrations.is_new():
             raise KeyUnusable("There is no log yet, so no key is lost. Start PainChain with: painchain serve.")
         keys = key_file.read_keys(source)
@@ -142,7 +142,7 @@ def record_chain_begun() -> None:
 
 
 def listen(app: Flask) -> Any:
-    """Return the HTTP server of the app, listening; `run()` serves until the process is told to stop.
+    """Return the HTTP server of the app, listening; `run()` serves until a signal stops the process.
 
     :raises OSError: when it cannot listen at the address.
     :raises ValueError: when the address is invalid.

@@ -23,11 +23,11 @@ PAINCHAIN_SOURCE = (connectors.BUILTIN.key,)
 
 @dataclass(frozen=True)
 class SessionPeriod:
-    """One session. Without `until` it is still active (`here`), or it ended without a sign-out."""
+    """One session. Without `until` it is still active (`is_active`), or it ended without a sign-out."""
 
     since: datetime
     until: datetime | None
-    here: bool
+    is_active: bool
     way: str
     address: str
     browser: str
@@ -35,9 +35,9 @@ class SessionPeriod:
 
 @dataclass(frozen=True)
 class Renamed:
-    """One change of a name. `other` is the name before the change, or the name since then if `later` is set."""
+    """One change of a name. `other_name` is the name before the change, or the name since then if `later` is set."""
 
-    other: str
+    other_name: str
     at: datetime
     later: bool
 

@@ -20,7 +20,7 @@ from painchain.database.models import ApiToken, Person
 from painchain.database.session import db
 
 DAYS = (7, 30, 90, 365)
-LONGEST_NAME = 100
+MAX_NAME_LENGTH = 100
 NO_ACCOUNT = "A token belongs to an account. Sign in first. While there are no accounts, no token is needed."
 _WITH_OWNER = select(ApiToken, Person.name, Person.role).join(Person, Person.id == ApiToken.person_id)
 
@@ -103,8 +103,9 @@ def revoke(token: ApiToken, trail: Trail) -> None:
 
 def _errors(name: str, role: str, days: int, owner: Person) -> dict[str, str]:
     errors: dict[str, str] = {}
-    if not name or len(name) > LONGEST_NAME or any(unprintable(character) or character in "\n\t" for character in name):
-        errors["name"] = f"Enter a name of 1 to {LONGEST_NAME} visible characters."
+    is_visible = not any(unprintable(character) or character in "\n\t" for character in name)
+    if not name or len(name) > MAX_NAME_LENGTH or not is_visible:
+        errors["name"] = f"Enter a name of 1 to {MAX_NAME_LENGTH} visible characters."
     elif db.session.scalar(select(ApiToken.id).where(ApiToken.key == key_of(name))):
         errors["name"] = f"A token named “{name}” already exists."
     if role not in ROLES or not allows(owner.role, role):

@@ -62,8 +62,8 @@ def new_link(person: Person, trail: Trail) -> str:
 
 def last_seen(limits: Limits, now: datetime) -> Mapping[int, datetime]:
     """Return when each account with an active session was last seen, by account ID."""
-    seen = select(SignIn.person_id, func.max(SignIn.seen)).where(*limits.is_active(now)).group_by(SignIn.person_id)
-    return {row[0]: row[1] for row in db.session.execute(seen)}
+    query = select(SignIn.person_id, func.max(SignIn.seen)).where(*limits.is_active(now)).group_by(SignIn.person_id)
+    return {row[0]: row[1] for row in db.session.execute(query)}
 
 
 def tokens_of(person: Person) -> Sequence[str]:

@@ -72,8 +72,8 @@ def throttled_until(keys: dict[str, int], now: datetime) -> datetime | None:
 def count_failure(keys: dict[str, int], now: datetime) -> list[int]:
     """Count a failed attempt for each of these keys, and delete old ones. Return the ids of what was counted.
 
-    Attempts in the future were counted before the clock was set back. They are deleted too, so that they do not lock
-    anybody out.
+    Attempts in the future were counted before the clock was set back. They are deleted too, so that they lock no
+    one out.
     """
     db.session.execute(delete(Attempt).where(or_(Attempt.at < now - WINDOW, Attempt.at > now + clock.MAX_CLOCK_SKEW)))
     counted = [Attempt(key=key, at=now) for key in keys]
@@ -91,16 +91,16 @@ def _refuse_if_throttled(keys: dict[str, int], now: datetime) -> None:
 def _account_keys(name: str, person: Person | None, origin: SignInOrigin) -> dict[str, int]:
     """Return the keys that a failed password counts for, each with its allowed failures.
 
-    A browser that has signed in to the account before has its own count, so that somebody who guesses passwords from
+    A browser that has signed in to the account before has its own count, so that an attacker who guesses passwords from
     elsewhere cannot lock out the owner (OWASP: "device cookies").
     """
-    if person and origin.known_for == person.id:
+    if person and origin.known_person_id == person.id:
         return _origin_keys(origin)
     return {f"account:{digest(key_of(name))}": MAX_PER_ACCOUNT, f"address:{origin.rate_limit_key}": MAX_PER_ADDRESS}
 
 
 def _origin_keys(origin: SignInOrigin) -> dict[str, int]:
     """Return the key that a failure from an origin counts for: the known browser, or else the address."""
-    if origin.known_for is not None:
-        return {f"browser:{origin.known_for}:{origin.rate_limit_key}": MAX_PER_ACCOUNT}
+    if origin.known_person_id is not None:
+        return {f"browser:{origin.known_person_id}:{origin.rate_limit_key}": MAX_PER_ACCOUNT}
     return {f"address:{origin.rate_limit_key}": MAX_PER_ADDRESS}

@@ -59,7 +59,7 @@ class PendingSignIn:
 
 @dataclass(frozen=True)
 class Identity:
-    """A user as the provider identifies them. `email` is empty if there is none that can be compared."""
+    """A user as the provider identifies them. `email` is empty if no comparable address is known."""
 
     issuer: str
     subject: str
@@ -68,11 +68,11 @@ class Identity:
 
 
 class OidcSignInFailed(Exception):
-    """A failed sign-in. The message is for the user, `why` is for the audit log."""
+    """A failed sign-in. The message is for the user, `reason` is for the audit log."""
 
-    def __init__(self, message: str, why: str, status: int):
+    def __init__(self, message: str, reason: str, status: int):
         super().__init__(message)
-        self.why, self.status = why, status
+        self.reason, self.status = reason, status
 
 
 class Provider:
@@ -252,8 +252,8 @@ class _Transport(BoundedTransport):
         try:
             if response.headers.get("content-encoding", "identity") != "identity":
                 raise httpx2.DecodingError("the response is compressed, which was not requested")
-            for part in response.iter_raw():
-                body += part
+            for chunk in response.iter_raw():
+                body += chunk
                 if len(body) > ANSWER_BYTES:
                     raise httpx2.DecodingError("the response is too large")
         finally:
@@ -278,8 +278,8 @@ def _get(client: Any, address: str, headers: Mapping[str, str] | None = None) ->
 
 def _require_https(address: str) -> None:
     """Refuse an address without TLS, unless it is on loopback."""
-    parts = urlsplit(address)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+    url = urlsplit(address)
+    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in LOOPBACK):
         raise ValueError(f"{address} does not begin with https://")
 
 

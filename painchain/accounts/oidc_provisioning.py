@@ -26,10 +26,10 @@ class Rules:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A refused sign-in: `message` for the user, `why` for the audit log, and the account if there is one."""
+    """A refused sign-in: `message` for the user, `reason` for the audit log, and the account if there is one."""
 
     message: str
-    why: str
+    reason: str
     person: Person | None = None
 
 

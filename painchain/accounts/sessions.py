@@ -23,9 +23,9 @@ from painchain.database.models import ApiToken, Person, SignIn
 from painchain.database.prepared import Prepared
 from painchain.database.session import WriteBusy, db, write_transaction
 
-SEEN_EVERY = timedelta(minutes=1)  # how often the last use of a session is stored
+LAST_USE_INTERVAL = timedelta(minutes=1)  # how often the last use of a session is stored
 TOKEN_PREFIX = "pct_"  # noqa: S105  the prefix of tokens, so that secret scanners find them
-LONGEST_BROWSER = 200
+MAX_BROWSER_LENGTH = 200
 
 
 class SignInRefused(Exception):
@@ -34,7 +34,7 @@ class SignInRefused(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """After how long a session ends: without use, and in any case."""
+    """The limits of a session: how long it may be idle, and how long it lasts at most."""
 
     idle: timedelta
     absolute: timedelta
@@ -62,7 +62,7 @@ class SignInOrigin:
 
     address: str
     browser: str
-    known_for: int | None = None
+    known_person_id: int | None = None
 
     @property
     def rate_limit_key(self) -> str:
@@ -108,19 +108,21 @@ def verify_credentials(name: str, password: str) -> tuple[int | None, str]:
     return person.id, "wrong password"
 
 
-def record_failure(person: Person | None, origin: SignInOrigin, why: str, trail: Trail, way: str = "password") -> None:
+def record_failure(
+    person: Person | None, origin: SignInOrigin, reason: str, trail: Trail, way: str = "password"
+) -> None:
     """Record a failed sign-in. An unknown name is left out, because it may be a password."""
-    who = person.name if person else "an unknown account"
-    logs.security("sign_in_failed", f"A sign-in as {who} failed: {why}.", way=way)
-    metadata = {"person": person.name if person else None, "why": why, "way": way, "address": origin.address}
-    trail.record("sign_in_failed", who, "failed", f"A sign-in as {who} failed: {why}", metadata)
+    account = person.name if person else "an unknown account"
+    logs.security("sign_in_failed", f"A sign-in as {account} failed: {reason}.", way=way)
+    metadata = {"person": person.name if person else None, "why": reason, "way": way, "address": origin.address}
+    trail.record("sign_in_failed", account, "failed", f"A sign-in as {account} failed: {reason}", metadata)
 
 
 def start(person: Person, way: str, origin: SignInOrigin, trail: Trail) -> str:
     """Start a session, record it, and return the secret for the cookie."""
     secret = token_urlsafe(32)
     session_id = digest(secret)
-    columns = {"address": origin.address, "browser": origin.browser[:LONGEST_BROWSER], "way": way}
+    columns = {"address": origin.address, "browser": origin.browser[:MAX_BROWSER_LENGTH], "way": way}
     db.session.add(SignIn(id=session_id, person_id=person.id, began=trail.now, seen=trail.now, **columns))
     db.session.flush()
     metadata = {"person": person.name, **columns, "session": short_id(session_id)}
@@ -174,11 +176,11 @@ def find_token_actor(secret: str, now: datetime, connection: Connection) -> Acto
 
 
 def record_use(actor: Actor, now: datetime) -> None:
-    """Store that a session or a token is in use, at most once per ``SEEN_EVERY``.
+    """Store that a session or a token is in use, at most once per ``LAST_USE_INTERVAL``.
 
     It uses its own transaction, which changes no revision. If it cannot be written, the request continues.
     """
-    if actor.seen is not None and abs(now - actor.seen) <= SEEN_EVERY:
+    if actor.seen is not None and abs(now - actor.seen) <= LAST_USE_INTERVAL:
         return
     with suppress(SQLAlchemyError, WriteBusy), write_transaction() as connection:
         if actor.token is not None:

@@ -19,7 +19,7 @@ from painchain.database.models import ApiToken, OneTimeLink, Person, SignIn
 from painchain.database.prepared import Prepared
 from painchain.database.session import db
 
-LONGEST_NAME = 100
+MAX_NAME_LENGTH = 100
 LABELS = {"name": "Name", "role": "Role", "email": "Email"}
 
 
@@ -197,7 +197,7 @@ def remove(person: Person, trail: Trail, version: int | None = None) -> None:
 
 
 def set_password(person: Person, password: str, trail: Trail, except_session: str | None = None) -> None:
-    """Store a new password. All sessions of the account except one end, and its one-time links stop working.
+    """Store a new password. End all sessions of the account but one, and delete its one-time links.
 
     :raises InvalidAccount: when the password is too weak.
     """
@@ -217,7 +217,7 @@ def end_sign_ins(person_id: int, except_session: str | None = None) -> int:
 
 
 def digest(secret: str) -> str:
-    """Return the hash that is stored of a random secret. It is random enough to need no salt."""
+    """Return the hash under which a random secret is stored. A random secret needs no salt."""
     return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -229,8 +229,8 @@ def _refuse_outdated(person: Person, version: int | None) -> None:
 def _refuse_last_admin(person: Person, stays_admin: bool = False) -> None:
     if stays_admin or person.role != ADMIN or person.disabled_at:
         return
-    others = select(func.count()).where(Person.role == ADMIN, Person.disabled_at.is_(None), Person.id != person.id)
-    if not db.session.scalar(others):
+    is_other_admin = (Person.role == ADMIN, Person.disabled_at.is_(None), Person.id != person.id)
+    if not db.session.scalar(select(func.count()).where(*is_other_admin)):
         raise LastAdmin(person.name)
 
 
@@ -242,14 +242,16 @@ def _name_errors(name: str, except_id: int | None = None) -> dict[str, str]:
     name = _clean(name)
     if not name:
         return {"name": "Enter a name."}
-    if len(name) > LONGEST_NAME:
-        return {"name": f"Enter at most {LONGEST_NAME} characters."}
+    if len(name) > MAX_NAME_LENGTH:
+        return {"name": f"Enter at most {MAX_NAME_LENGTH} characters."}
     if any(unprintable(character) or character in "\n\t" for character in name):
         return {"name": "The name contains an invisible character."}
     if ":" in name or key_of(name) in ("system", "unknown"):
         return {"name": "This name is reserved for PainChain. A name must not contain a colon."}
-    taken = find_by_name(name)
-    return {"name": f"An account named “{taken.name}” already exists."} if taken and taken.id != except_id else {}
+    existing = find_by_name(name)
+    if existing and existing.id != except_id:
+        return {"name": f"An account named “{existing.name}” already exists."}
+    return {}
 
 
 def _email_errors(email: str, except_id: int | None = None) -> dict[str, str]:
@@ -264,8 +266,10 @@ def _email_errors(email: str, except_id: int | None = None) -> dict[str, str]:
         return {"email": "This is not a valid email address."}
     if not all(email.split("@")):
         return {"email": "This is not a valid email address."}
-    taken = db.session.scalars(select(Person).where(Person.email == email)).one_or_none()
-    return {"email": f"This address already belongs to “{taken.name}”."} if taken and taken.id != except_id else {}
+    existing = db.session.scalars(select(Person).where(Person.email == email)).one_or_none()
+    if existing and existing.id != except_id:
+        return {"email": f"This address already belongs to “{existing.name}”."}
+    return {}
 
 
 def _role_errors(role: str) -> dict[str, str]:

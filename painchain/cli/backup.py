@@ -71,7 +71,7 @@ def restore(file: str, replace: bool, yes: bool, even_broken: bool, reason: str)
     try:
         with Path(file).open("rb") as source, opened("Nothing was restored"):
             checked = _checked(source)
-            refuse_what_is_in_use(replace, yes)
+            confirm_replacement(replace, yes)
             restored = _restored(source, checked, even_broken, reason)
             analyze()
     except OSError as error:
@@ -98,7 +98,7 @@ def restore(file: str, replace: bool, yes: bool, even_broken: bool, reason: str)
 
 
 def _checked(source: BinaryIO) -> VerifiedBackup:
-    """Check the whole file before anything is asked or changed."""
+    """Check the whole file before any prompt or change."""
     click.echo("Checking the file …", err=True)
     checked = backup_format.check(source, runtime.current().keys)
     maintenance_backup.refuse_other_versions(checked.manifest)
@@ -117,7 +117,7 @@ def _restored(source: BinaryIO, checked: VerifiedBackup, even_broken: bool, reas
             stop("Stopped: nothing was restored.", 1)
 
 
-def refuse_what_is_in_use(replace: bool, yes: bool) -> None:
+def confirm_replacement(replace: bool, yes: bool) -> None:
     """Stop if the database is in use, unless the user agrees to lose its data."""
     if not maintenance_backup.is_in_use():
         return

@@ -34,9 +34,9 @@ def checkpoint(file: Path | None, reason: str) -> None:
     with opened("No checkpoint was created"):
         try:
             with writer.writing() as event_log:
-                made = latest_checkpoint.make(trail(event_log, now, reason=reason), clock, recorded=True, into=file)
+                created = latest_checkpoint.make(trail(event_log, now, reason=reason), clock, recorded=True, into=file)
         except BadCheckpoint as problem:
             if file is None:
                 latest_checkpoint.failed(problem, now)
             stop(f"No checkpoint was created. {problem}", 1)
-        click.echo(checkpoints.line(made))
+        click.echo(checkpoints.line(created))

@@ -82,14 +82,14 @@ def opened(failure: str, code: int = 1, create: Callable[[config.Settings], Flas
 
 
 def reason(error: Exception) -> str:
-    """Return in one line why the database failed: in plain words, then in the words of the driver."""
+    """Return in one line why the database failed: an explanation, then the driver's message."""
     if isinstance(error, WriteBusy):
         return str(error)
-    known, own = (
+    explanation, driver_message = (
         database_errors.classify(error).message,
         database_errors.driver_message(getattr(error, "orig", None) or error),
     )
-    return own if known == own else f"{known}: {own}"
+    return driver_message if explanation == driver_message else f"{explanation}: {driver_message}"
 
 
 def stop(message: str, code: int = 2) -> NoReturn:
@@ -166,9 +166,9 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def chosen_filter(given: dict[str, Any], zone: ZoneInfo) -> Filter:
+def chosen_filter(options: dict[str, Any], zone: ZoneInfo) -> Filter:
     """Return the filter that the options describe, or stop with one line that names the invalid option."""
-    values = {name: [value] if isinstance(value, str) else value or () for name, value in given.items()}
+    values = {name: [value] if isinstance(value, str) else value or () for name, value in options.items()}
     try:
         return parse_filter(values, datetime.now(UTC), zone)
     except BadFilter as problem:
@@ -177,17 +177,17 @@ def chosen_filter(given: dict[str, Any], zone: ZoneInfo) -> Filter:
 
 @contextmanager
 def quiet_end() -> Iterator[None]:
-    """End without a word on Ctrl-C, or when nobody reads any more."""
+    """Exit without a message on Ctrl-C, or when the output has no reader any more."""
     with suppress(KeyboardInterrupt):
         try:
             yield
         except BrokenPipeError:
-            # What is left unwritten has no reader; Python would complain about it at the end.
+            # Discard the rest of the output, so that Python reports no error at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def plain(text: str) -> str:
-    """Return a text in one line, with every character that would act on the terminal spelt out.
+    """Return a text in one line, with control characters escaped.
 
     >>> plain("one\\ntwo\\x1b[2J")
     'one\\\\ntwo\\\\x1b[2J'
@@ -195,7 +195,7 @@ def plain(text: str) -> str:
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
-def many(number: int, noun: str) -> str:
+def count_noun(number: int, noun: str) -> str:
     """Return a number with its noun, in the plural unless it is 1.
 
     >>> many(1, "event"), many(2000, "event")

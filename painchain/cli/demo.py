@@ -29,7 +29,7 @@ def demo(events: int, days: int, seed: int, force: bool) -> None:
     """Fill an empty log with sample events.
 
     The command adds events from every source, and their connectors, which stay disabled. Use it on an empty log only:
-    sample events cannot be told from real ones.
+    sample events look like real ones.
     """
     with opened("Not all events were written"):
         last = queries.head().last_event

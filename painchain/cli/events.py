@@ -28,7 +28,7 @@ FOLLOW_SECONDS = 1
 MAX_LIMIT = 10_000
 
 COLOURS = {"teal": "cyan", "violet": "magenta", "orange": "yellow", "blue": "blue"}
-SOURCE_WIDTH = max(len(known.label) for known in connectors.TYPES.values())
+SOURCE_WIDTH = max(len(connector_type.label) for connector_type in connectors.TYPES.values())
 WHAT_WIDTH = 64
 
 
@@ -43,16 +43,16 @@ WHAT_WIDTH = 64
 )
 @click.option("--follow", is_flag=True, help="Keep printing new events until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, in the format of the API.")
-def events(limit: int, follow: bool, as_json: bool, **given: Any) -> None:
+def events(limit: int, follow: bool, as_json: bool, **options: Any) -> None:
     """Print events, oldest first.
 
     Repeat an option to match any of several values.
     """
-    if follow and given["end_date"]:
+    if follow and options["end_date"]:
         raise click.UsageError("--follow and --end-date cannot be used together.")
     zone = local_zone()
     with opened("Cannot read the events"), quiet_end():
-        filter = chosen_filter(given, zone)
+        filter = chosen_filter(options, zone)
         last = queries.head().last_event
         events = newest(filter, limit, last)
         if not events and limit:
@@ -69,7 +69,7 @@ def newest(filter: Filter, limit: int, last: int) -> list[Event]:
 
 
 def arriving(filter: Filter, after: int) -> Iterator[Sequence[Event]]:
-    """Yield matching events after number `after` as they are written, until nobody reads the output any more."""
+    """Yield matching events after number `after` as they are written, until the output has no reader."""
     while not reader_gone():
         db.session.rollback()  # an open read transaction would not see new events
         time.sleep(FOLLOW_SECONDS)
@@ -81,7 +81,7 @@ def arriving(filter: Filter, after: int) -> Iterator[Sequence[Event]]:
 
 
 def reader_gone() -> bool:
-    """Return whether standard output is a pipe that nobody reads any more."""
+    """Return whether standard output is a pipe without a reader."""
     poll = select.poll()
     poll.register(sys.stdout, 0)
     return any(state & (select.POLLERR | select.POLLHUP) for _, state in poll.poll(0))
@@ -109,7 +109,7 @@ def line(view: EventView) -> str:
 def summary(view: EventView) -> str:
     """Return what happened, in the words of the feed."""
     fact_texts = [facts.format_fact(row.fact) for row in view.line_rows]
-    outcome = view.status.words if view.status else ""
+    outcome = view.status.text if view.status else ""
     details = [text for text in (what_changed(view), outcome, *fact_texts, view.note) if text]
     if view.verb:
         return " · ".join([f"{view.subject} {view.verb}" if view.subject else view.label, *details])

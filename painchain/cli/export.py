@@ -39,7 +39,7 @@ from painchain.timeline.filter import Filter
 @click.option("--bom", is_flag=True, help="Begin CSV with a byte order mark, so that spreadsheets read it as UTF-8.")
 @filter_options
 @reason_option
-def export(key: str, output: str | None, bom: bool, reason: str, **given: Any) -> None:
+def export(key: str, output: str | None, bom: bool, reason: str, **options: Any) -> None:
     """Write events, newest first, to a file or to standard output.
 
     Repeat a filter option to match any of several values. The export is recorded in the audit log.
@@ -47,7 +47,7 @@ def export(key: str, output: str | None, bom: bool, reason: str, **given: Any) -
     Exit code 1: auditing is off, the database cannot be read, or the file cannot be written.
     """
     with opened("Cannot export the events"), quiet_end():
-        filter = chosen_filter(given, local_zone())
+        filter = chosen_filter(options, local_zone())
         with writing_to(output) as file:
             selection = record_export(filter, FORMATS[key], reason)
             chunks = with_progress(event_export.chunks(selection), selection.events)

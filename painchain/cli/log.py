@@ -56,13 +56,13 @@ def _parsed(text: str) -> Any:
 @click.option("--visible/--hidden", default=None, help="Whether that field is now shown or hidden.")
 @click.option("--author", callback=utf8, help="Who made the change. Stored as unverified.")
 @reason_option
-def log(reason: str, **given: Any) -> None:
+def log(reason: str, **options: Any) -> None:
     """Record an event from a script and print its ID.
 
     Exit code 1: nothing was recorded, because auditing is off or the database cannot be written. Exit code 2: the event
     is not valid.
     """
-    body = parse_event({name: value for name, value in given.items() if value is not None})
+    body = parse_event({name: value for name, value in options.items() if value is not None})
     with opened("The database did not record the event"):
         event_id = record(body, reason)
     if event_id is None:
@@ -70,10 +70,10 @@ def log(reason: str, **given: Any) -> None:
     click.echo(event_id)
 
 
-def parse_event(given: dict[str, Any]) -> LogBody:
+def parse_event(options: dict[str, Any]) -> LogBody:
     """Return the event that the options describe, or stop with one line for each invalid option."""
     try:
-        return read(LogBody, json.dumps(given).encode())
+        return read(LogBody, json.dumps(options).encode())
     except BadBody as problem:
         for error in problem.errors:
             click.echo(plain(f"painchain: {_option_prefix(error['field'])}{error['message']}."), err=True)

@@ -62,7 +62,7 @@ def carry_out(prunable: Sequence[PrunableEvents], now: datetime, reason: str = "
 
 
 def unfinished() -> Iterator[pruning.Step]:
-    """Carry out deletions that were scheduled and that no process works on."""
+    """Carry out scheduled deletions that no process is working on."""
     while (number := pruning.acquire(started := clock())) is not None:
         yield from paced(pruning.run(number, started, clock))
 
@@ -71,7 +71,7 @@ def paced(steps: Iterable[pruning.Step]) -> Iterator[pruning.Step]:
     """Pause after each step as long as it took, so that other processes can write."""
     for step in steps:
         yield step
-        time.sleep(step.seconds if step.more else 0)
+        time.sleep(step.seconds if step.has_more else 0)
 
 
 def steps(source: PrunableEvents, request_id: str, now: datetime, reason: str) -> Iterator[pruning.Step]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import click
 
 from painchain.audit.trail import Trail
-from painchain.cli.common import many, opened, plain, reason_option, stop
+from painchain.cli.common import count_noun, opened, plain, reason_option, stop
 from painchain.cli.common import trail as record_of_command
 from painchain.configuration.errors import ChangeRefused
 from painchain.core import runtime
@@ -20,7 +20,7 @@ from painchain.maintenance import key_rotation
 from painchain.startup import create_app, create_app_for_key_recovery
 from painchain.workers.base import clock
 
-LOST = (
+LOST_KEY_WARNING = (
     "Without the lost key, the existing events cannot be verified and the stored tokens cannot be decrypted. Stored "
     "tokens, webhook secrets and notification rules will be deleted. Connectors that had a token will be disabled. "
     "Continue with a new key?"
@@ -58,8 +58,9 @@ def rotate(begin: Callable[[EventLogWriter], Trail]) -> None:
     """Replace the key."""
     with working():
         done = key_rotation.rotate(begin)
-        key_file: KeySource = runtime.current().key_place
-    click.echo(f"The key is now {done.new}; it was {done.old}. Re-encrypted {many(done.sealed, 'stored secret')}.")
+        key_file: KeySource = runtime.current().key_source
+    secrets = count_noun(done.sealed, "stored secret")
+    click.echo(f"The key is now {done.new}; it was {done.old}. Re-encrypted {secrets}.")
     click.echo("Restart every running server: a server with the old key cannot write.")
     click.echo(
         f"Back up {plain(key_file.name)} with all {done.keys} keys, the new one first. "
@@ -68,7 +69,7 @@ def rotate(begin: Callable[[EventLogWriter], Trail]) -> None:
 
 
 def drop() -> None:
-    """Remove the keys that nothing needs from the key file."""
+    """Remove keys that are no longer needed from the key file."""
     with working():
         checkpoint_file = latest_checkpoint.file()
         removed, remaining = key_rotation.drop_old()
@@ -85,13 +86,14 @@ def drop() -> None:
 def replace(begin: Callable[[EventLogWriter], Trail], yes: bool) -> None:
     """Continue with a new key after the old one was lost."""
     if not yes:
-        click.confirm(LOST, abort=True)
+        click.confirm(LOST_KEY_WARNING, abort=True)
     with working(lost=True):
         checkpoint_file = latest_checkpoint.file()
         done = key_rotation.replace_lost(begin)
-        key_file: KeySource = runtime.current().key_place
+        key_file: KeySource = runtime.current().key_source
     click.echo(f"PainChain now uses the key in {plain(key_file.name)}. Back it up.")
-    click.echo(f"{many(done.unverified, 'event')} can no longer be verified. New events are chained with the new key.")
+    events = count_noun(done.unverified, "event")
+    click.echo(f"{events} can no longer be verified. New events are chained with the new key.")
     for item in done.dropped:
         click.echo(f"Deleted: {plain(item)}")
     if checkpoint_file.exists():
@@ -102,7 +104,7 @@ def replace(begin: Callable[[EventLogWriter], Trail], yes: bool) -> None:
 
 @contextmanager
 def working(lost: bool = False) -> Iterator[None]:
-    """Open the database, or stop with a message; nothing is changed then."""
+    """Open the database. If that fails, stop with a message and change nothing."""
     with opened("Nothing was changed", create=create_app_for_key_recovery if lost else create_app):
         try:
             yield

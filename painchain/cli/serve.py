@@ -51,7 +51,7 @@ def serve() -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     try:
         click.echo(f"PainChain is running at http://{host}:{port_of(server)}")
-        if not settings.only_here:
+        if not settings.is_loopback_only:
             offer_setup(application, settings.public_url or f"http://{reachable(settings)}:{port_of(server)}")
         for worker in workers:
             worker.start()

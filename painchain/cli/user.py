@@ -1,4 +1,4 @@
-"""``painchain user``: manage accounts from the terminal, also when nobody can sign in."""
+"""``painchain user``: manage accounts from the terminal, even if no one can sign in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from painchain.accounts import invitations, password_links, users
 from painchain.accounts import sessions as login_sessions
 from painchain.accounts.users import AccountRefused
 from painchain.audit.trail import Trail
-from painchain.cli.common import many, opened, plain, reachable, reason_option, stop, utf8
+from painchain.cli.common import count_noun, opened, plain, reachable, reason_option, stop, utf8
 from painchain.cli.common import trail as record_of_command
 from painchain.core import runtime
 from painchain.core.roles import ROLES
@@ -131,7 +131,7 @@ def sign_out(name: str | None, all_accounts: bool, reason: str) -> None:
     with recording(reason) as trail:
         people = [find_person(name)] if name else users.list_users()
         ended = sum(login_sessions.end_all(person, trail) for person in people)
-    click.echo(f"Ended {many(ended, 'session')}.")
+    click.echo(f"Ended {count_noun(ended, 'session')}.")
 
 
 @user.command()
@@ -177,5 +177,5 @@ def line(person: Person, width: int) -> str:
     """Return an account in one line, its name padded to `width` characters."""
     notes = ["disabled"] if person.disabled_at else []
     notes += [] if person.password or person.subject else ["no password yet"]
-    parts = [f"{plain(person.name):<{width}}", f"{person.role:<6}", plain(person.email or ""), ", ".join(notes)]
-    return "  ".join(part for part in parts if part).rstrip()
+    columns = [f"{plain(person.name):<{width}}", f"{person.role:<6}", plain(person.email or ""), ", ".join(notes)]
+    return "  ".join(column for column in columns if column).rstrip()

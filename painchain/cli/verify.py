@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from painchain.cli.common import many, opened, plain, quiet_end, stop
+from painchain.cli.common import count_noun, opened, plain, quiet_end, stop
 from painchain.database.types import iso
 from painchain.history.projection import Gap
 from painchain.integrity import checkpoint_comparison, checkpoints, derived_data, verification
@@ -96,7 +96,7 @@ def read(file: Path | None) -> Sequence[Checkpoint] | None:
 
 def check(to_compare: Sequence[Checkpoint] | None, deep: bool) -> VerifyReport:
     """Check everything, with a progress bar on a terminal."""
-    began = time.monotonic()
+    started = time.monotonic()
     with _progress_bar("Verifying") as progress:
         integrity = verification.verify_chain(progress)
     matches = None if to_compare is None else checkpoint_comparison.compare(to_compare)
@@ -104,7 +104,7 @@ def check(to_compare: Sequence[Checkpoint] | None, deep: bool) -> VerifyReport:
     if deep:
         with _progress_bar("Comparing") as progress:
             wrong_indexes = derived_data.find_problems(progress)
-    return VerifyReport(integrity, completeness, matches, wrong_indexes, time.monotonic() - began)
+    return VerifyReport(integrity, completeness, matches, wrong_indexes, time.monotonic() - started)
 
 
 @contextmanager
@@ -112,8 +112,8 @@ def _progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
     """Show a progress bar on a terminal; yield the function that moves it."""
     with click.progressbar(length=1, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
 
-        def progress(done: int, whole: int) -> None:
-            bar.length = max(whole, 1)
+        def progress(done: int, total: int) -> None:
+            bar.length = max(total, 1)
             bar.update(done - bar.pos)
 
         yield progress
@@ -133,9 +133,9 @@ def _integrity(integrity: Integrity) -> Iterator[str]:
     if integrity.broken:
         yield f"Integrity: FAILED at event {integrity.broken.event} ({integrity.broken.kind}). {integrity.broken.words}"
         yield f"  {integrity.broken.advice}"
-        yield f"  Verified up to there: {many(integrity.events, 'event')}{pruned}."
+        yield f"  Verified up to there: {count_noun(integrity.events, 'event')}{pruned}."
     else:
-        yield f"Integrity: OK. {many(integrity.events, 'event')} verified{pruned}."
+        yield f"Integrity: OK. {count_noun(integrity.events, 'event')} verified{pruned}."
 
 
 def _checkpoints(report: VerifyReport) -> Iterator[str]:
@@ -143,7 +143,7 @@ def _checkpoints(report: VerifyReport) -> Iterator[str]:
     if matches is None:
         return
     if mismatches:
-        yield f"Checkpoints: FAILED. {len(mismatches):,} of {len(matches):,} do not match. {mismatches[0].words}"
+        yield f"Checkpoints: FAILED. {len(mismatches):,} of {len(matches):,} do not match. {mismatches[0].message}"
         return
     unknown = sum(match.kind == checkpoint_comparison.UNKNOWN for match in matches)
     restored = sum(match.kind == checkpoint_comparison.RESTORED for match in matches)
@@ -156,15 +156,15 @@ def _checkpoints(report: VerifyReport) -> Iterator[str]:
 
 def _completeness(completeness: Completeness) -> Iterator[str]:
     if completeness.drift:
-        differences = many(len(completeness.drift), "difference")
+        differences = count_noun(len(completeness.drift), "difference")
         yield f"Completeness: FAILED. {differences} between the configuration and the log:"
-        yield from (f"  {drift.words}" for drift in completeness.drift)
+        yield from (f"  {drift.message}" for drift in completeness.drift)
     else:
         yield "Completeness: OK. Replaying the log gives the current configuration."
     if completeness.explained:
         yield "  Differences that may come from a time when auditing was off:"
-        yield from (f"  {drift.words}" for drift in completeness.explained)
-    if not completeness.whole:
+        yield from (f"  {drift.message}" for drift in completeness.explained)
+    if not completeness.is_log_complete:
         yield "  Retention deleted older audit events. Only the remaining ones were compared."
 
 
@@ -192,7 +192,7 @@ def as_object(report: VerifyReport) -> dict[str, Any]:
         },
         "completeness": {
             "ok": not completeness.drift,
-            "whole": completeness.whole,
+            "whole": completeness.is_log_complete,
             "drift": [_drift(drift) for drift in completeness.drift],
             "explained": [_drift(drift) for drift in completeness.explained],
             "gaps": [_gap(gap) for gap in completeness.gaps],
@@ -206,7 +206,7 @@ def as_object(report: VerifyReport) -> dict[str, Any]:
                     "size": match.checkpoint.size,
                     "time": iso(match.checkpoint.time),
                     "fit": match.kind,
-                    "words": match.words,
+                    "words": match.message,
                 }
                 for match in report.matches
             ],
@@ -219,7 +219,7 @@ def as_object(report: VerifyReport) -> dict[str, Any]:
 
 
 def _drift(drift: Drift) -> dict[str, Any]:
-    return {"what": drift.what, "words": drift.words, "logged": drift.logged, "present": drift.present}
+    return {"what": drift.subject, "words": drift.message, "logged": drift.logged, "present": drift.present}
 
 
 def _gap(gap: Gap) -> dict[str, Any]:

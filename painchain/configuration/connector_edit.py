@@ -15,12 +15,12 @@ from painchain.timeline.visibility import Toggle
 class ConnectorEdit:
     """An edit of a connector.
 
-    `values` are new values by field key, secrets in plain text; missing fields stay unchanged. `shown` sets which
+    `values` are new values by field key, secrets in plain text; missing fields stay unchanged. `visibility` sets which
     fields of its events are visible. `version` is the version that the person read; None skips the check.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
-    shown: Mapping[Toggle, bool] = field(default_factory=dict)
+    visibility: Mapping[Toggle, bool] = field(default_factory=dict)
     version: int | None = None
 
 

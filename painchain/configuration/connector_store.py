@@ -39,12 +39,12 @@ def subject(connector: Connector) -> Subject:
 def list_all(search: str = "", connector_type: str = "") -> list[Connector]:
     """Return the connectors in page order, the built-in one first, filtered by words and by type."""
     by_name = list(db.session.scalars(select(Connector).order_by(func.lower(Connector.name), Connector.id)))
-    words = search.casefold().split()
+    search_words = search.casefold().split()
     matching = [
         connector
         for connector in by_name
         if (not connector_type or connector.type == connector_type)
-        and all(word in _searchable(connector) for word in words)
+        and all(word in _searchable(connector) for word in search_words)
     ]
     return in_page_order(matching)
 
@@ -56,7 +56,7 @@ def in_page_order(by_name: Iterable[Connector]) -> list[Connector]:
 
 
 def get(connector_id: int) -> Connector | None:
-    """Return the connector with this id; None if there is none."""
+    """Return the connector with this ID, or None."""
     return db.session.get(Connector, connector_id)
 
 
@@ -133,7 +133,7 @@ def update(connector: Connector, edit: ConnectorEdit, trail: Trail, hidden: froz
     refuse_stale(connector, edit.version)
     cleaned = _clean(connector, edit.values)
     changes = diff(type_of(connector).all_fields, _values_before(connector, cleaned), cleaned)
-    toggled = _visibility_differences(connector, edit.shown, hidden)
+    toggled = _visibility_differences(connector, edit.visibility, hidden)
     if not changes and not toggled:
         return Saved()
     _assign(connector, {change.key: change.new for change in changes})
@@ -186,7 +186,7 @@ def set_visible(
     :raises StaleConnector: when the connector's version differs from the edit's.
     """
     refuse_stale(connector, edit.version)
-    toggled = _visibility_differences(connector, edit.shown, hidden)
+    toggled = _visibility_differences(connector, edit.visibility, hidden)
     if toggled:
         timeline_visibility.store(connector, toggled)
         _touch(connector, trail)
@@ -329,8 +329,8 @@ def is_name_taken(name: str, by_other_than: Connector) -> bool:
     return bool(errors)
 
 
-def _refuse_taken_name(name: str | None, errors: dict[str, str], *others: ColumnElement[bool]) -> None:
-    taken = db.session.scalars(select(Connector.name).where(*others)) if name else ()
+def _refuse_taken_name(name: str | None, errors: dict[str, str], *conditions: ColumnElement[bool]) -> None:
+    taken = db.session.scalars(select(Connector.name).where(*conditions)) if name else ()
     if name and name.casefold() in (taken_name.casefold() for taken_name in taken):
         errors["name"] = f"A connector named “{name}” already exists. Choose another name."
 

@@ -43,8 +43,8 @@ class StoredConnector:
         for row in (self.connector, self.poll_state, self.webhook):
             if row is not None:
                 db.session.expunge(row)
-        shown = {(change.event_type, change.field): change.visible for change in visibility}
-        hidden = {toggle for toggle in self.hidden | shown.keys() if not shown.get(toggle, False)}
+        visible = {(change.event_type, change.field): change.visible for change in visibility}
+        hidden = {toggle for toggle in self.hidden | visible.keys() if not visible.get(toggle, False)}
         is_builtin = self.connector.type == BUILTIN.key
         return replace(
             self, hidden=frozenset(hidden), builtin_hidden=frozenset(hidden) if is_builtin else self.builtin_hidden

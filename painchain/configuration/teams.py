@@ -45,7 +45,7 @@ def list_all() -> list[Team]:
 
 
 def get(team_id: int) -> Team | None:
-    """Return the team with this id; None if there is none."""
+    """Return the team with this ID, or None."""
     return db.session.get(Team, team_id)
 
 
@@ -132,7 +132,7 @@ def clean(submitted: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]
 def _clean(submitted: Mapping[str, Any], team: Team | None) -> dict[str, Any]:
     cleaned, errors = clean(submitted)
     name = cleaned.get(NAME.key)
-    other_names = (other.name.casefold() for other in list_all() if team is None or other.id != team.id)
+    other_names = (stored.name.casefold() for stored in list_all() if team is None or stored.id != team.id)
     if name and name.casefold() in other_names:
         errors[NAME.key] = f"A team named “{name}” already exists. Choose another name."
     if errors:

@@ -22,5 +22,5 @@ def field(connector_type: str | None, key: str) -> Field | None:
     """
     if connector_type in TYPES:
         return TYPES[connector_type].field(key)
-    candidates = [field for known in TYPES.values() if (field := known.field(key))]
+    candidates = [field for each_type in TYPES.values() if (field := each_type.field(key))]
     return next((field for field in candidates if field.kind == "secret"), candidates[0] if candidates else None)

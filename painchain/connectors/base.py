@@ -61,7 +61,7 @@ class Field:
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
     @property
-    def many(self) -> bool:
+    def is_list(self) -> bool:
         """Whether the value is a list of strings."""
         return self.kind in (Kind.LIST, Kind.TAGS)
 
@@ -73,8 +73,8 @@ class Field:
         :raises FieldError: if the value has another type than the field.
         """
         if value is None or value == "" or value == []:
-            return [] if self.many else None
-        if self.many:
+            return [] if self.is_list else None
+        if self.is_list:
             return _texts(self, value)
         if self.kind is Kind.NUMBER:
             return _number(self, value)
@@ -109,7 +109,7 @@ class Shape(StrEnum):
     TEXT is a string or number. SECONDS and BYTES are numbers. YES_NO is a boolean. SHA is the full hash of a commit or
     image, LINK a URL, STATUS a word with a colour. LIST is a list of strings. BRANCHES is
     ``{"head": …, "base": …}``, LINES ``{"additions": 3, "deletions": 1, "files": 2}`` (each can be missing). MOVES is
-    a list of ``{"name": …, "old": …, "new": …}``: the old and new value of each item, null if there is none.
+    a list of ``{"name": …, "old": …, "new": …}``: the old and new value of each item; null if the item did not exist.
     """
 
     TEXT = "text"
@@ -179,10 +179,10 @@ class ConnectorType:
         """Return the default value of each field."""
         return {field.key: field.normalize(field.default) for field in self.all_fields}
 
-    def changes_origin(self, stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-        """Say whether a URL field gets another scheme, host or port, so that secrets would go to another server."""
+    def changes_origin(self, stored: Mapping[str, Any], new_values: Mapping[str, Any]) -> bool:
+        """Return whether a URL field gets another scheme, host or port, so that secrets would go to another server."""
         return any(
-            origin(stored.get(field.key)) != origin(wanted.get(field.key, stored.get(field.key)))
+            origin(stored.get(field.key)) != origin(new_values.get(field.key, stored.get(field.key)))
             for field in self.fields
             if field.kind is Kind.URL
         )
@@ -211,11 +211,11 @@ def origin(address: str | None) -> tuple[str, str, int]:
     (('https', 'git.example', 443), ('http', 'git.example', 3000), ('', '', 0))
     """
     try:
-        parts = urlsplit(address or "")
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+        url = urlsplit(address or "")
+        port = url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
     except ValueError:
         return "", "", -1
-    return parts.scheme, parts.hostname or "", port
+    return url.scheme, url.hostname or "", port
 
 
 SEPARATORS = frozenset("\x0b\x0c\x1c\x1d\x1e\x1f\x85")  # control characters that Python treats as white space

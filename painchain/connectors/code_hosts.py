@@ -107,7 +107,7 @@ def event_id(
     """Return the id of an event of a repository: the same for a poll, a webhook and a repeated delivery.
 
     `repository_id` is the source's own number of the repository or project, which a new name does not change.
-    `occurrence` is the source's own id of what happened, or else its time as the source gives it, to the second: a
+    `occurrence` is the source's own id of what happened, or else the time that the source gives it, to the second: a
     source can give fractions in one place and none in another. Two different occurrences never share an id.
 
     >>> event_id("github", 3, 4711, "pr", 12, "closed", datetime(2026, 3, 4, 5, 6, 7, 890, tzinfo=UTC))

@@ -53,9 +53,9 @@ class SourceEvent:
     an http or https URL, or None (see ``painchain.connectors.http_client.link``). An unknown author is "unknown".
 
     `former_ids` are the ids under which older versions may have stored this very event, each with the time of the
-    stored event, or None if any time will do. If the same connector has stored one of them, the event is known.
-    A former id can end in ``:*``: then the last part can be anything, and the time is right to a minute. So an event is
-    found that a webhook reported before its source's own id was known.
+    stored event, or None if any time will do. If the same connector has stored one of them, the event is a duplicate.
+    A former id can end in ``:*``: then the last part can be anything, and the time is right to a minute. This finds
+    an event that a webhook reported before the source's own id was known.
 
     `details` refers to what the source's API still has to add to an event that a webhook reported: JSON that
     ``WebhookHandler.complete`` understands. None means that the event is complete.
@@ -97,8 +97,8 @@ class PollContext:
     """The input of one poll.
 
     `settings` are the normalized field values, with secrets in plain text. `cursor` is the cursor of the previous
-    poll, {} for the first one. `stopping` returns whether the server is shutting down: then return what is found.
-    `connector_id` is part of the ids of events.
+    poll, {} for the first one. `stopping` returns whether the server is shutting down: then return the events read
+    so far. `connector_id` is part of the ids of events.
     """
 
     settings: Mapping[str, Any]
@@ -161,15 +161,16 @@ class UnreadableDelivery(Exception):
 
 
 class NothingToRecord(Exception):
-    """A genuine webhook delivery that makes no event; the message says why, in one sentence for people."""
+    """A genuine webhook delivery that makes no event; the message gives the reason in one sentence for people."""
 
 
 @dataclass(frozen=True)
 class WebhookContext:
-    """What is known of the connector that receives a webhook delivery.
+    """The connector that receives a webhook delivery.
 
     `settings` are the normalized field values, with secrets in plain text. `read_cursor` returns the cursor of the last
-    poll, {} before the first one; `is_recorded` says whether an event with this id is. Each costs a query.
+    poll, {} before the first one; `is_recorded` returns whether an event with this id is recorded. Each
+    call costs a query.
     """
 
     connector_id: int
@@ -207,7 +208,7 @@ TestConnection = Callable[[Mapping[str, Any], datetime], ConnectionTestResult]
 # that identifies it on its server.
 Followed = Callable[[Mapping[str, Any], Cursor], Mapping[str, str]]
 
-# Applies what a watch has received to the stored cursor, which a poll may have moved on since.
+# Applies what a watch received to the stored cursor. A poll may have advanced the cursor in the meantime.
 CursorUpdate = Callable[[Cursor], PollResult]
 # ``watch(context)`` listens between polls and yields what it receives, in order. It starts from the cursor of a poll,
 # and runs in the event loop of all watches: it must not block, and it stops when it is cancelled. When it returns, it

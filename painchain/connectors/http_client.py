@@ -227,8 +227,8 @@ def next_page(response: Response) -> str | None:
     >>> next_page(Response(200, {"link": '<https://a/?p=1,2>; rel="prev", <?p=3>; rel="next"'}, [], "https://a/x"))
     'https://a/x?p=3'
     """
-    for address, rest in _LINK.findall(response.headers.get("link", "")):
-        relations = " ".join("".join(groups) for groups in _REL.findall(rest)).lower().split()
+    for address, parameters in _LINK.findall(response.headers.get("link", "")):
+        relations = " ".join("".join(groups) for groups in _REL.findall(parameters)).lower().split()
         if "next" in relations:
             try:
                 return urljoin(response.url, str(address).strip())
@@ -248,8 +248,8 @@ def link(address: Any) -> str | None:
     if _PLAIN.fullmatch(address):
         return address
     try:
-        parts = urlsplit(address)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.username is None
+        url = urlsplit(address)
+        usable = url.scheme in ("http", "https") and url.hostname and url.username is None
     except ValueError:
         return None
     return address if usable else None

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from painchain.connectors.contract import ErrorKind, PollError
 from painchain.core.address_policy import AddressRefused
 
-LONGEST_WAIT = timedelta(days=1)  # polling resumes after this, whatever the source asks for
-PLAIN_WAIT = timedelta(minutes=1)  # the pause after a rate limit that names no end
+MAX_WAIT = timedelta(days=1)  # the longest wait that a source can request
+PLAIN_WAIT = timedelta(minutes=1)  # the pause after a rate limit without a reset time
 
 
 def response_error(
@@ -21,26 +21,28 @@ def response_error(
 ) -> PollError:
     """Return the error for an error response: what it means and what to do."""
     retry_at = retry_after(headers, now)
-    where = urlsplit(url).path
+    path = urlsplit(url).path
     if status == 429 or (status == 403 and (retry_at or b"rate limit" in body.lower()[:2000])):
         retry_at = retry_at or now + PLAIN_WAIT
-        words = f"Rate limit of {host} reached. Polling resumes at {retry_at.astimezone(UTC):%H:%M:%S} UTC."
-        return PollError(words, ErrorKind.RATE_LIMITED, retry_at, status)
+        message = f"Rate limit of {host} reached. Polling resumes at {retry_at.astimezone(UTC):%H:%M:%S} UTC."
+        return PollError(message, ErrorKind.RATE_LIMITED, retry_at, status)
     if status == 401:
         return PollError(
             f"{host} rejected the token (401). Enter a valid token.", ErrorKind.AUTHENTICATION, None, status
         )
     if status == 403:
-        words = f"The token cannot read {where} (403). Grant it that permission."
-        return PollError(words, ErrorKind.PERMISSION, None, status)
+        message = f"The token cannot read {path} (403). Grant it that permission."
+        return PollError(message, ErrorKind.PERMISSION, None, status)
     if status in (404, 410):
-        words = f"{host} has nothing at {where} ({status}), or the token cannot access it. Check the URL and the names."
-        return PollError(words, ErrorKind.NOT_FOUND, None, status)
+        message = (
+            f"{host} has nothing at {path} ({status}), or the token cannot access it. Check the URL and the names."
+        )
+        return PollError(message, ErrorKind.NOT_FOUND, None, status)
     if status >= 500:
-        words = f"{host} returned a server error ({status}). PainChain will retry."
-        return PollError(words, ErrorKind.SERVER_ERROR, retry_at, status)
+        message = f"{host} returned a server error ({status}). PainChain will retry."
+        return PollError(message, ErrorKind.SERVER_ERROR, retry_at, status)
     return PollError(
-        f"{host} rejected the request for {where} ({status}). Check the URL.", ErrorKind.INVALID_RESPONSE, None, status
+        f"{host} rejected the request for {path} ({status}). Check the URL.", ErrorKind.INVALID_RESPONSE, None, status
     )
 
 
@@ -54,10 +56,10 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
     >>> retry_after({"retry-after": "60"}, noon), retry_after({"retry-after": "-1"}, noon)
     (datetime.datetime(2026, 3, 10, 12, 1, tzinfo=datetime.timezone.utc), None)
     """
-    after = headers.get("retry-after", "").strip()
-    if after:
-        seconds = _number(after)
-        return _date(after, now) if seconds is None else now + min(timedelta(seconds=seconds), LONGEST_WAIT)
+    header = headers.get("retry-after", "").strip()
+    if header:
+        seconds = _number(header)
+        return _date(header, now) if seconds is None else now + min(timedelta(seconds=seconds), MAX_WAIT)
     for name in ("x-ratelimit", "ratelimit"):
         reset = _number(headers.get(f"{name}-reset", ""))
         if headers.get(f"{name}-remaining") == "0" and reset is not None:
@@ -77,8 +79,8 @@ def connection_error(host: str, error: BaseException) -> PollError:
             ErrorKind.TLS,
         )
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        words = f"The TLS handshake with {host} failed. Check whether the URL should start with http:// or https://."
-        return PollError(words, ErrorKind.TLS)
+        message = f"The TLS handshake with {host} failed. Check whether the URL should start with http:// or https://."
+        return PollError(message, ErrorKind.TLS)
     if any(isinstance(cause, socket.gaierror | UnicodeError) for cause in causes):
         return PollError(f"Could not resolve {host}. Check the URL and this server's DNS.", ErrorKind.UNREACHABLE)
     return PollError(
@@ -100,7 +102,7 @@ def _date(text: str, now: datetime) -> datetime | None:
 
 
 def _within(moment: datetime, now: datetime) -> datetime:
-    return max(now, min(moment, now + LONGEST_WAIT))
+    return max(now, min(moment, now + MAX_WAIT))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -10,8 +10,8 @@ _TEAM = {"team": "Team"}
 _TOKEN = {"token": "Token"}
 
 
-def _people(name: str, label: str, icon: str, **more: str) -> EventType:
-    return EventType(name, label, fields(**{"person": "Person", **more, "action": "Action"}), icon)
+def _people(name: str, label: str, icon: str, **labels: str) -> EventType:
+    return EventType(name, label, fields(**{"person": "Person", **labels, "action": "Action"}), icon)
 
 
 # Events of accounts, sign-ins and tokens. They belong to no connector.

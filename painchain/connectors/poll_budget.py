@@ -1,4 +1,4 @@
-"""Send the requests of one poll: so many, for so long, and with the rate limit of the source in view."""
+"""Send the requests of one poll within its limits: their number, its time and the source's rate limit."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class PollBudget:
 class ApiClient:
     """Sends the requests of one poll within its budget.
 
-    `rate_limit` is what the newest response says of the source's rate limit. The names of its headers begin with
+    `rate_limit` is the source's rate limit as of the newest response. The names of its headers begin with
     `rate_limit_prefix`.
     """
 

@@ -1,1 +1,1 @@
-"""What every other package builds on: settings, keys, redaction, logging. Neither the database nor a request."""
+"""The base of every other package: settings, keys, redaction, logging. It uses neither the database nor a request."""

@@ -1,4 +1,4 @@
-"""How long to wait before something that failed is tried again."""
+"""Exponential backoff: how long to wait before a retry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ FIRST_DELAY, MAX_DELAY = timedelta(seconds=30), timedelta(hours=1)
 
 
 def delay_after(failures: int) -> timedelta:
-    """Return how long to wait after one more failure, when `failures` tries had failed before it.
+    """Return the delay after a failed try that follows `failures` failed ones.
 
     >>> [str(delay_after(failures)) for failures in (0, 1, 2, 9)]
     ['0:00:30', '0:01:00', '0:02:00', '1:00:00']
@@ -17,5 +17,5 @@ def delay_after(failures: int) -> timedelta:
 
 
 def delay_before(failures: int) -> timedelta:
-    """Return how long the next try has to wait when `failures` tries have failed: the first one is due at once."""
+    """Return the delay before the next try after `failures` failed ones. The first try is due at once."""
     return delay_after(failures - 1) if failures else timedelta()

@@ -69,8 +69,8 @@ class Setting:
             raise ConfigError(f"{self.variable}: not valid UTF-8 text.") from None
         except ValueError as error:
             # People sometimes put the secret itself where the name of its file belongs.
-            shown = "" if self.secret or self.parse is secret_file else f" ({text!r})"
-            raise ConfigError(f"{self.variable}{shown}: {error}.") from None
+            quoted = "" if self.secret or self.parse is secret_file else f" ({text!r})"
+            raise ConfigError(f"{self.variable}{quoted}: {error}.") from None
 
 
 def setting(default: str, parse: Callable[[str], Any], help: str, *, secret: bool = False, unset: Any = "") -> Any:
@@ -201,7 +201,7 @@ class Settings:
     )
 
     @property
-    def only_here(self) -> bool:
+    def is_loopback_only(self) -> bool:
         """Whether only this machine reaches the server: it listens on loopback, with no proxy and no public URL."""
         if self.trusted_proxies:
             return False
@@ -254,7 +254,7 @@ def file_url(file: Path) -> str:
 
 
 def unknown(environ: Mapping[str, str]) -> list[str]:
-    """Return the PAINCHAIN_ variables in `environ` that are no settings, probably misspelt."""
-    known = {setting.variable for setting in SETTINGS}
-    ours = (name for name in environ if name.startswith(PREFIX) and not name.startswith(PREFIX + "TEST_"))
-    return sorted(name for name in ours if name not in known)
+    """Return the PAINCHAIN_ variables in `environ` that are not settings, probably because of a typo."""
+    defined = {setting.variable for setting in SETTINGS}
+    variables = (name for name in environ if name.startswith(PREFIX) and not name.startswith(PREFIX + "TEST_"))
+    return sorted(name for name in variables if name not in defined)

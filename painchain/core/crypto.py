@@ -16,7 +16,7 @@ KEY_BYTES = 32
 
 
 class KeyUnusable(Exception):
-    """The key file cannot be read, made or used; the message says what to do."""
+    """The key file cannot be read, created or used; the message says what to do."""
 
 
 # Encrypts and decrypts stored secrets.

@@ -20,15 +20,15 @@ class Deadline:
     def __init__(self) -> None:
         self.moment = float("inf")
 
-    def left(self, timeout: float | None) -> float:
+    def remaining(self, timeout: float | None) -> float:
         """Return how many seconds the next step may take.
 
         :raises httpcore2.ReadTimeout: when the deadline has passed.
         """
-        left = self.moment - time.monotonic()
-        if left <= 0:
+        seconds = self.moment - time.monotonic()
+        if seconds <= 0:
             raise httpcore2.ReadTimeout("the deadline has passed")
-        return left if timeout is None else min(timeout, left)
+        return seconds if timeout is None else min(timeout, seconds)
 
 
 class BoundedTransport(httpx2.HTTPTransport):
@@ -68,9 +68,9 @@ class _Backend(httpcore2.SyncBackend):
         problem: Exception | None = None
         for address in self._addresses(host, port):
             try:
-                left = self._deadline.left(timeout)
+                seconds = self._deadline.remaining(timeout)
                 with _as_connect_error():
-                    stream = super().connect_tcp(address, port, left, local_address, socket_options)
+                    stream = super().connect_tcp(address, port, seconds, local_address, socket_options)
                 return _Stream(stream, self._deadline)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 problem = error
@@ -119,10 +119,10 @@ class _Stream(httpcore2.NetworkStream):
         self._deadline = deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._deadline.left(timeout))
+        return self._stream.read(max_bytes, self._deadline.remaining(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._deadline.left(timeout))
+        self._stream.write(buffer, self._deadline.remaining(timeout))
 
     def close(self) -> None:
         self._stream.close()
@@ -130,7 +130,7 @@ class _Stream(httpcore2.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
-        secured = self._stream.start_tls(ssl_context, server_hostname, self._deadline.left(timeout))
+        secured = self._stream.start_tls(ssl_context, server_hostname, self._deadline.remaining(timeout))
         return _Stream(secured, self._deadline)
 
     def get_extra_info(self, info: str) -> Any:

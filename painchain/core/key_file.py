@@ -80,8 +80,8 @@ def load_keys(source: KeySource, is_new: Callable[[], bool]) -> Keyring:
     return keys
 
 
-def create_key(source: KeySource, wanted: Callable[[], bool] = lambda: True) -> Keyring | None:
-    """Create PainChain's own file with a new key if it is `wanted`. Never replace an existing file.
+def create_key(source: KeySource, is_needed: Callable[[], bool] = lambda: True) -> Keyring | None:
+    """Create PainChain's own file with a new key if it `is_needed`. Never replace an existing file.
 
     Return the keys that are in the file afterwards. Servers that start together create the key before the database, so
     that a server that finds an existing database also finds its key.
@@ -91,7 +91,7 @@ def create_key(source: KeySource, wanted: Callable[[], bool] = lambda: True) -> 
     assert source.file is not None  # noqa: S101  it is PainChain's own
     try:
         with _draft(source.file, new_key() + "\n") as draft:
-            if wanted():
+            if is_needed():
                 with contextlib.suppress(FileExistsError):
                     os.link(draft, source.file)
                 _sync_directory(source.file.parent)
@@ -113,8 +113,8 @@ def write_keys(source: KeySource, keys: Keyring) -> None:
             if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
                 os.chown(draft, owner.st_uid, owner.st_gid)  # root may rotate the key of the server's account
             draft.replace(file)
-            for left in file.parent.glob(f"{DRAFT}*"):  # left by a killed process
-                left.unlink(missing_ok=True)
+            for leftover in file.parent.glob(f"{DRAFT}*"):  # left by a killed process
+                leftover.unlink(missing_ok=True)
         _sync_directory(file.parent)
     except OSError as error:
         raise KeyUnusable(f"The key file {source.file} cannot be written: {error}.") from None

@@ -39,11 +39,11 @@ def add_context(**members: Any) -> None:
 @contextmanager
 def context(**members: Any) -> Iterator[None]:
     """Add these members to the context of the records inside the block."""
-    before = _context.set({**_context.get(), **members})
+    token = _context.set({**_context.get(), **members})
     try:
         yield
     finally:
-        _context.reset(before)
+        _context.reset(token)
 
 
 def with_context(do: Callable[[], None]) -> Callable[[], None]:
@@ -57,24 +57,24 @@ def with_context(do: Callable[[], None]) -> Callable[[], None]:
     return run
 
 
-def security(event: str, words: str, level: int = logging.WARNING, **members: Any) -> None:
+def security(event: str, message: str, level: int = logging.WARNING, **members: Any) -> None:
     """Log a security event. Monitoring can match on the `event` name."""
-    _security.log(level, words, extra={"members": {"event": event, **members}})
+    _security.log(level, message, extra={"members": {"event": event, **members}})
 
 
-def log_failure(log: logging.Logger, what: str, problem: BaseException, level: int = logging.ERROR) -> None:
+def log_failure(log: logging.Logger, task: str, error: BaseException, level: int = logging.ERROR) -> None:
     """Log an exception with its type and traceback. Its message is left out, because it may contain a secret."""
-    log.log(level, "%s failed: %s", what, type(problem).__name__, extra={"exception": format_frames(problem)})
+    log.log(level, "%s failed: %s", task, type(error).__name__, extra={"exception": format_frames(error)})
 
 
 def format_frames(problem: BaseException) -> str:
     """Return the tracebacks of an exception and its causes, the first cause first, without their messages."""
-    parts: list[str] = []
+    frames: list[str] = []
     exception: BaseException | None = problem
-    while exception is not None and len(parts) < 5:
-        parts.append(f"{''.join(traceback.format_tb(exception.__traceback__))}{type(exception).__name__}")
+    while exception is not None and len(frames) < 5:
+        frames.append(f"{''.join(traceback.format_tb(exception.__traceback__))}{type(exception).__name__}")
         exception = exception.__cause__ or (None if exception.__suppress_context__ else exception.__context__)
-    return "\n".join(reversed(parts))
+    return "\n".join(reversed(frames))
 
 
 class Json(logging.Formatter):
@@ -118,7 +118,7 @@ def configure(level: str, form: str) -> None:
 
 
 def choose_format(form: str) -> str:
-    """Return the format that is set; by itself text for whoever reads on a terminal, and JSON for what collects it."""
+    """Return the configured format. The default is text on a terminal, and JSON otherwise."""
     return form or ("text" if sys.stderr.isatty() else "json")
 
 

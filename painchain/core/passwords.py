@@ -8,7 +8,7 @@ from threading import BoundedSemaphore
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-SHORTEST, LONGEST = 12, 512
+MIN_LENGTH, MAX_LENGTH = 12, 512
 # OWASP's password storage cheat sheet: 19 MiB, two passes, one lane.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 _slots = BoundedSemaphore(2)  # limits the memory that parallel sign-ins take
@@ -23,10 +23,10 @@ def hash_password(password: str, name: str) -> str:
 
     :raises WeakPassword: when it is too short, too long or too easy to guess.
     """
-    if len(password) < SHORTEST:
-        raise WeakPassword(f"Use at least {SHORTEST} characters. Several words are fine.")
-    if len(password) > LONGEST:
-        raise WeakPassword(f"Use at most {LONGEST} characters.")
+    if len(password) < MIN_LENGTH:
+        raise WeakPassword(f"Use at least {MIN_LENGTH} characters. Several words are fine.")
+    if len(password) > MAX_LENGTH:
+        raise WeakPassword(f"Use at most {MAX_LENGTH} characters.")
     if len(set(password)) < 5 or password.casefold().replace(name.casefold(), "").strip("0123456789!.-_ ") == "":
         raise WeakPassword("This password is too easy to guess. Use several unrelated words.")
     with _slots:
@@ -35,7 +35,7 @@ def hash_password(password: str, name: str) -> str:
 
 def verify_password(stored: str | None, password: str) -> bool:
     """Return whether a password matches the stored hash. Without a hash it returns False and takes as long."""
-    if len(password) > LONGEST:
+    if len(password) > MAX_LENGTH:
         return False
     with _slots:
         try:

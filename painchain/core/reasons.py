@@ -1,29 +1,30 @@
-"""Why somebody makes a change: one line that goes with everything that is recorded of it."""
+"""The reason for a change: one line that is stored with every event of the change."""
 
 from __future__ import annotations
 
 from painchain.core.redaction import scrub
 from painchain.core.text import unprintable
 
-LONGEST = 500
+MAX_LENGTH = 500
 
 
 class ReasonTooLong(ValueError):
-    """A reason that is longer than is kept."""
+    """A reason that is too long to store."""
 
     def __init__(self) -> None:
-        super().__init__(f"The reason can have at most {LONGEST} characters.")
+        super().__init__(f"The reason can have at most {MAX_LENGTH} characters.")
 
 
 def normalize(text: str) -> str:
-    """Return a reason as it is kept: in one line, without credentials in addresses.
+    """Return a reason as it is stored: in one line, without credentials in addresses.
 
     >>> normalize(" the incident\\n of today ")
     'the incident of today'
 
-    :raises ReasonTooLong: when it is longer than is kept.
+    :raises ReasonTooLong: when it is too long.
     """
-    line = " ".join("".join(" " if unprintable(one) else one for one in text[: 20 * LONGEST]).split())
-    if len(line) > LONGEST or len(text) > 20 * LONGEST:
+    characters = (" " if unprintable(character) else character for character in text[: 20 * MAX_LENGTH])
+    line = " ".join("".join(characters).split())
+    if len(line) > MAX_LENGTH or len(text) > 20 * MAX_LENGTH:
         raise ReasonTooLong
     return scrub(line)

@@ -31,7 +31,7 @@ def scrub(text: str) -> str:
 
 
 def looks_secret(name: str) -> bool:
-    """Say whether a field that no connector type defines is treated as secret because of its name."""
+    """Return whether a field that no connector type defines is treated as secret because of its name."""
     return _SECRET_NAME.search(name) is not None
 
 

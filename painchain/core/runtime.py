@@ -1,4 +1,4 @@
-"""What one running app shares: its settings, keys, counters and caches, in one object."""
+"""Hold what one running app shares: its settings, keys, counters and caches."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Runtime:
     """The parts of one app. `startup.use_keys` sets those that depend on the key."""
 
     settings: Settings
-    key_place: KeySource
+    key_source: KeySource
     metrics: Metrics
     response_cache: ResponseCache
     oidc: Provider | None = None

@@ -91,15 +91,15 @@ def host_names(text: str) -> tuple[str, ...]:
 def web_address(text: str) -> str:
     """Return a URL that secrets may be sent to: https, or http to this machine."""
     try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
+        url = urlsplit(text)
+        host, _ = url.hostname, url.port
     except ValueError:
         host = None
-    if not host or parts.scheme not in ("http", "https") or parts.username is not None or not _is_plain(text):
+    if not host or url.scheme not in ("http", "https") or url.username is not None or not _is_plain(text):
         raise ValueError("must be a URL such as https://id.example")
-    if parts.query or parts.fragment:
+    if url.query or url.fragment:
         raise ValueError("must be a URL without ? and #")
-    if parts.scheme == "http" and host not in LOOPBACK:
+    if url.scheme == "http" and host not in LOOPBACK:
         raise ValueError("must begin with https://")
     return text
 
@@ -115,14 +115,14 @@ def posting_address(text: str) -> str:
 def origin(text: str) -> str:
     """Return scheme, host and port of a server's URL, without a slash at the end."""
     try:
-        parts = urlsplit(text)
-        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.username is None and _is_plain(text)
-        _ = parts.port
+        url = urlsplit(text)
+        is_valid = url.scheme in ("http", "https") and url.hostname and url.username is None and _is_plain(text)
+        _ = url.port
     except ValueError:
         is_valid = False
-    if not is_valid or parts.path.strip("/") or parts.query or parts.fragment:
+    if not is_valid or url.path.strip("/") or url.query or url.fragment:
         raise ValueError("must be a scheme and a host without a path, such as https://painchain.example")
-    return f"{parts.scheme}://{parts.netloc.lower()}"
+    return f"{url.scheme}://{url.netloc.lower()}"
 
 
 def secret_file(text: str) -> Path:

@@ -1,4 +1,4 @@
-"""Text: what cannot be printed, what is too long to show, and values in the words of a sentence."""
+"""Format text for display: invisible characters, long texts, and values in sentences."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def unprintable(character: str) -> bool:
-    """Say whether a character would act on the page rather than be seen: control, zero-width, bidi, surrogate."""
+    """Return whether a character is invisible or controls the display: control, zero-width, bidi, surrogate."""
     return character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
@@ -17,7 +17,7 @@ SHOWN_CHARACTERS = 120
 
 
 def clipped(text: str) -> str:
-    """Return a text as far as it is shown; two different texts never look the same.
+    """Return a text, shortened for display. Two different texts never look the same.
 
     >>> clipped("a" * 200) == clipped("a" * 201)
     False
@@ -33,7 +33,7 @@ def fingerprint(text: str) -> str:
 
 
 def format_value(value: Any) -> str:
-    """Return a value in the words of a sentence, where texts stand in quotes.
+    """Return a value as part of a sentence, with texts in quotes.
 
     >>> format_value(300), format_value("300"), format_value(["a", "b"]), format_value(True), format_value(None)
     ('300', '“300”', '“a”, “b”', 'on', 'nothing')

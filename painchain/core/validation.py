@@ -25,9 +25,9 @@ def _holds_unstorable(value: Any) -> bool:
     if isinstance(value, str):
         return "\0" in value
     if isinstance(value, dict):
-        return any(_holds_unstorable(one) for pair in value.items() for one in pair)
+        return any(_holds_unstorable(item) for pair in value.items() for item in pair)
     if isinstance(value, list):
-        return any(_holds_unstorable(one) for one in value)
+        return any(_holds_unstorable(item) for item in value)
     return isinstance(value, float) and not math.isfinite(value)
 
 
@@ -44,25 +44,27 @@ AnyBody = TypeVar("AnyBody", bound=Body)
 
 
 class BadBody(Exception):
-    """A body that is not what the route takes: `errors` in the shape of every JSON error."""
+    """A body that the route does not accept: `errors` in the shape of every JSON error."""
 
     def __init__(self, errors: list[dict[str, str]]):
         super().__init__(
-            "; ".join(f"{one['field']}: {one['message']}" if one["field"] else one["message"] for one in errors)
+            "; ".join(
+                f"{error['field']}: {error['message']}" if error["field"] else error["message"] for error in errors
+            )
         )
         self.errors = errors
 
 
 def read(model: type[AnyBody], raw: bytes) -> AnyBody:
-    """Return the body as the model has it.
+    """Return the body as an instance of the model.
 
-    :raises BadBody: when it is not JSON or not of the model.
+    :raises BadBody: when it is not JSON or does not match the model.
     """
     try:
         return model.model_validate_json(raw)
-    except ValidationError as error:
+    except ValidationError as invalid:
         # Neither input nor context is repeated: both can hold a secret.
-        details = error.errors(include_url=False, include_input=False, include_context=False)
+        details = invalid.errors(include_url=False, include_input=False, include_context=False)
         raise BadBody(
-            [{"field": ".".join(str(part) for part in one["loc"]), "message": one["msg"]} for one in details[:20]]
+            [{"field": ".".join(map(str, error["loc"])), "message": error["msg"]} for error in details[:20]]
         ) from None

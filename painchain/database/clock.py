@@ -11,15 +11,16 @@ MAX_CLOCK_SKEW = timedelta(minutes=5)
 
 
 def reached_condition(moment: ColumnElement[datetime], now: datetime, max_ahead: timedelta) -> ColumnElement[bool]:
-    """Return the SQL condition that a time has come which is at most `max_ahead` in the future when it is stored.
+    """Return the SQL condition that a stored time has come.
 
-    A time further ahead was stored before the clock was set back: it counts as reached.
+    A time is stored at most `max_ahead` in the future. A time further ahead was stored before the clock was set back,
+    and counts as reached.
     """
     return or_(moment <= now, moment > now + max_ahead + MAX_CLOCK_SKEW)
 
 
 def is_reached(moment: datetime, now: datetime, max_ahead: timedelta) -> bool:
-    """Say whether a time has come, as ``reached_condition`` does.
+    """Return whether a time has come, as ``reached_condition`` does.
 
     >>> noon, hour = datetime(2026, 1, 15, 12), timedelta(hours=1)
     >>> [is_reached(noon + ahead, noon, hour) for ahead in (-hour, hour, 2 * hour)]

@@ -103,12 +103,12 @@ def advance_sequence(connection: Connection, tables: Iterable[Table], numbers: M
 
 
 def is_undecodable(error: DBAPIError) -> bool:
-    """Say whether a text column holds bytes that are not UTF-8, which SQLite stores unchecked."""
+    """Return whether a text column holds bytes that are not UTF-8, which SQLite stores unchecked."""
     return isinstance(error.orig, sqlite3.OperationalError) and "Could not decode" in str(error.orig)
 
 
 def has_corrupt_indexes(connection: Connection, table: Table) -> bool:
-    """Say whether the indexes of `table` differ from its rows. Not checked on PostgreSQL, which needs amcheck."""
+    """Return whether the indexes of `table` differ from its rows. Not checked on PostgreSQL, which needs amcheck."""
     if connection.dialect.name != "sqlite":
         return False
     messages = connection.execute(text(f"PRAGMA integrity_check({table.name})")).scalars().all()

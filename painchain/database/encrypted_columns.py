@@ -42,12 +42,12 @@ def reseal(connection: Connection, old: Box, new: Box) -> int:
     for table, column in _columns():
         [key] = table.primary_key
         for number, value in connection.execute(select(key, column)).all():
-            connection.execute(update(table).where(key == number).values({column: _each(value, reencrypt)}))
+            connection.execute(update(table).where(key == number).values({column: _map_texts(value, reencrypt)}))
             count += len(value) if isinstance(value, dict) else 1
     return count
 
 
-def _each(value: Any, change: Callable[[str], str]) -> Any:
+def _map_texts(value: Any, change: Callable[[str], str]) -> Any:
     return {name: change(text) for name, text in value.items()} if isinstance(value, dict) else change(value)
 
 

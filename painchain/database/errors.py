@@ -71,7 +71,7 @@ _POSTGRESQL = {
 
 
 def classify(error: BaseException) -> Fault:
-    """Return what is wrong, as far as `error` says. The result never contains a statement or its values."""
+    """Return the fault that `error` reports. The result never contains a statement or its values."""
     if isinstance(error, WriteBusy):
         return KEY_REPLACED if isinstance(error, WrongKey) else BUSY
     if isinstance(error, PoolTimeout):
@@ -80,10 +80,10 @@ def classify(error: BaseException) -> Fault:
     code = getattr(cause, "sqlite_errorcode", None)
     state = getattr(cause, "sqlstate", None)
     if code is not None:
-        known = _SQLITE.get(code & 0xFF)
+        fault = _SQLITE.get(code & 0xFF)
     else:
-        known = _POSTGRESQL.get(state, _POSTGRESQL.get(state[:2])) if state else _connection_lost(error)
-    return known or Fault(driver_message(cause))
+        fault = _POSTGRESQL.get(state, _POSTGRESQL.get(state[:2])) if state else _connection_lost(error)
+    return fault or Fault(driver_message(cause))
 
 
 def _connection_lost(error: BaseException) -> Fault | None:

@@ -45,9 +45,9 @@ class Base(DeclarativeBase):
 class JoiningSession(Session):
     """A session that uses the write transaction of its app context, if one is open."""
 
-    def get_bind(self, *about: Any, **more: Any) -> Engine | Connection:
+    def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:
         """Return the connection of that transaction, or the engine."""
-        return _write_connection() if _write_connection.has() else super().get_bind(*about, **more)
+        return _write_connection() if _write_connection.has() else super().get_bind(*args, **kwargs)
 
 
 db = SQLAlchemy(model_class=Base, disable_autonaming=True, session_options={"class_": JoiningSession})
@@ -95,7 +95,7 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
 
 
 def is_sqlite(url: str) -> bool:
-    """Say whether `url` names a SQLite file."""
+    """Return whether `url` names a SQLite file."""
     return make_url(url).get_backend_name() == "sqlite"
 
 
@@ -153,7 +153,7 @@ def snapshot(connection: Connection) -> Connection:
 
 @contextmanager
 def read_transaction() -> Iterator[Connection]:
-    """Open a transaction whose reads all see one snapshot. Inside a write transaction, return that one."""
+    """Open a transaction whose reads all see one snapshot. Inside a write transaction, use that one."""
     if _write_connection.has():
         yield _write_connection()
         return
@@ -220,7 +220,7 @@ def write_transaction() -> Iterator[Connection]:
 
 @contextmanager
 def _session_joined(connection: Connection) -> Iterator[None]:
-    """Make the session, if there is one, write through `connection`."""
+    """Make the session, if one exists, write through `connection`."""
     _write_connection.set(connection)
     try:
         yield

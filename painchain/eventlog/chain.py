@@ -72,8 +72,8 @@ class Chain:
         """Return the hash that the next event links to if the head was tampered with: verification always finds it."""
         return self._seal(b"torn", 0, mac)
 
-    def _seal(self, what: bytes, number: int, rest: bytes) -> bytes:
-        return hmac.digest(self._seals, what + number.to_bytes(8, "big") + rest, "sha256")
+    def _seal(self, kind: bytes, number: int, content: bytes) -> bytes:
+        return hmac.digest(self._seals, kind + number.to_bytes(8, "big") + content, "sha256")
 
 
 def chains(keys: Keyring) -> Sequence[Chain]:

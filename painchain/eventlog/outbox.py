@@ -149,14 +149,14 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
 def settle(claimed: ClaimedNotices, now: datetime, error: str | None) -> None:
     """Store the result of sending: delete sent messages, retry failed ones later, give up after `MAX_TRIES`."""
     claimed_rows = _notices.c.id.in_(claimed.numbers)
-    given_up = error is not None and claimed.tries + 1 >= MAX_TRIES
+    gives_up = error is not None and claimed.tries + 1 >= MAX_TRIES
     with write_transaction() as connection:
-        if error is None or given_up:
+        if error is None or gives_up:
             connection.execute(delete(_notices).where(claimed_rows))
         else:
             retry = {"tries": claimed.tries + 1, "due": now + delay_after(claimed.tries), "taken_until": EPOCH}
             connection.execute(update(_notices).where(claimed_rows).values(retry))
-        store_result(connection, claimed.rule_id, now, error, len(claimed.numbers) if given_up else 0)
+        store_result(connection, claimed.rule_id, now, error, len(claimed.numbers) if gives_up else 0)
 
 
 def store_result(connection: Connection, rule_id: int, now: datetime, error: str | None, lost: int = 0) -> None:

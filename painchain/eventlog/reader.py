@@ -58,7 +58,7 @@ _STRAY_RUNS = Prepared(
 class Link:
     """One event in the chain: its hashed bytes and its hash.
 
-    `content` is None if it cannot be read or is not valid for an event; `mac` is b"" if there is none.
+    `content` is None if it cannot be read or is not valid for an event; `mac` is b"" if the event has no hash.
     """
 
     id: int
@@ -132,12 +132,12 @@ def stray_run(connection: Connection, last: int) -> Run | None:
 
 def previous_macs(connection: Connection, macs: Mapping[int, bytes | None]) -> dict[int, bytes]:
     """Return the hash before each of these events, given their own hashes. It is the hash of an event or of a run."""
-    known = {0: START, **{number: mac for number, mac in macs.items() if mac}}
+    macs_by_number = {0: START, **{number: mac for number, mac in macs.items() if mac}}
     for number, mac in (_event.id, _event.mac), (_runs.c.last, _runs.c.mac):
-        if missing := [event_id - 1 for event_id in macs if event_id - 1 not in known]:
+        if missing := [event_id - 1 for event_id in macs if event_id - 1 not in macs_by_number]:
             rows = connection.execute(select(number, mac).where(number.in_(missing)))
-            known.update((event_id, _bytes(stored)) for event_id, stored in rows if stored)
-    return {number: known[number - 1] for number in macs if number - 1 in known}
+            macs_by_number.update((event_id, _bytes(stored)) for event_id, stored in rows if stored)
+    return {number: macs_by_number[number - 1] for number in macs if number - 1 in macs_by_number}
 
 
 def _link(row: Any) -> Link:

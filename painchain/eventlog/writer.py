@@ -44,7 +44,7 @@ BATCH = 500  # events inserted by one statement at most
 
 @dataclass(frozen=True)
 class NewEvent:
-    """An event before it is written. It contains no secrets: anybody may be shown all of it."""
+    """An event before it is written. It contains no secrets: everyone may see all of it."""
 
     event_id: str
     source: str

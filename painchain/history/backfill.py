@@ -37,12 +37,12 @@ class _EarlierState:
         elif entry.event_type == "ConnectorDeleted":
             self.last = _deleted(entry)
 
-    def connector(self, known: ConnectorState | None) -> ConnectorState | None:
-        """Return the earlier state of the connector, or None if nothing is known of it."""
-        base = self.last or known
+    def connector(self, present: ConnectorState | None) -> ConnectorState | None:
+        """Return the earlier state of the connector, or None if the log contains nothing about it."""
+        base = self.last or present
         if base is None:
             return None
-        earlier = known.values if known and self.last is None else {}
+        earlier = present.values if present and self.last is None else {}
         values = {**earlier, **base.values, **self.values}
         visible = {toggle for toggle, shown in self.visible.items() if shown}
         hidden = (base.hidden | set(self.visible)) - visible
@@ -50,11 +50,11 @@ class _EarlierState:
             base,
             values={key: value for key, value in values.items() if key not in self.unset},
             enabled=base.enabled if self.enabled is None else self.enabled,
-            since=known.since if known else None,
-            by=known.by if known else "",
-            entered=known.entered if known else {},
+            since=present.since if present else None,
+            by=present.by if present else "",
+            entered=present.entered if present else {},
             hidden=frozenset(hidden),
-            whole=False,
+            is_complete=False,
         )
 
 
@@ -77,11 +77,11 @@ def fill_in(snapshot: Snapshot, later: Iterable[Entry], present: Iterable[Connec
     for connector in present:
         if connector.id not in created_later:
             earlier.setdefault(connector.id, _EarlierState()).last = connector
-    known = {connector.id: connector for connector in snapshot.connectors}
-    complete = created_later | {number for number, connector in known.items() if connector.whole}
-    states = (state.connector(known.get(number)) for number, state in earlier.items() if number not in complete)
+    logged = {connector.id: connector for connector in snapshot.connectors}
+    complete = created_later | {number for number, connector in logged.items() if connector.is_complete}
+    states = (state.connector(logged.get(number)) for number, state in earlier.items() if number not in complete)
     filled_in = {connector.id: connector for connector in states if connector}
-    return replace(snapshot, connectors=tuple({**known, **filled_in}.values())).sorted()
+    return replace(snapshot, connectors=tuple({**logged, **filled_in}.values())).sorted()
 
 
 def _deleted(entry: Entry) -> ConnectorState:

@@ -53,8 +53,8 @@ class Gap:
 class ConnectorState:
     """The state of one connector. Of a secret it holds whether it is set, and in `entered` when it was last changed.
 
-    What the log does not contain is None (`enabled`, `since`) or missing from `values`. `whole` means that the log
-    contains the creation. `by` is the author of the last change, at `since`.
+    What the log does not contain is None (`enabled`, `since`) or missing from `values`. `is_complete` means that the
+    log contains the creation. `by` is the author of the last change, at `since`.
     """
 
     id: int
@@ -63,7 +63,7 @@ class ConnectorState:
     enabled: bool | None
     since: datetime | None
     by: str
-    whole: bool = True
+    is_complete: bool = True
     entered: Mapping[str, datetime] = field(default_factory=dict)
     hidden: frozenset[Toggle] = frozenset()
 
@@ -85,7 +85,7 @@ class ConnectorState:
 class Snapshot:
     """The configuration at one time, as recorded in the log, and what the log does not contain.
 
-    `begins` is the time of the oldest event that was read. `whole` means that no earlier event was pruned.
+    `begins` is the time of the oldest event that was read. `is_complete` means that no earlier event was pruned.
     `reported` is the number of events that scripts reported.
     """
 
@@ -93,7 +93,7 @@ class Snapshot:
     gaps: Sequence[Gap] = ()
     reported: int = 0
     begins: datetime | None = None
-    whole: bool = True
+    is_complete: bool = True
 
     def sorted(self) -> Snapshot:
         """Return this snapshot with its connectors in the order of the settings page."""
@@ -122,17 +122,17 @@ class Projection:
     gaps: list[Gap] = field(default_factory=list)
     reported: int = 0
     begins: datetime | None = None
-    whole: bool = True
+    is_complete: bool = True
 
     def snapshot(self) -> Snapshot:
         """Return the configuration so far."""
         states = tuple(self.connectors.values())
-        return Snapshot(states, tuple(self.gaps), self.reported, self.begins, self.whole).sorted()
+        return Snapshot(states, tuple(self.gaps), self.reported, self.begins, self.is_complete).sorted()
 
     def apply(self, entry: Entry) -> None:
         """Apply the next event."""
         if self.begins is None:
-            self.begins, self.whole = entry.timestamp, _is_first_start(entry)
+            self.begins, self.is_complete = entry.timestamp, _is_first_start(entry)
         if entry.reported:
             self.reported += 1
         elif entry.event_type == "ConnectorDeleted":
@@ -146,7 +146,7 @@ class Projection:
         number = entry.connector_id or 0
         name = {"name": entry.connector_name} if entry.connector_name else {}
         unknown = ConnectorState(
-            number, entry.connector_type or "", name, None, entry.timestamp, entry.author, whole=False
+            number, entry.connector_type or "", name, None, entry.timestamp, entry.author, is_complete=False
         )
         return self.connectors.get(number, unknown)
 
@@ -174,7 +174,7 @@ def _created(connector: ConnectorState, entry: Entry) -> ConnectorState:
         return connector
     values = {key: value for key, value in configuration.items() if key != "enabled"}
     enabled = configuration.get("enabled")
-    return replace(connector, values=values, enabled=enabled if isinstance(enabled, bool) else None, whole=True)
+    return replace(connector, values=values, enabled=enabled if isinstance(enabled, bool) else None, is_complete=True)
 
 
 def _changed(connector: ConnectorState, entry: Entry) -> ConnectorState:
@@ -239,7 +239,7 @@ def _fields_of(both: Iterable[ConnectorState]) -> list[Field]:
 
 def _secret_changes(field: Field, old: ConnectorState, new: ConnectorState) -> Iterator[Change]:
     before, after = old.values.get(field.key), new.values.get(field.key)
-    is_known = None not in (before, after) or (old.whole and new.whole)
+    is_known = None not in (before, after) or (old.is_complete and new.is_complete)
     if is_known and (before != after or new.entered.get(field.key) != old.entered.get(field.key)):
         yield Change(field.key, field.label, field.kind.value, before, after).recorded()
 

@@ -73,7 +73,7 @@ def oldest() -> datetime | None:
 
 def _filled_in(snapshot: Snapshot, cut: int) -> Snapshot:
     """Fill in what the log lost to pruning, from later events and the current configuration."""
-    if snapshot.whole:
+    if snapshot.is_complete:
         return snapshot
     return fill_in(snapshot, _entries(_event.id > cut), _current_states())
 

@@ -16,8 +16,8 @@ POSITION = "strpos"
 # The CTE is planned by itself, so that the index is used; the query is a literal, so that its words are planned for.
 _MATCHING = text(
     "WITH found AS MATERIALIZED (SELECT id FROM change_events "
-    "WHERE to_tsvector('simple', words) @@ CAST(:asked AS tsquery)) SELECT id FROM found LIMIT :most"
-).bindparams(bindparam("asked", type_=Text, literal_execute=True))
+    "WHERE to_tsvector('simple', words) @@ CAST(:search AS tsquery)) SELECT id FROM found LIMIT :most"
+).bindparams(bindparam("search", type_=Text, literal_execute=True))
 _IN_NUMBERS = "change_events.id = ANY(CAST(:near AS bigint[]))"
 
 
@@ -39,7 +39,7 @@ def condition(connection: Connection, groups: Sequence[Group], interval: NumberR
 
 def matching_numbers(connection: Connection, groups: Sequence[Group], limit: int) -> Sequence[int]:
     """Return the numbers of events that the index matches, at most `limit` and one more."""
-    return connection.execute(_MATCHING, {"asked": _tsquery(groups), "most": limit + 1}).scalars().all()
+    return connection.execute(_MATCHING, {"search": _tsquery(groups), "most": limit + 1}).scalars().all()
 
 
 def in_numbers(numbers: Sequence[int]) -> ColumnElement[bool]:

@@ -33,7 +33,7 @@ _FORGET = Prepared(
 )
 _NEWEST = Prepared(
     text(
-        "SELECT rowid FROM event_words WHERE event_words MATCH :asked AND rowid BETWEEN :low AND :high "
+        "SELECT rowid FROM event_words WHERE event_words MATCH :search AND rowid BETWEEN :low AND :high "
         "ORDER BY rowid DESC LIMIT :most"
     )
 )
@@ -42,7 +42,7 @@ _IN_NUMBERS = "change_events.id IN (SELECT value FROM json_each(:near))"
 _CHECK_NUMBERS = "+change_events.id IN (SELECT value FROM json_each(:near))"
 _CHECK_INDEX = (
     "+change_events.id IN "
-    "(SELECT rowid FROM event_words WHERE event_words MATCH :asked AND rowid BETWEEN :low AND :high)"
+    "(SELECT rowid FROM event_words WHERE event_words MATCH :search AND rowid BETWEEN :low AND :high)"
 )
 _NOT_INDEXED = cast("ColumnElement[bool]", text("change_events.id > (SELECT counted FROM log_head)"))
 _UNINDEXED_ID = literal_column("+change_events.id", Integer)
@@ -92,7 +92,7 @@ def condition(
     if page:
         below = newest if top == interval.high else _newest(connection, indexed, interval.low, top, limit)
         return and_(_look_up_or_read(below, read, interval.low, top), *exact)
-    values = {"asked": _fts5(indexed), "low": interval.low, "high": interval.high}
+    values = {"search": _fts5(indexed), "low": interval.low, "high": interval.high}
     in_index = sql_condition(_CHECK_INDEX, *(bindparam(name, value, unique=True) for name, value in values.items()))
     return and_(or_(in_index, and_(_NOT_INDEXED, read)), *exact)
 
@@ -112,7 +112,7 @@ def _newest(connection: Connection, groups: Sequence[Group], low: int, high: int
     unindexed = select(EVENT_ID).select_from(text("change_events"))
     unindexed = unindexed.where(_NOT_INDEXED, _UNINDEXED_ID.between(low, high), read)
     newer = connection.scalars(unindexed.order_by(EVENT_ID.desc())).all()
-    indexed = _NEWEST.all(connection, asked=_fts5(groups), low=low, high=high, most=limit + 1)
+    indexed = _NEWEST.all(connection, search=_fts5(groups), low=low, high=high, most=limit + 1)
     return [*newer, *(number for (number,) in indexed)][: limit + 1]
 
 

@@ -23,7 +23,7 @@ READ_LIMIT = 20_000
 SAMPLES = 20
 # If at least one event in this many matches, reading the events one by one is fastest.
 DENSE_RATIO = 10
-# The most word prefixes that the index is asked for. Other prefixes are checked by reading the words of the matches.
+# The most word prefixes that the index looks up. Other prefixes are checked by reading the words of the matches.
 PREFIX_LIMIT = 3
 MAX_NUMBER = 2**62
 

@@ -12,7 +12,7 @@ from painchain.audit import trail as audit_trail
 from painchain.audit.trail import Trail
 from painchain.eventlog import writer
 from painchain.integrity import check_job, checkpoint_comparison, checkpoints, latest_checkpoint, verification
-from painchain.integrity.check_job import MOST_DRIFT, CheckLease, CheckResult
+from painchain.integrity.check_job import MAX_DRIFT, CheckLease, CheckResult
 from painchain.integrity.checkpoint_comparison import CheckpointMatch
 from painchain.integrity.checkpoints import BadCheckpoint
 from painchain.integrity.verification import Break
@@ -57,19 +57,19 @@ def cause(lease: CheckLease) -> str:
 def _with_checkpoints(result: CheckResult) -> CheckResult:
     """Add the comparison with the checkpoint file to a result. An unreadable file is not a break."""
     try:
-        known, unknown_keys = checkpoints.read_with_known_key(latest_checkpoint.file())
-        matches = checkpoint_comparison.compare(known)
+        checkpoints_of_file, unknown_keys = checkpoints.read_with_known_key(latest_checkpoint.file())
+        matches = checkpoint_comparison.compare(checkpoints_of_file)
     except BadCheckpoint as problem:
         log.error("The checkpoints cannot be compared. %s", problem)
         return replace(result, uncompared=str(problem))
-    before = sum(match.kind == checkpoint_comparison.RESTORED for match in matches)
-    result = replace(result, checkpoints=len(matches), before=before, unvouched=unknown_keys)
+    before_restore = sum(match.kind == checkpoint_comparison.RESTORED for match in matches)
+    result = replace(result, checkpoints=len(matches), before_restore=before_restore, with_lost_key=unknown_keys)
     mismatch = checkpoint_comparison.worst(matches)
     return replace(result, broken=_as_break(mismatch)) if mismatch and result.broken is None else result
 
 
 def _as_break(match: CheckpointMatch) -> Break:
-    return Break(CHECKPOINTS[match.kind], match.checkpoint.size, match.words)
+    return Break(CHECKPOINTS[match.kind], match.checkpoint.size, match.message)
 
 
 def _with_drift(result: CheckResult) -> CheckResult:
@@ -79,10 +79,10 @@ def _with_drift(result: CheckResult) -> CheckResult:
     return replace(
         result,
         complete=not drifts,
-        whole=completeness.whole,
-        drift=[drift.words for drift in drifts[:MOST_DRIFT]],
+        is_log_complete=completeness.is_log_complete,
+        drift=[drift.message for drift in drifts[:MAX_DRIFT]],
         drifts=len(drifts),
-        explained=[drift.words for drift in completeness.explained[:MOST_DRIFT]],
+        explained=[drift.message for drift in completeness.explained[:MAX_DRIFT]],
     )
 
 
@@ -123,6 +123,6 @@ def compare_newest_checkpoint() -> None:
         log.error("The checkpoints cannot be read. %s", problem)
         return
     if mismatch:
-        log.error("The log does not match its newest checkpoint. %s", mismatch.words)
+        log.error("The log does not match its newest checkpoint. %s", mismatch.message)
         with writer.writing():
             check_job.request_check()

@@ -21,11 +21,14 @@ HOUR = 3  # of the day, in UTC, at which the daily check is due
 LEASE = timedelta(seconds=60)  # a check without progress for this long is taken over
 RETRY_DELAY = timedelta(hours=1)  # after one that failed
 DAY = timedelta(days=1)
-MOST_DRIFT = 100
+MAX_DRIFT = 100
 
 _table = Base.metadata.tables[LogCheck.__tablename__]
 _row = _table.c
 _event = ChangeEvent.__table__.c
+# The stored JSON has other names for these fields of a result.
+_STORED_NAMES = {"is_log_complete": "whole", "before_restore": "before", "with_lost_key": "unvouched"}
+_FIELD_NAMES = {stored: name for name, stored in _STORED_NAMES.items()}
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,10 @@ class CheckResult:
 
     The configuration: `complete` says whether the log matches it; None means that it was not compared. `drift` holds at
     most ``MOST_DRIFT`` of the `drifts` differences, as sentences. `explained` are differences that may have been made
-    while auditing was off. `whole` means that retention removed no audit event.
+    while auditing was off. `is_log_complete` is False if retention removed audit events.
 
-    The checkpoints: `checkpoints` is the number compared, `before` of them from before a restore. `unvouched` is the
-    number signed with a lost key. `uncompared` is the reason why none could be compared.
+    The checkpoints: `checkpoints` is the number compared, `before_restore` of them from before a restore.
+    `with_lost_key` is the number signed with a lost key. `uncompared` is the reason why none could be compared.
     """
 
     events: int
@@ -57,24 +60,25 @@ class CheckResult:
     head: str
     broken: Break | None = None
     complete: bool | None = None
-    whole: bool = True
+    is_log_complete: bool = True
     drift: Sequence[str] = ()
     drifts: int = 0
     explained: Sequence[str] = ()
     checkpoints: int = 0
-    before: int = 0
-    unvouched: int = 0
+    before_restore: int = 0
+    with_lost_key: int = 0
     uncompared: str = ""
 
     def stored(self) -> dict[str, Any]:
         """Return the result as JSON."""
-        return asdict(self)
+        return {_STORED_NAMES.get(name, name): value for name, value in asdict(self).items()}
 
     @classmethod
     def loaded(cls, value: Mapping[str, Any]) -> CheckResult:
         """Build a result from its stored JSON."""
-        broken = value["broken"]
-        return cls(**{**value, "broken": Break(**broken) if broken else None})
+        members = {_FIELD_NAMES.get(name, name): member for name, member in value.items()}
+        broken = members["broken"]
+        return cls(**{**members, "broken": Break(**broken) if broken else None})
 
 
 @dataclass(frozen=True)
@@ -126,8 +130,8 @@ def acquire(now: datetime) -> CheckLease | None:
 
     :raises painchain.database.session.WrongKey: when the key was replaced: this process can no longer check anything.
     """
-    is_wanted = or_(clock.reached_condition(_row.due, now, DAY), _row.asked, _row.began.is_not(None))
-    is_free = and_(is_wanted, or_(_row.began.is_(None), clock.lost_condition(_row.beat, now, LEASE)))
+    is_requested = or_(clock.reached_condition(_row.due, now, DAY), _row.asked, _row.began.is_not(None))
+    is_free = and_(is_requested, or_(_row.began.is_(None), clock.lost_condition(_row.beat, now, LEASE)))
     row = db.session.execute(select(*_row).where(is_free)).one_or_none()
     db.session.rollback()
     if row is None:
@@ -152,10 +156,10 @@ def next_due(now: datetime) -> datetime:
     return today if now < today else today + DAY
 
 
-def report_progress(lease: CheckLease, reached: int, whole: int, now: datetime) -> bool:
+def report_progress(lease: CheckLease, done: int, total: int, now: datetime) -> bool:
     """Store the progress of a check; return whether this process still holds the lease."""
     with write_transaction() as connection:
-        return bool(connection.execute(_of(lease).values(beat=now, reached=reached, whole=whole)).rowcount)
+        return bool(connection.execute(_of(lease).values(beat=now, reached=done, whole=total)).rowcount)
 
 
 def release(lease: CheckLease) -> None:

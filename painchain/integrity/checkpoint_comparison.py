@@ -60,7 +60,7 @@ class CheckpointMatch:
         return self.kind in (DIFFERS, SHORT)
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """The result as a sentence."""
         size = self.checkpoint.size
         events = f"{size:,} event{'' if size == 1 else 's'}"
@@ -83,7 +83,8 @@ def compare(checkpoints: Sequence[Checkpoint]) -> list[CheckpointMatch]:
         last = connection.execute(select(_head.last_event)).scalar()
         last = last if isinstance(last, int) else -1  # another type was written by hand
         hashes = dict(_hashes(connection, sorted({checkpoint.size for checkpoint in checkpoints})))
-        matches = [CheckpointMatch(each, _kind(connection, each, last, hashes)) for each in checkpoints]
+        kinds = [_kind(connection, checkpoint, last, hashes) for checkpoint in checkpoints]
+        matches = [CheckpointMatch(*pair) for pair in zip(checkpoints, kinds, strict=True)]
         restores = list(_restores(connection)) if any(match.kind != MATCHES for match in matches) else []
     newer_keys = _newer_keys()
     return [match if match.checkpoint.key_id in newer_keys else _explained(match, restores) for match in matches]
@@ -92,7 +93,7 @@ def compare(checkpoints: Sequence[Checkpoint]) -> list[CheckpointMatch]:
 def _newer_keys() -> Sequence[str]:
     """Return the IDs of the keys that are newer than the key of the log.
 
-    A checkpoint signed with one of them is of a later state: somebody reset the log to a key that was replaced.
+    A checkpoint signed with one of them is of a later state: someone reset the log to a key that was replaced.
     """
     order: Sequence[str] = runtime.current().key_order
     current = runtime.current().chain.key_id

@@ -1,6 +1,6 @@
 """Checkpoints: signed records of the length of the log and the hash of its last event at one time.
 
-The file has one JSON object per line. Stored where nobody with write access to the database can reach them, checkpoints
+The file has one JSON object per line. Stored out of reach of anyone with write access to the database, checkpoints
 show what the chain alone cannot: that its end was cut off, or that an older database replaced it.
 """
 
@@ -29,7 +29,7 @@ from painchain.eventlog.chain import Chain
 VERSION = 1
 PURPOSE = "checkpoints"
 MODE = 0o644  # nothing in it is secret, and programs that copy it must read it
-LONGEST_LINE = 1_000
+MAX_LINE_LENGTH = 1_000
 MEMBERS = {"version", "size", "head", "time", "key"}  # and the seal
 
 _UNCHAINED = "The events in this database have no hash chain, but checkpoints of a chained log exist."
@@ -122,7 +122,7 @@ def _members(text: str) -> tuple[dict[str, Any], bytes]:
     :raises BadCheckpoint: when the line is not a checkpoint.
     """
     with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        members: dict[str, Any] = json.loads(text[:LONGEST_LINE])
+        members: dict[str, Any] = json.loads(text[:MAX_LINE_LENGTH])
         seal = bytes.fromhex(members.pop("seal"))
         bytes.fromhex(members["head"])
         has_zone = datetime.fromisoformat(members["time"]).tzinfo is not None
@@ -146,13 +146,13 @@ def read_with_known_key(file: Path) -> tuple[Sequence[Checkpoint], int]:
 
     :raises BadCheckpoint: when the file cannot be read, or a line is not a checkpoint.
     """
-    known, unknown_keys = [], 0
+    verified, unknown_keys = [], 0
     for number, text in enumerate(_lines(file) if file.exists() else (), 1):
         try:
-            known.append(_parse_line(file, number, text))
+            verified.append(_parse_line(file, number, text))
         except KeyGone:
             unknown_keys += 1
-    return known, unknown_keys
+    return verified, unknown_keys
 
 
 def _lines(file: Path) -> Sequence[str]:
@@ -176,7 +176,7 @@ def newest(file: Path) -> Checkpoint | None:
     """
     try:
         with file.open("rb") as lines:
-            lines.seek(max(0, lines.seek(0, os.SEEK_END) - 2 * LONGEST_LINE))
+            lines.seek(max(0, lines.seek(0, os.SEEK_END) - 2 * MAX_LINE_LENGTH))
             last_lines = lines.read().decode("ascii", "replace").split("\n")[-2:-1]
     except FileNotFoundError:
         return None
@@ -233,7 +233,7 @@ def _append(file: Path, data: bytes) -> None:
 def _cut_unfinished(descriptor: int) -> None:
     """Remove an unfinished last line, left by a process that was killed while writing."""
     size = os.fstat(descriptor).st_size
-    tail = os.pread(descriptor, LONGEST_LINE, max(0, size - LONGEST_LINE))
+    tail = os.pread(descriptor, MAX_LINE_LENGTH, max(0, size - MAX_LINE_LENGTH))
     if tail and not tail.endswith(b"\n"):
         os.ftruncate(descriptor, size - len(tail) + tail.rfind(b"\n") + 1)
 

@@ -26,7 +26,7 @@ CONNECTOR, TEAM, RULE, RETENTION, PERSON, TOKEN = (
 WEBHOOK = Field("webhook", "Webhook secret", Kind.SECRET)
 TYPE = Field("type", "Type", Kind.TEXT)
 ENABLED = Field("enabled", "Enabled", Kind.CHECKBOX)
-KEPT = Field("kept", "Retention", Kind.TEXT, default=kept_for(None))
+RETENTION_FIELD = Field("kept", "Retention", Kind.TEXT, default=kept_for(None))
 _LABELS = {
     "name": "Name",
     "tags": "Tags",
@@ -49,13 +49,13 @@ Key = tuple[str, str]  # the kind of an item, and its identifier: a number, a na
 class ConfigItem:
     """One configured item with its values, or what the log contains of it.
 
-    `whole` is False if the log no longer contains its creation.
+    `is_complete` is False if the log no longer contains its creation.
     """
 
     kind: str
     name: str
     values: dict[str, Any]
-    whole: bool = True
+    is_complete: bool = True
     fields: Mapping[str, Field] = field(default_factory=dict)
 
     @property
@@ -65,8 +65,8 @@ class ConfigItem:
 
     def field(self, key: str) -> Field:
         """Return the definition of one value."""
-        known = self.fields.get(key)
-        return known or Field(key, _LABELS.get(key, key), _KINDS.get(key, Kind.TEXT))
+        definition = self.fields.get(key)
+        return definition or Field(key, _LABELS.get(key, key), _KINDS.get(key, Kind.TEXT))
 
 
 def current_items() -> dict[Key, ConfigItem]:
@@ -90,24 +90,24 @@ def connector_item(connector: ConnectorState, webhook: Any) -> ConfigItem:
         **connector.values,
         "type": connector.type,
         "enabled": connector.enabled,
-        **({"webhook": webhook} if webhook or connector.whole else {}),
+        **({"webhook": webhook} if webhook or connector.is_complete else {}),
     }
     values |= {toggle_key(toggle): False for toggle in connector.hidden}
-    return ConfigItem(CONNECTOR, connector.name, values, connector.whole, fields)
+    return ConfigItem(CONNECTOR, connector.name, values, connector.is_complete, fields)
 
 
 def connector_fields(connector: ConnectorState) -> dict[str, Field]:
     """Return the definition of each value that a connector can have."""
-    known = connectors.TYPES.get(connector.type)
-    defined = {each.key: each for each in known.all_fields} if known else {}
-    toggles = {*(visibility.toggles(known) if known else ()), *connector.hidden}
-    shown = {
-        toggle_key(each): Field(
-            toggle_key(each), f"Showing {toggle_label(connector.type, each)}", Kind.CHECKBOX, default=True
+    connector_type = connectors.TYPES.get(connector.type)
+    defined = {definition.key: definition for definition in connector_type.all_fields} if connector_type else {}
+    toggles = {*(visibility.toggles(connector_type) if connector_type else ()), *connector.hidden}
+    visible = {
+        toggle_key(toggle): Field(
+            toggle_key(toggle), f"Showing {toggle_label(connector.type, toggle)}", Kind.CHECKBOX, default=True
         )
-        for each in toggles
+        for toggle in toggles
     }
-    return {"type": TYPE, **defined, "enabled": ENABLED, "webhook": WEBHOOK, **shown}
+    return {"type": TYPE, **defined, "enabled": ENABLED, "webhook": WEBHOOK, **visible}
 
 
 def toggle_key(toggle: tuple[str, str]) -> str:
@@ -150,10 +150,10 @@ def _rules() -> Iterator[tuple[Key, ConfigItem]]:
 
 def _retention() -> Iterator[tuple[Key, ConfigItem]]:
     for source, days in retention_rules.rules().items():
-        fields = {KEPT.key: KEPT}
+        fields = {RETENTION_FIELD.key: RETENTION_FIELD}
         yield (
             (RETENTION, source),
-            ConfigItem(RETENTION, source_label(source), {KEPT.key: kept_for(days)}, fields=fields),
+            ConfigItem(RETENTION, source_label(source), {RETENTION_FIELD.key: kept_for(days)}, fields=fields),
         )
 
 

@@ -68,7 +68,7 @@ class _Comparison:
     def __init__(self, connection: Connection):
         self._connection = connection
         self._sums: dict[str, int] = defaultdict(int)
-        self._key = urandom(32)  # so that nobody can construct data with the same checksum
+        self._key = urandom(32)  # so that no one can construct data with the same checksum
 
     def problems(self, progress: Callable[[int, int], None]) -> Iterator[str]:
         """Yield each difference as a sentence."""

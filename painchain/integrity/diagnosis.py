@@ -131,11 +131,11 @@ class ChainPosition:
     def _relinked(self, event: Link) -> Break | None:
         """Diagnose an event that follows a tampered end, or was written with a replaced key."""
         if any(self.was_written_as(event, event.id, chain.forked_head(self.mac)) for chain in self.chains):
-            words = f"The end of the log was cut off or changed by hand after {self._last()}."
-            return Break(FORKED, event.id, f"{words} The log then continued with {event}.")
+            message = f"The end of the log was cut off or changed by hand after {self._last()}."
+            return Break(FORKED, event.id, f"{message} The log then continued with {event}.")
         if event.content and any(chain.link(self.mac, event.id, event.content) == event.mac for chain in self.older):
-            words = f"{_capital(event)} was inserted: it was written with a key that had already been replaced."
-            return Break(INSERTED, event.id, words)
+            message = f"{_capital(event)} was inserted: it was written with a key that had already been replaced."
+            return Break(INSERTED, event.id, message)
         return None
 
     def _edited(self, event: Link) -> Break | None:
@@ -156,19 +156,19 @@ class ChainPosition:
 
     def _moved(self, event: Link) -> Break | None:
         """Diagnose a moved or inserted event: find the expected event among the later ones."""
-        after = self._following(event.id)
-        candidates = (index for index, each in enumerate(after) if self.was_written_as(each, event.id, self.mac))
-        index = next(candidates, None)
+        following = self._following(event.id)
+        matching = (index for index, later in enumerate(following) if self.was_written_as(later, event.id, self.mac))
+        index = next(matching, None)
         if index is None:
             return None
-        number, genuine, later = event.id, after[index], after[index + 1 :]
+        number, genuine, later = event.id, following[index], following[index + 1 :]
         if self.was_written_as(later[0] if later else None, number + 1, genuine.mac):
             original = self._original_number(event, number, genuine.mac, later)
             if original:
                 return Break(REORDERED, number, f"Event {original} was moved: it is now {event}.")
             return self._inserted(event, genuine)
-        before = after[index - 1].mac if index else genuine.mac
-        if self.was_written_as(event, genuine.id, before) or (
+        previous_mac = following[index - 1].mac if index else genuine.mac
+        if self.was_written_as(event, genuine.id, previous_mac) or (
             index == 0 and self.was_written_as(event, number + 1, genuine.mac)
         ):
             return Break(REORDERED, number, f"Two events were swapped: {event} and {genuine}.")
@@ -183,13 +183,13 @@ class ChainPosition:
 
     def _original_number(self, event: Link, number: int, mac: bytes, later: Sequence[Link]) -> int | None:
         """Return the number with which an event was written, if the later events were renumbered around it."""
-        for other in (*later, None):
+        for later_event in (*later, None):
             number += 1
             if self.was_written_as(event, number, mac):
                 return number
-            if other is None or not self.was_written_as(other, number, mac):
+            if later_event is None or not self.was_written_as(later_event, number, mac):
                 return None
-            mac = other.mac
+            mac = later_event.mac
         return None
 
     def _renumbered(self, event: Link) -> Break:
@@ -202,8 +202,8 @@ class ChainPosition:
             removed = self.head.last_event - event.id if event.mac == self.head.mac else 0
         if removed > 0:
             which = f"{removed:,} event{'' if removed == 1 else 's'} after {self._last()}"
-            words = f"{which} {'was' if removed == 1 else 'were'} removed. The later events were renumbered."
-            return Break(REMOVED, event.id, words)
+            message = f"{which} {'was' if removed == 1 else 'were'} removed. The later events were renumbered."
+            return Break(REMOVED, event.id, message)
         if event.content is None:
             return Break(EDITED, event.id, f"{_capital(event)} was edited: its content is not valid for an event.")
         if len(event.mac) != HASH:

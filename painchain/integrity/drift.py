@@ -18,7 +18,7 @@ from painchain.integrity.current_state import RETENTION, ConfigItem, Key, curren
 from painchain.integrity.replay import Replay
 
 TOLERANCE = timedelta(seconds=2)  # a recorded time may differ this much from the stored one
-BY_HAND = "somebody edited the database by hand"
+BY_HAND = "someone edited the database by hand"
 UNREADABLE = (
     "The configuration cannot be compared with the log: the database contains a value that PainChain does not write, "
     f"so {BY_HAND}."
@@ -29,8 +29,8 @@ UNREADABLE = (
 class Drift:
     """One difference between the log and the configuration. `explained` is an innocent cause, or ""."""
 
-    what: str
-    words: str
+    subject: str
+    message: str
     logged: Any
     present: Any
     explained: str = ""
@@ -40,13 +40,13 @@ class Drift:
 class Completeness:
     """The result of the comparison: `drift` holds the differences without an innocent explanation.
 
-    The differences in `explained` may have been made while auditing was off, in one of the `gaps`. `whole` means that
-    retention removed no audit event. Otherwise values that only removed events contained are not compared.
+    The differences in `explained` may have been made while auditing was off, in one of the `gaps`. `is_log_complete` is
+    False if retention removed audit events. Then values that only removed events contained are not compared.
     """
 
     drift: Sequence[Drift]
     gaps: Sequence[Gap]
-    whole: bool
+    is_log_complete: bool
     explained: Sequence[Drift] = ()
 
 
@@ -71,10 +71,10 @@ def _comparison() -> Completeness:
         replay.apply(entry)
     differences = [replace(drift, explained=replay.explain(since)) for drift, since in _differences(replay, current)]
     return Completeness(
-        [replace(drift, words=f"{drift.words}: {BY_HAND}.") for drift in differences if not drift.explained],
+        [replace(drift, message=f"{drift.message}: {BY_HAND}.") for drift in differences if not drift.explained],
         replay.projection.gaps,
-        replay.whole,
-        [replace(drift, words=f"{drift.words}: {drift.explained}.") for drift in differences if drift.explained],
+        replay.is_complete,
+        [replace(drift, message=f"{drift.message}: {drift.explained}.") for drift in differences if drift.explained],
     )
 
 
@@ -87,14 +87,14 @@ def _differences(replay: Replay, current: Mapping[Key, ConfigItem]) -> Iterator[
             recorded = ConfigItem(*key, {}, fields=item.fields)
         if recorded is not None:
             yield from _differences_of_item(replay, key, recorded, item)
-        elif replay.whole:
-            what = _capital(item.label)
-            yield Drift(what, f"{what} exists, but the log does not contain its creation", None, item.name), 0
+        elif replay.is_complete:
+            subject = _capital(item.label)
+            yield Drift(subject, f"{subject} exists, but the log does not contain its creation", None, item.name), 0
     for key, recorded in logged.items():
-        if key not in current and (replay.whole or recorded.whole):
-            what = _capital(recorded.label)
-            words = f"{what} is gone, but the log does not contain its deletion"
-            yield Drift(what, words, recorded.name, None), _last(replay, key)
+        if key not in current and (replay.is_complete or recorded.is_complete):
+            subject = _capital(recorded.label)
+            message = f"{subject} is gone, but the log does not contain its deletion"
+            yield Drift(subject, message, recorded.name, None), _last(replay, key)
 
 
 def _last(replay: Replay, key: Key) -> int:
@@ -104,23 +104,23 @@ def _last(replay: Replay, key: Key) -> int:
 def _differences_of_item(
     replay: Replay, key: Key, logged: ConfigItem, current: ConfigItem
 ) -> Iterator[tuple[Drift, int]]:
-    """Yield the differences of one item. If `logged` is whole, a value that is not in the log was never set."""
+    """Yield the differences of one item. If `logged` is complete, a value that is not in the log was never set."""
     fields = {**logged.fields, **current.fields}
     for name in dict.fromkeys([*current.values, *fields, *logged.values]):
         definition = current.fields.get(name) or current.field(name)
-        has_default = logged.whole and replay.whole and name in fields
+        has_default = logged.is_complete and replay.is_complete and name in fields
         if name not in logged.values and not has_default:
             continue
         if name not in current.values and name not in fields:
             continue  # a field that the connector's type no longer has
         default = None if definition.kind is Kind.SECRET else definition.normalize(definition.default)
-        before, now = logged.values.get(name, default), current.values.get(name, default)
-        if before is None and name == "enabled":
+        recorded, now = logged.values.get(name, default), current.values.get(name, default)
+        if recorded is None and name == "enabled":
             continue
-        if not _is_same(definition, before, now):
-            what = f"{definition.label} of {current.label}"
-            words = f"{what}: the log says {_format(definition, before)}, it is {_format(definition, now)}"
-            yield Drift(what, words, _json(before), _json(now)), replay.last_event(key, name)
+        if not _is_same(definition, recorded, now):
+            subject = f"{definition.label} of {current.label}"
+            message = f"{subject}: the log says {_format(definition, recorded)}, it is {_format(definition, now)}"
+            yield Drift(subject, message, _json(recorded), _json(now)), replay.last_event(key, name)
 
 
 def _is_same(definition: Field, logged: Any, present: Any) -> bool:
@@ -139,5 +139,5 @@ def _json(value: Any) -> Any:
     return f"{value:%Y-%m-%d %H:%M} UTC" if isinstance(value, datetime) else value
 
 
-def _capital(words: str) -> str:
-    return f"{words[0].upper()}{words[1:]}"
+def _capital(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}"

@@ -79,19 +79,19 @@ def make(trail: Trail, clock: Callable[[], datetime], recorded: bool, into: Path
     newest_mismatch = mismatch(path)
     if newest_mismatch:
         raise BadCheckpoint(
-            f"The newest checkpoint in {path} does not match the log. {newest_mismatch.words} No checkpoint was added. "
-            "Examine the log first. To start a new file, move this one away."
+            f"The newest checkpoint in {path} does not match the log. {newest_mismatch.message} "
+            "No checkpoint was added. Examine the log first. To start a new file, move this one away."
         )
-    made = checkpoints.make(clock)
-    checkpoints.append(path, made)
-    members = checkpoints.as_json(made)
+    new_checkpoint = checkpoints.make(clock)
+    checkpoints.append(path, new_checkpoint)
+    members = checkpoints.as_json(new_checkpoint)
     post = {"posting": members, "tries": 0, "due": trail.now} if _settings().checkpoint_url else {"posting": None}
     trail.event_log.connection.execute(
         update(_table).values(made=members, problem=None, problem_at=None, error=None, failed_at=None, **post)
     )
     if recorded:
-        _record(made, trail)
-    return made
+        _record(new_checkpoint, trail)
+    return new_checkpoint
 
 
 def failed(problem: BadCheckpoint, now: datetime) -> None:

@@ -15,9 +15,9 @@ from painchain.history import snapshots
 from painchain.history.projection import Entry, Projection
 from painchain.integrity.current_state import (
     CONNECTOR,
-    KEPT,
     PERSON,
     RETENTION,
+    RETENTION_FIELD,
     RULE,
     TEAM,
     TOKEN,
@@ -35,22 +35,22 @@ class Replay:
     """The configuration after the events applied so far, and the number of the event that last set each value."""
 
     projection: Projection = field(default_factory=Projection)
-    others: dict[Key, ConfigItem] = field(default_factory=dict)
+    other_items: dict[Key, ConfigItem] = field(default_factory=dict)
     webhooks: dict[str, str | None] = field(default_factory=dict)
     last_events: dict[tuple[Key, str], int] = field(default_factory=dict)
     ends: list[int] = field(default_factory=list)
     pruned: bool = False
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether the log contains every audit event since the first."""
-        return self.projection.whole and not self.pruned
+        return self.projection.is_complete and not self.pruned
 
     def items(self) -> dict[Key, ConfigItem]:
         """Return every item that the log contains."""
         states = {(CONNECTOR, str(connector.id)): connector for connector in self.projection.snapshot().connectors}
         items = {key: connector_item(connector, self.webhooks.get(key[1])) for key, connector in states.items()}
-        return {**items, **self.others}
+        return {**items, **self.other_items}
 
     def apply(self, entry: Entry) -> None:
         """Apply the next event."""
@@ -79,21 +79,21 @@ class Replay:
 
     def add(self, key: Key, values: Mapping[str, Any], entry: Entry) -> None:
         """Add a new item."""
-        self.others[key] = ConfigItem(key[0], key[1], {"name": key[1], **values})
+        self.other_items[key] = ConfigItem(key[0], key[1], {"name": key[1], **values})
         self.last_events[key, ""] = entry.id
 
     def update(self, key: Key, values: Mapping[str, Any], entry: Entry) -> None:
         """Set values of an item."""
-        item = self.others.setdefault(key, ConfigItem(*key, {"name": key[1]}, whole=False))
+        item = self.other_items.setdefault(key, ConfigItem(*key, {"name": key[1]}, is_complete=False))
         item.values.update(values)
         self.last_events.update({(key, name): entry.id for name in values})
 
     def rename(self, key: Key, name: str) -> Key:
         """Rename an item and return its new key."""
         new = (key[0], name)
-        if new != key and (item := self.others.pop(key, None)):
+        if new != key and (item := self.other_items.pop(key, None)):
             item.name = item.values["name"] = name
-            self.others[new] = item
+            self.other_items[new] = item
             self.last_events.update(
                 {
                     (new, value_name): event
@@ -169,7 +169,7 @@ def _deleted(member: str) -> Callable[[Replay, str, Entry], None]:
     """Return a handler for a deletion."""
 
     def apply(replay: Replay, kind: str, entry: Entry) -> None:
-        replay.others.pop((kind, _text(entry.description.get(member))), None)
+        replay.other_items.pop((kind, _text(entry.description.get(member))), None)
 
     return apply
 
@@ -185,7 +185,7 @@ def _person_changed(replay: Replay, kind: str, entry: Entry) -> None:
     former, changes = _text(entry.description.get("person")), _changes(entry)
     name = _text(changes.get("name")) or former
     replay.update(replay.rename((kind, former), name), {**changes, "name": name}, entry)
-    for item in replay.others.values():
+    for item in replay.other_items.values():
         if item.kind == TOKEN and item.values.get("person") == former:
             item.values["person"] = name
 
@@ -197,10 +197,10 @@ def _person_switched(replay: Replay, kind: str, entry: Entry) -> None:
 
 def _person_removed(replay: Replay, kind: str, entry: Entry) -> None:
     name = _text(entry.description.get("person"))
-    replay.others.pop((kind, name), None)
-    for key, item in [*replay.others.items()]:
+    replay.other_items.pop((kind, name), None)
+    for key, item in [*replay.other_items.items()]:
         if item.kind == TOKEN and item.values.get("person") == name:
-            del replay.others[key]
+            del replay.other_items[key]
 
 
 def _token_created(replay: Replay, kind: str, entry: Entry) -> None:
@@ -213,7 +213,7 @@ def _token_created(replay: Replay, kind: str, entry: Entry) -> None:
 
 def _retention_changed(replay: Replay, kind: str, entry: Entry) -> None:
     source = str(entry.description.get("field", ""))
-    replay.update((kind, source), {KEPT.key: entry.description.get("new_value")}, entry)
+    replay.update((kind, source), {RETENTION_FIELD.key: entry.description.get("new_value")}, entry)
 
 
 def _pruned(replay: Replay, kind: str, entry: Entry) -> None:

@@ -74,8 +74,8 @@ class _Verification:
         if head.key_id != self._chains[0].key_id:
             raise WrongKey
         self.total = head.last_event
-        if self.reached == 0 and (before := reader.events(connection, FIRST, 0, 1)):
-            self.broken = self._position(connection, head).before_the_first(before[0])
+        if self.reached == 0 and (too_low := reader.events(connection, FIRST, 0, 1)):
+            self.broken = self._position(connection, head).before_the_first(too_low[0])
         elif self.reached < head.last_event:
             self._steps(connection, head)
         if self.reached < head.last_event and not self.broken:
@@ -83,7 +83,7 @@ class _Verification:
         breaks = [self.broken] if self.broken else self._check_end(connection, head)
         if run := reader.stray_run(connection, head.last_event):
             breaks.append(self._position(connection, head).bad_run(run))
-        self.broken = min(breaks, key=lambda each: each.event, default=None)
+        self.broken = min(breaks, key=lambda found_break: found_break.event, default=None)
         return True
 
     def _steps(self, connection: Connection, head: Head) -> None:

@@ -65,9 +65,9 @@ _DERIVED = {model.__tablename__ for model in (EventCount, EventSet, EventTag)}
 _OF_BROWSERS = {model.__tablename__ for model in (SignIn, OneTimeLink, Attempt)}
 # Every writer waits for the head row. It is updated, never replaced.
 BACKED_UP_TABLES = [
-    one for one in Base.metadata.sorted_tables if one.name not in {*_DERIVED, *_OF_BROWSERS, _head.name}
+    table for table in Base.metadata.sorted_tables if table.name not in {*_DERIVED, *_OF_BROWSERS, _head.name}
 ]
-_CLEARED = [one for one in reversed(Base.metadata.sorted_tables) if one is not _head]
+_CLEARED = [table for table in reversed(Base.metadata.sorted_tables) if table is not _head]
 # Leases of earlier processes are cleared. The restored log is checked soon.
 _LEASES = {
     "poll_states": ("taken_until", "watched_until"),

@@ -1,7 +1,7 @@
 """The format of a backup file: gzipped JSON lines with a seal at the end.
 
 The first line is the manifest. A line with a table's name and columns stands before that table's rows, each of which
-is an array. The last line but one says how many rows there are, the last one has the SHA-256 of all before it and its
+is an array. The line before the last has the row counts. The last line has the SHA-256 of everything before it, and its
 seal.
 """
 
@@ -22,7 +22,7 @@ from painchain.core.crypto import Keyring
 FORMAT = 1
 PURPOSE = "backups"
 LEVEL = 4
-LONGEST_LINE = 64 * 2**20
+MAX_LINE_LENGTH = 64 * 2**20
 BATCH = 1000
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode  # in ASCII
@@ -155,7 +155,7 @@ def _reading(file: BinaryIO) -> Iterator[Iterator[bytes]]:
 
 
 def _lines(packed: gzip.GzipFile) -> Iterator[bytes]:
-    while line := packed.readline(LONGEST_LINE):
+    while line := packed.readline(MAX_LINE_LENGTH):
         if not line.endswith(b"\n"):
             raise BadBackup("This is not a PainChain backup, or it is damaged. Use another one.")
         yield line
@@ -191,8 +191,8 @@ def _check_seal(end: dict[str, Any], digest: bytes, manifest: Manifest, keys: Ke
         )
     # Only the key in the manifest counts: a replaced key cannot seal newer backups.
     key = keys.derived(PURPOSE)[keys.ids.index(manifest.key)]
-    given = str(end.get("seal")).encode("utf-8", "replace")  # untrusted text
-    if hmac.compare_digest(_seal(key, digest).hex().encode(), given):
+    stored_seal = str(end.get("seal")).encode("utf-8", "replace")  # untrusted text
+    if hmac.compare_digest(_seal(key, digest).hex().encode(), stored_seal):
         return
     raise BadBackup("This backup was changed after it was created: its signature does not match. Use another one.")
 

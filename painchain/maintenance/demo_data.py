@@ -22,7 +22,7 @@ from painchain.eventlog import writer
 from painchain.eventlog.writer import EventLogWriter, NewEvent
 
 BATCH = 5_000  # events in one transaction
-ONE_IN_AUDITED = 50  # one of this many events is an audited change
+AUDITED_INTERVAL = 50  # one of this many events is an audited change
 RARELY = 60  # the number of events by the rare author, in a log of any size
 RARE = "demo-zoe"
 AUTHORS = tuple(
@@ -32,7 +32,11 @@ AUTHORS = tuple(
         *("mike", "nina", "oscar", "peggy", "quinn", "rupert", "sybil", "trent", "ursula", "victor", "wendy"),
     )
 )
-PLACES = {"": ("demo", "production"), " Staging": ("demo", "staging"), " Platform": ("demo", "platform", "on-call")}
+ENVIRONMENTS = {  # suffix of the connector's name, and its tags
+    "": ("demo", "production"),
+    " Staging": ("demo", "staging"),
+    " Platform": ("demo", "platform", "on-call"),
+}
 SERVICES = ("web", "api", "billing", "search", "mailer", "worker", "gateway", "reports", "auth", "catalog")
 WORK = (
     *("Fix retry loop", "Raise memory limit", "Add health check", "Rotate certificates", "Speed up the start page"),
@@ -99,7 +103,7 @@ def fill(events: int, days: int, seed: int, now: datetime, done: Callable[[int],
             demo_connectors = _connectors(event_log, batch_times[0])
             kinds = kinds or list(_kinds(demo_connectors))
             remaining = len(batch_times) - (event_log.last_event - before)
-            for when in batch_times[: remaining // ONE_IN_AUDITED * ONE_IN_AUDITED : 2 * ONE_IN_AUDITED]:
+            for when in batch_times[: remaining // AUDITED_INTERVAL * AUDITED_INTERVAL : 2 * AUDITED_INTERVAL]:
                 _audited_change(random.choice(demo_connectors), when, event_log, random)
             remaining = len(batch_times) - (event_log.last_event - before)
             poll_times = sorted(random.sample(batch_times, max(remaining, 0)))
@@ -118,23 +122,23 @@ def _times(events: int, days: int, now: datetime, random: Random) -> list[dateti
 def _connectors(event_log: EventLogWriter, when: datetime) -> list[Connector]:
     """Return the demo connectors. Create those that are missing."""
     existing = {connector.name: connector for connector in db.session.scalars(select(Connector))}
-    wanted = {
-        f"Demo {connector_type.label}{place}": (connector_type, tags)
+    demo_connectors = {
+        f"Demo {connector_type.label}{environment}": (connector_type, tags)
         for connector_type in connectors.ADDABLE.values()
-        for place, tags in PLACES.items()
+        for environment, tags in ENVIRONMENTS.items()
     }
-    for name, (connector_type, tags) in wanted.items():
+    for name, (connector_type, tags) in demo_connectors.items():
         if name not in existing:
             trail = Trail(event_log, AUTHORS[0], writer.new_request_id(when), when)
             values = {"name": name, "tags": list(tags), **_placeholder_values(connector_type)}
             existing[name] = connector_store.create(connector_type, values, False, trail)
-    return [existing[name] for name in wanted]
+    return [existing[name] for name in demo_connectors]
 
 
 def _placeholder_values(connector_type: ConnectorType) -> dict[str, str]:
     """Return addresses and tokens that do not exist."""
-    made_up = {Kind.URL: "https://demo.invalid", Kind.SECRET: "demo-token"}
-    return {field.key: made_up[field.kind] for field in connector_type.fields if field.kind in made_up}
+    placeholders = {Kind.URL: "https://demo.invalid", Kind.SECRET: "demo-token"}
+    return {field.key: placeholders[field.kind] for field in connector_type.fields if field.kind in placeholders}
 
 
 def _kinds(demo_connectors: Sequence[Connector]) -> Iterator[EventOfConnector]:
@@ -211,7 +215,7 @@ def _fact(field: EventField, number: int, service: str, outcome: str, random: Ra
     if field.shape is Shape.LIST:
         if key == "failed_jobs" and not outcome.startswith("fail"):
             return []
-        names = [one.format(service=service, number=number) for one in _LISTS.get(key, ("demo-{service}",))]
+        names = [template.format(service=service, number=number) for template in _LISTS.get(key, ("demo-{service}",))]
         return random.sample(names, random.randrange(1, len(names) + 1))
     if field.shape is Shape.MOVES and key == "replicas":
         return [{"name": f"demo-{service}", "old": 2, "new": 3 + number % 5}]

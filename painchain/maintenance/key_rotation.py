@@ -32,7 +32,7 @@ STEP = 2000
 ROTATED, RESTORED = "KeyRotated", "BackupRestored"
 
 _event = ChangeEvent.__table__.c
-_events, _head, _runs = (Base.metadata.tables[one.__tablename__] for one in (ChangeEvent, LogHead, PrunedRun))
+_events, _head, _runs = (Base.metadata.tables[model.__tablename__] for model in (ChangeEvent, LogHead, PrunedRun))
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,11 @@ def rotate(begin: Callable[[EventLogWriter], Trail]) -> RotationResult:
     The write lock is held throughout, so that of two rotations the second continues from the result of the first. The
     key is in its file before anything is encrypted with it. The commit decides which key is in use.
 
-    :raises ChangeRefused: when the keys are looked after elsewhere and no new one is there.
+    :raises ChangeRefused: when the operator manages the keys and has not added a new one.
     :raises KeyUnusable: when the keys cannot be read or written.
     """
     old: Keyring = runtime.current().keys
-    source: KeySource = runtime.current().key_place
+    source: KeySource = runtime.current().key_source
     with writer.writing() as event_log:
         keys = _keys_with_new_first(source, old.id, _used_key_ids(event_log.connection))
         count = encrypted_columns.reseal(event_log.connection, old.box(), keys.box())
@@ -114,7 +114,7 @@ def drop_old() -> tuple[int, int]:
     :raises ChangeRefused: when the needed keys cannot be determined, or the keys are managed elsewhere.
     :raises KeyUnusable: when the keys cannot be read or written.
     """
-    source: KeySource = runtime.current().key_place
+    source: KeySource = runtime.current().key_source
     with writer.writing() as event_log:
         keys = key_file.read_keys(source)
         if keys is None:
@@ -150,12 +150,12 @@ def _oldest_needed(connection: Connection, keys: Keyring) -> int:
 def _oldest_of_checkpoints(keys: Keyring) -> int:
     """Return the index of the oldest key that a checkpoint in the file was signed with."""
     try:
-        known, _ = checkpoints.read_with_known_key(latest_checkpoint.file())
+        readable, _ = checkpoints.read_with_known_key(latest_checkpoint.file())
     except BadCheckpoint as problem:
         raise ChangeRefused(
             f"No key was removed: the keys that the checkpoints need could not be determined. {problem}"
         ) from None
-    return max((keys.ids.index(checkpoint.key_id) for checkpoint in known), default=0)
+    return max((keys.ids.index(checkpoint.key_id) for checkpoint in readable), default=0)
 
 
 def replace_lost(begin: Callable[[EventLogWriter], Trail]) -> ReplacementResult:
@@ -224,5 +224,5 @@ def _event_batches(connection: Connection) -> Iterator[Sequence[Row[Any]]]:
         last_id = rows[-1].id
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -53,8 +53,8 @@ def send(url: str, title: str, text: str) -> None:
     :raises NotSent: if it was not delivered, as far as is known.
     """
     results: list[str | None] = []
-    send_it = logs.with_context(lambda: results.append(_sent(url, title, text)))
-    thread = threading.Thread(target=send_it, name="message", daemon=True)
+    send_message = logs.with_context(lambda: results.append(_sent(url, title, text)))
+    thread = threading.Thread(target=send_message, name="message", daemon=True)
     thread.start()
     thread.join(SECONDS)
     problem = results[0] if results else f"No response within {SECONDS:.0f} seconds."
@@ -105,13 +105,13 @@ def _guard_connections() -> None:
 def _on_audit(event: str, arguments: tuple[Any, ...]) -> None:
     if event not in ("socket.connect", "socket.sendto", "socket.sendmsg") or not _sending.active:
         return
-    where = arguments[1]
-    if not isinstance(where, tuple):
-        if where is not None or event == "socket.connect":
+    address = arguments[1]
+    if not isinstance(address, tuple):
+        if address is not None or event == "socket.connect":
             raise address_policy.AddressRefused("Connections to local sockets are not allowed.")
         return  # on an existing connection
     try:
-        address_policy.check_address(str(where[0]))
+        address_policy.check_address(str(address[0]))
     except ValueError:  # a name that the system would resolve later
         raise address_policy.AddressRefused("Connections to unresolved names are not allowed.") from None
     except address_policy.AddressRefused as problem:

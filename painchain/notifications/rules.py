@@ -118,9 +118,10 @@ def _clean(submitted: Mapping[str, Any], rule: NotifyRule | None = None) -> dict
 
 def _check(cleaned: dict[str, Any], errors: dict[str, str], rule: NotifyRule | None) -> None:
     """Validate what depends on other fields or rules."""
-    others = db.session.execute(select(NotifyRule.id, NotifyRule.name)).all()
+    stored_rules = db.session.execute(select(NotifyRule.id, NotifyRule.name)).all()
+    other_names = {stored.name.casefold() for stored in stored_rules if rule is None or stored.id != rule.id}
     name = cleaned.get("name")
-    if name and name.casefold() in (other.name.casefold() for other in others if rule is None or other.id != rule.id):
+    if name and name.casefold() in other_names:
         errors["name"] = f"A rule named “{name}” already exists. Choose another name."
     if "url" in cleaned:
         try:
@@ -128,18 +129,18 @@ def _check(cleaned: dict[str, Any], errors: dict[str, str], rule: NotifyRule | N
         except BadUrl as problem:
             errors.setdefault("url", str(problem) if cleaned["url"] else "Apprise URL is required.")
     if "kinds" in cleaned:
-        known = [kind.key for kind in outbox.OFFERED]
+        offered = [kind.key for kind in outbox.OFFERED]
         # In a fixed order, so that the same choice is not a change.
-        kinds = [key for key in known if key in cleaned["kinds"]]
+        kinds = [key for key in offered if key in cleaned["kinds"]]
         if not kinds or len(kinds) != len(cleaned["kinds"]):
-            errors["kinds"] = NO_KIND if not cleaned["kinds"] else f"kinds can be {', '.join(known)}."
+            errors["kinds"] = NO_KIND if not cleaned["kinds"] else f"kinds can be {', '.join(offered)}."
         cleaned["kinds"] = kinds
     if "enabled" in cleaned:
         cleaned["enabled"] = bool(cleaned["enabled"])
 
 
-def _assign(rule: NotifyRule, given: Mapping[str, Any]) -> None:
-    for key, value in given.items():
+def _assign(rule: NotifyRule, values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
         if key != "url":
             setattr(rule, key, value)
         else:

@@ -28,7 +28,7 @@ def send_test(rule: NotifyRule, now: datetime) -> str | None:
 
 
 def send_due(clock: Callable[[], datetime]) -> bool:
-    """Send the due messages of one rule as one message. Say whether there were any."""
+    """Send the due messages of one rule as one message. Return whether there were any."""
     claimed = outbox.claim(clock())
     if claimed is None:
         return False

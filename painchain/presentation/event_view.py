@@ -46,7 +46,7 @@ class Row:
     label: str
     value: Any = None
     changes: Sequence[Change] = ()
-    part: str = ""
+    side: str = ""
     fact: Fact = field(default_factory=lambda: Fact(Shape.TEXT, None))
 
 
@@ -54,7 +54,7 @@ class Row:
 class EventView:
     """One event as the feed shows it.
 
-    `line_rows` and `status` are in its summary line. `whole` is False if a field is hidden.
+    `line_rows` and `status` are in its summary line. `shows_all_fields` is False if a field is hidden.
     """
 
     event: Event
@@ -72,12 +72,12 @@ class EventView:
     status: Status | None = None
     line_rows: Sequence[Row] = ()
     link: Link | None = None
-    whole: bool = True
+    shows_all_fields: bool = True
 
     @property
     def shows_text(self) -> bool:
         """Whether title and text are shown. Those of an audit event repeat its fields, so a hidden field hides them."""
-        return self.whole or self.event.source != connectors.BUILTIN.key
+        return self.shows_all_fields or self.event.source != connectors.BUILTIN.key
 
     @property
     def claimed(self) -> str:
@@ -109,7 +109,7 @@ class Group:
     """The events of one action of a person, a script or PainChain itself, or one event of a source."""
 
     request_id: str
-    articles: Sequence[EventView]
+    events: Sequence[EventView]
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,9 @@ def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventVi
     event_type = connectors.event_type(event.source, event.event_type)
     facts = {**event.description, **event.metadata, "labelled_changes": event.description.get("changes")}
     fields = event_type.fields if event_type else _unknown_fields(facts)
-    shown = [field for field in fields if (event.event_type, field.key) not in hidden]
-    keys = {field.key for field in shown}
-    rows = [_row(field, facts) for field in shown if field.key in facts]
+    visible_fields = [field for field in fields if (event.event_type, field.key) not in hidden]
+    keys = {field.key for field in visible_fields}
+    rows = [_row(field, facts) for field in visible_fields if field.key in facts]
     is_audit_event = event.source == connectors.BUILTIN.key
     # The save of a team or an account has no Config Changed event beside it, so its line shows a single change.
     has_only_save = is_audit_event and ("team" in facts or "person" in facts)
@@ -150,7 +150,7 @@ def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventVi
         status=None if is_audit_event else _status(event, event_type, rows, keys),
         line_rows=[] if is_audit_event else [row for row in rows if _is_shown_in_line(row)],
         link=presentation_facts.link(event.url),
-        whole=len(shown) == len(fields),
+        shows_all_fields=len(visible_fields) == len(fields),
     )
 
 
@@ -164,14 +164,14 @@ def by_day(events: Iterable[Event], hidden: Hidden, zone: ZoneInfo) -> Iterator[
 
     A poll is no action, so the events of sources stay apart. Older versions stored one request id for a whole poll.
     """
-    articles = [describe(event, hidden.of(event.source, event.connector_id), zone) for event in events]
-    for day, of_day in groupby(articles, key=lambda article: article.local.date()):
-        groups = [Group(request_id, list(of_action)) for (request_id, _), of_action in groupby(of_day, key=_action)]
+    views = [describe(event, hidden.of(event.source, event.connector_id), zone) for event in events]
+    for day, day_views in groupby(views, key=lambda view: view.local.date()):
+        groups = [Group(request_id, list(of_action)) for (request_id, _), of_action in groupby(day_views, key=_action)]
         yield Day(day, groups)
 
 
-def _action(article: EventView) -> tuple[str, str]:
-    return article.event.request_id, "" if is_of_action(article.event) else article.event.event_id
+def _action(view: EventView) -> tuple[str, str]:
+    return view.event.request_id, "" if is_of_action(view.event) else view.event.event_id
 
 
 def _unknown_fields(facts: Mapping[str, Any]) -> tuple[EventField, ...]:
@@ -220,7 +220,7 @@ def _status(event: Event, event_type: EventType | None, rows: Sequence[Row], key
     status = presentation_facts.status(event.status)
     if (
         status is None
-        or not status.known
+        or not status.is_known
         or any(field.key == event.status and field.key not in keys for field in fields)
     ):
         return None

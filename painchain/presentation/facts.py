@@ -40,11 +40,11 @@ CALM = "calm"
 
 @dataclass(frozen=True)
 class Status:
-    """A status: its text and the tone of its colour. `known` means that the text is in ``TONES``."""
+    """A status: its text and the tone of its colour. `is_known` means that the text is in ``TONES``."""
 
-    words: str
+    text: str
     tone: str
-    known: bool = True
+    is_known: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class ValueChange:
 class Quantity:
     """A number with its unit: rounded for reading, and exact."""
 
-    words: str
+    text: str
     exact: str
 
 
@@ -135,7 +135,7 @@ def format_fact(fact: Fact) -> str:
         files = "" if value.files is None else f"{value.files:,} file{'' if value.files == 1 else 's'}"
         return " in ".join(words for words in (counts, files) if words)
     if isinstance(value, Quantity | Status):
-        return value.words
+        return value.text
     return value.address if isinstance(value, Link) else str(value)
 
 

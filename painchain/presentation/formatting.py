@@ -29,7 +29,7 @@ def install(app: Flask) -> None:
     app.jinja_env.globals["static"] = lru_cache(None)(partial(static, app))
     app.jinja_env.globals["gap_kinds"] = KINDS
     times = (clock, day_name, exact, moment, since, span, ago, ahead, hour)
-    for template_filter in (*times, page_of, browser, printable, shown, format_value, marked, pretty):
+    for template_filter in (*times, page_of, browser, printable, format_html, format_value, mark_difference, pretty):
         app.jinja_env.filters[template_filter.__name__] = template_filter
 
 
@@ -103,9 +103,9 @@ def span(value: timedelta) -> str:
     >>> span(timedelta(minutes=12)), span(timedelta(days=1, hours=3, minutes=5)), span(timedelta(seconds=0.4))
     ('12 min', '1 d 3 h', 'less than a second')
     """
-    rest, parts = int(value.total_seconds()), []
+    seconds, parts = int(value.total_seconds()), []
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, rest = divmod(rest, size)
+        count, seconds = divmod(seconds, size)
         parts += [f"{count} {unit}"] if count else []
     return " ".join(parts[:2]) or "less than a second"
 
@@ -114,8 +114,8 @@ def ago(value: datetime, now: datetime, zone: Any) -> Markup:
     """Return "3 min ago" for times of the last hour, and a local date and time for earlier ones."""
     seconds = (now - value).total_seconds()
     if 0 <= seconds < 3600:
-        words = f"{int(seconds // 60)} min ago" if seconds >= 60 else "just now"
-        return Markup('<time datetime="{}" title="{}">{}</time>').format(value.isoformat(), exact(value), words)
+        text = f"{int(seconds // 60)} min ago" if seconds >= 60 else "just now"
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(value.isoformat(), exact(value), text)
     local = value.astimezone(zone)
     return clock(local, "%H:%M today" if local.date() == now.astimezone(zone).date() else "%-d %b %Y, %H:%M")
 
@@ -125,8 +125,8 @@ def ahead(value: datetime, now: datetime, zone: Any) -> Markup:
     seconds = (value - now).total_seconds()
     if seconds >= 3600:
         return hour(value, now, zone)
-    words = "at once" if seconds <= 0 else "within a minute" if seconds <= 60 else f"in {round(seconds / 60)} min"
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(value.isoformat(), exact(value), words)
+    text = "at once" if seconds <= 0 else "within a minute" if seconds <= 60 else f"in {round(seconds / 60)} min"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(value.isoformat(), exact(value), text)
 
 
 def hour(value: datetime, now: datetime, zone: Any) -> Markup:
@@ -142,31 +142,31 @@ def day_name(day: date, now: datetime, zone: Any) -> str:
     return {0: f"Today, {day:%-d %B}", 1: f"Yesterday, {day:%-d %B}"}.get(distance, date_text)
 
 
-def shown(value: Any, kind: str = "") -> Markup:
+def format_html(value: Any, kind: str = "") -> Markup:
     """Return a recorded value as HTML; an empty value becomes the word “empty”."""
     if value is None or value == "" or value == [] or value == {}:
         return Markup('<span class="empty">empty</span>')
     if isinstance(value, bool):
-        words = ("shown", "hidden") if kind == "visible" else ("on", "off")
-        return escape(words[0] if value else words[1])
+        state_names = ("shown", "hidden") if kind == "visible" else ("on", "off")
+        return escape(state_names[0] if value else state_names[1])
     if isinstance(value, list):
-        first_items = Markup(", ").join(shown(item) for item in value[:SHOWN_ITEMS])
-        rest = len(value) - SHOWN_ITEMS
-        return (
-            first_items if rest <= 0 else first_items + f" and {rest:,} more (sha256 {fingerprint(json.dumps(value))})"
-        )
+        first_items = Markup(", ").join(format_html(item) for item in value[:SHOWN_ITEMS])
+        hidden_items = len(value) - SHOWN_ITEMS
+        if hidden_items <= 0:
+            return first_items
+        return first_items + f" and {hidden_items:,} more (sha256 {fingerprint(json.dumps(value))})"
     return escape(clipped(printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))))
 
 
-def marked(old: Any, new: Any, kind: str = "") -> tuple[Markup, Markup]:
+def mark_difference(old: Any, new: Any, kind: str = "") -> tuple[Markup, Markup]:
     """Return the old and the new value as HTML, with the difference between two texts marked."""
     if isinstance(old, str) != isinstance(new, str) and kind != Kind.SECRET:
         return _quoted_if_number(old, kind), _quoted_if_number(new, kind)
     if not (isinstance(old, str) and isinstance(new, str)) or kind == Kind.SECRET or len(old) + len(new) > 240:
-        return shown(old, kind), shown(new, kind)
+        return format_html(old, kind), format_html(new, kind)
     matcher = SequenceMatcher(None, old, new, autojunk=False)
     if matcher.ratio() < 0.5:
-        return shown(old, kind), shown(new, kind)
+        return format_html(old, kind), format_html(new, kind)
     sides: tuple[list[Markup], list[Markup]] = ([], [])
     for operation, a, b, c, d in matcher.get_opcodes():
         wrap: Callable[[str], Markup] = escape if operation == "equal" else Markup("<mark>{}</mark>").format
@@ -179,7 +179,7 @@ def marked(old: Any, new: Any, kind: str = "") -> tuple[Markup, Markup]:
 def _quoted_if_number(value: Any, kind: str) -> Markup:
     """Return a value as HTML, in quotes if it is a text that looks like a number: 300 and "300" differ."""
     is_number = isinstance(value, str) and _NUMBER.fullmatch(value)
-    return Markup("“{}”").format(shown(value, kind)) if is_number else shown(value, kind)
+    return Markup("“{}”").format(format_html(value, kind)) if is_number else format_html(value, kind)
 
 
 def pretty(value: Any) -> str:

@@ -28,7 +28,7 @@ from painchain.retention import rules as retention_rules
 
 STEP_SECONDS = 0.025
 FIRST_STEP, SMALLEST_STEP, LARGEST_STEP = 50, 10, 500
-LOST = timedelta(seconds=60)
+HEARTBEAT_TIMEOUT = timedelta(seconds=60)
 
 EventPosition = tuple[datetime, int]  # of an event in the order of time
 
@@ -42,7 +42,7 @@ class Step:
 
     events: int
     seconds: float
-    more: bool
+    has_more: bool
 
 
 def acquire(now: datetime) -> int | None:
@@ -51,13 +51,13 @@ def acquire(now: datetime) -> int | None:
     :raises painchain.database.session.WrongKey: when the key was replaced, so this process cannot write.
     """
     order_ids: Sequence[int] = db.session.scalars(
-        select(_row.c.id).where(db_clock.lost_condition(_row.c.beat, now, LOST)).order_by(_row.c.id)
+        select(_row.c.id).where(db_clock.lost_condition(_row.c.beat, now, HEARTBEAT_TIMEOUT)).order_by(_row.c.id)
     ).all()
     db.session.rollback()
     if order_ids:
         writer.check_key()
     for order_id in order_ids:
-        free = update(_row).where(_row.c.id == order_id, db_clock.lost_condition(_row.c.beat, now, LOST))
+        free = update(_row).where(_row.c.id == order_id, db_clock.lost_condition(_row.c.beat, now, HEARTBEAT_TIMEOUT))
         with write_transaction() as connection:
             acquired = connection.execute(free.values(beat=now)).rowcount
         if acquired:
@@ -75,15 +75,15 @@ def run(order_id: int, beat: datetime, clock: Callable[[], datetime]) -> Iterato
     """
     size = FIRST_STEP
     after: EventPosition | None = None
-    more = True
-    while more:
+    has_more = True
+    while has_more:
         expired = _oldest(order_id, after, size)
         now = clock()
         with writer.writing() as event_log:
             started = time.perf_counter()  # from here on other writers wait
-            removed, more = _step(event_log, order_id, beat, expired, now)
+            removed, has_more = _step(event_log, order_id, beat, expired, now)
         seconds = time.perf_counter() - started
-        yield Step(removed, seconds, more)
+        yield Step(removed, seconds, has_more)
         beat, after = now, expired[-1] if expired else None
         size = next_size(size, seconds)
 

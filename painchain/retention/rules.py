@@ -78,15 +78,15 @@ def rules() -> dict[str, int | None]:
     return {source: stored.get(source) for source in {**connectors.TYPES, **stored}}
 
 
-def change(wanted: Rules, began: Rules, trail: Trail) -> list[RetentionChange]:
-    """Store the `wanted` rules and record the changes. Sources that `wanted` leaves out keep their rules.
+def change(new_rules: Rules, rules_before: Rules, trail: Trail) -> list[RetentionChange]:
+    """Store `new_rules` and record the changes. Other sources keep their rules.
 
-    :raises StaleRetention: when the stored rules no longer match those that the user `began` with.
+    :raises StaleRetention: when the stored rules no longer match `rules_before`, which the form showed.
     """
     stored = rules()
-    if any(stored.get(source) != days for source, days in began.items()):
+    if any(stored.get(source) != days for source, days in rules_before.items()):
         raise StaleRetention
-    rule_changes = [RetentionChange(source, stored.get(source), days) for source, days in wanted.items()]
+    rule_changes = [RetentionChange(source, stored.get(source), days) for source, days in new_rules.items()]
     rule_changes = [rule_change for rule_change in rule_changes if rule_change.old != rule_change.new]
     for rule_change in rule_changes:
         db.session.execute(delete(Retention).where(Retention.source == rule_change.source))

@@ -128,7 +128,7 @@ def _candidates(now: datetime) -> Sequence[Row[Any]]:
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
-    """Say whether a connector is due and nobody polls it.
+    """Return whether a connector is due and no process polls it.
 
     A last poll that lies ahead, or a first one that is waited for too long, is from before the clock was put back.
     A lease puts the next poll off to its own end: once it is free, that is due at once.

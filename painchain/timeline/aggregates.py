@@ -85,9 +85,9 @@ class AggregateQuery:
 
 def by_time(query: AggregateQuery, bins: TimeBins) -> Counter[tuple[int, str]]:
     """Count by bin and by source."""
-    fit = [grain for grain in GRAINS if all(border % grain == 0 for border in bins.borders)]
-    if not fit or not any(grain <= bins.width for grain in GRAINS if grain > fit[0]):
-        return _sums(query, SOURCE, query.facet, [query.start, query.end], fit, bins)
+    fitting_grains = [grain for grain in GRAINS if all(border % grain == 0 for border in bins.borders)]
+    if not fitting_grains or not any(grain <= bins.width for grain in GRAINS if grain > fitting_grains[0]):
+        return _sums(query, SOURCE, query.facet, [query.start, query.end], fitting_grains, bins)
     low, high = query.start or 0, FAR if query.end is None else query.end
     inner = (border * MICRO for border in bins.borders[1:-1])
     borders = [query.start, *(border for border in inner if low < border < high), query.end]
@@ -124,25 +124,25 @@ def connector_values(names: Sequence[str]) -> tuple[str, ...]:
 
 def tag_values(tags: Sequence[str]) -> tuple[str, ...] | None:
     """Return the values of the facet "tag" that contain any of `tags`: None if some lists of tags are not stored."""
-    known = _facet_values("tag")
-    return None if "" in known else tuple(value for value in known if not set(json.loads(value)).isdisjoint(tags))
+    values = _facet_values("tag")
+    return None if "" in values else tuple(value for value in values if not set(json.loads(value)).isdisjoint(tags))
 
 
 def author_queries() -> list[Select[tuple[str]]]:
     """Return the queries that together find every author of an event."""
-    known = select(_count.value).where(_count.facet == "author", _count.grain == ALL_TIME)
-    return [known, select(_event.author).where(*_not_in_rollups(_event.id))]
+    stored = select(_count.value).where(_count.facet == "author", _count.grain == ALL_TIME)
+    return [stored, select(_event.author).where(*_not_in_rollups(_event.id))]
 
 
 def tag_queries() -> list[Select[tuple[str]]]:
     """Return the queries for the tags of events that the rollups do not hold, and for the lists of tags they hold."""
-    known = select(_count.value).where(_count.facet == "tag", _count.grain == ALL_TIME)
-    return [select(_tag.tag).where(_tag.event > counted()), known]
+    stored = select(_count.value).where(_count.facet == "tag", _count.grain == ALL_TIME)
+    return [select(_tag.tag).where(_tag.event > counted()), stored]
 
 
-def all_tags(new: Iterable[str], known: Iterable[str]) -> set[str]:
-    """Return every tag in `new` and in the lists `known`. If a list was too long to store, read every tag instead."""
-    lists = set(known)
+def all_tags(new: Iterable[str], stored_lists: Iterable[str]) -> set[str]:
+    """Return every tag in `new` and in `stored_lists`. If a list was too long to store, read every tag instead."""
+    lists = set(stored_lists)
     if "" in lists:
         return set(db.session.scalars(select(_tag.tag).distinct()))
     return set(new).union(*map(json.loads, lists))
@@ -207,16 +207,16 @@ def _sums(
 
     The numbers come from the rollup of the facet `rolled` or, if it is "", from the bitmaps, in slots of `grains`.
     """
-    spans, ragged = cover(borders, grains) if query.by_facets else ({}, [(query.start, query.end)])
+    spans, uncovered = cover(borders, grains) if query.by_facets else ({}, [(query.start, query.end)])
     by = (*_bin(stamp, bins), VALUES[facet])
-    alone: list[list[ColumnElement[bool]]] = [between(stamp, low, high) for low, high in ragged]
+    row_conditions: list[list[ColumnElement[bool]]] = [between(stamp, low, high) for low, high in uncovered]
     if spans:
         # "+ 0" keeps the databases from using the index by time.
-        elsewhere = [not_(and_(True, *between(stamp + 0, low, high))) for low, high in ragged]
-        alone.append([*_not_in_rollups(_event.id), *between(stamp + 0, query.start, query.end), *elsewhere])
+        elsewhere = [not_(and_(True, *between(stamp + 0, low, high))) for low, high in uncovered]
+        row_conditions.append([*_not_in_rollups(_event.id), *between(stamp + 0, query.start, query.end), *elsewhere])
     if spans and not rolled:
-        return _bitmap_sums(query, facet, spans, bins, alone)
-    arms = [_count_rows([*by, func.count()], by, query, conditions) for conditions in alone]
+        return _bitmap_sums(query, facet, spans, bins, row_conditions)
+    arms = [_count_rows([*by, func.count()], by, query, conditions) for conditions in row_conditions]
     arms += [_rollup_sums(query, facet, rolled, grain, ranges, bins) for grain, ranges in spans.items()]
     sums: Counter[Any] = Counter()
     for *key, number in db.session.execute(arms[0] if len(arms) == 1 else union_all(*arms)):
@@ -240,13 +240,14 @@ def _bitmap_sums(
     facet: str,
     spans: Spans,
     bins: TimeBins | None,
-    alone: Sequence[Sequence[ColumnElement[bool]]],
+    row_conditions: Sequence[Sequence[ColumnElement[bool]]],
 ) -> Counter[Any]:
-    """Count events with values of several facets by their bitmaps, and those of `alone` one by one."""
-    parts = {**query.facets, **({SOURCE: query.sources} if query.sources else {})}
+    """Count events with values of several facets by their bitmaps; count rows that match `row_conditions` singly."""
+    facets = {**query.facets, **({SOURCE: query.sources} if query.sources else {})}
     by = (*_bin(stamp, bins), VALUES[facet])
-    others = [
-        _count_rows(facet_counts.one_by_one_columns(by, func.count()), by, query, conditions) for conditions in alone
+    row_counts = [
+        _count_rows(facet_counts.row_count_columns(by, func.count()), by, query, conditions)
+        for conditions in row_conditions
     ]
     times = [
         _in_slots(
@@ -258,7 +259,7 @@ def _bitmap_sums(
         if grain != ALL_TIME
     ]
     first, last = (None if edge is None else edge // (DAY * MICRO) for edge in (query.start, query.end))
-    counts = facet_counts.count(facet, parts, times, (first, last) if times else None, others)
+    counts = facet_counts.count(facet, facets, times, (first, last) if times else None, row_counts)
     return counts if bins else _unnumbered(counts)
 
 
@@ -289,9 +290,9 @@ def _in_run(time: Number, run: Run) -> Number:
 
 
 def _count_rows(
-    columns: Sequence[Any], by: Sequence[Any], query: AggregateQuery, more: Sequence[ColumnElement[bool]]
+    columns: Sequence[Any], by: Sequence[Any], query: AggregateQuery, conditions: Sequence[ColumnElement[bool]]
 ) -> Select[Any]:
-    return select(*columns).select_from(ChangeEvent).where(*more, *query.conditions).group_by(*by)
+    return select(*columns).select_from(ChangeEvent).where(*conditions, *query.conditions).group_by(*by)
 
 
 def _by_value(sums: Counter[Any]) -> Counter[Any]:

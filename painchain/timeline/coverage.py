@@ -48,10 +48,10 @@ def gaps_between(event_filter: Filter, start: datetime, end: datetime) -> Sequen
     return [CoverageGap(*row) for row in reversed(rows)]
 
 
-def open_gap(connector: Connector, kind: str, now: datetime, words: str = "") -> None:
+def open_gap(connector: Connector, kind: str, now: datetime, message: str = "") -> None:
     """Open a gap, unless the connector has an open one of this kind. The caller holds the write transaction."""
     if db.session.execute(select(_gaps.c.id).where(*_is_open(connector.id, kind))).first() is None:
-        _insert(connector, kind, now, None, words)
+        _insert(connector, kind, now, None, message)
 
 
 def close_gaps(connector: Connector, now: datetime, *kinds: str) -> None:

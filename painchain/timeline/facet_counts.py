@@ -31,7 +31,7 @@ def slot_sets(grain: int, number: ColumnElement[int] = _NONE) -> Select[Any]:
     return query.where(_set.facet == ALL, _set.grain == grain)
 
 
-def one_by_one_columns(by: Sequence[ColumnElement[Any]], events: ColumnElement[int]) -> list[ColumnElement[Any]]:
+def row_count_columns(by: Sequence[ColumnElement[Any]], events: ColumnElement[int]) -> list[ColumnElement[Any]]:
     """Return the columns of events that are counted one by one, not by bitmap: by bin (if there are bins) and value."""
     *number, value = by
     return [_text("other"), cast(value, Text), number[0] if number else _NONE, _NONE, events, _NO_BITS]
@@ -47,7 +47,7 @@ def count(
     """Count by `facet` the events that have one of the values of each of the `parts`, in one statement.
 
     `times` are queries from ``slot_sets``; events outside them do not count. If `days` are given, there are `times`,
-    and all of them lie in these days. `others` are queries for ``one_by_one_columns``. All are counted by bin and
+    and all of them lie in these days. `others` are queries for ``row_count_columns``. All are counted by bin and
     value; without bins, the bin is 0.
     """
     values_by_facet: dict[str, Sequence[str] | None] = {facet: None, **parts}

@@ -129,17 +129,17 @@ def aggregate_query(
     if event_filter.connector:
         facets["connector"] = aggregates.connector_values(event_filter.connector)
     tagged = [aggregates.tag_values(tags) for tags in (event_filter.tag, event_filter.team_tags) if tags]
-    known = [values for values in tagged if values is not None]
-    if known:
+    stored = [values for values in tagged if values is not None]
+    if stored:
         # All tags of an event are one value together. If no value is left, use one that no event has.
-        facets["tag"] = tuple(value for value in known[0] if all(value in values for values in known)) or ("-",)
+        facets["tag"] = tuple(value for value in stored[0] if all(value in values for values in stored)) or ("-",)
     return AggregateQuery(
         event_filter.timeless(page, before.id if before else None, matches),
         microseconds(event_filter.start) if event_filter.start else None,
         microseconds(event_filter.end) if event_filter.end else None,
         event_filter.source,
         facets,
-        by_facets and len(known) == len(tagged),
+        by_facets and len(stored) == len(tagged),
     )
 
 
@@ -153,15 +153,17 @@ def later(first: datetime | None, second: datetime | None) -> datetime | None:
     return max((time for time in (first, second) if time), default=None)
 
 
-def parse_filter(given: Mapping[str, Sequence[str]], now: datetime, zone: ZoneInfo, default_range: str = "") -> Filter:
+def parse_filter(
+    parameters: Mapping[str, Sequence[str]], now: datetime, zone: ZoneInfo, default_range: str = ""
+) -> Filter:
     """Parse a filter from the values of a query string. Lists are repeated or, except for names, comma-separated.
 
     :raises BadFilter: when a value cannot be understood.
     """
 
     def texts(name: str) -> tuple[str, ...]:
-        parts = (text.split(",") if name not in NAMES else [text] for text in given.get(name, ()))
-        values = [value.strip() for texts in parts for value in texts]
+        split_texts = (text.split(",") if name not in NAMES else [text] for text in parameters.get(name, ()))
+        values = [value.strip() for texts in split_texts for value in texts]
         if any(len(value) > MAX_TEXT for value in values):
             raise BadFilter(name, f"{name} can have at most {MAX_TEXT} characters.")
         if len(values) > MAX_VALUES:
@@ -169,9 +171,9 @@ def parse_filter(given: Mapping[str, Sequence[str]], now: datetime, zone: ZoneIn
         return tuple(dict.fromkeys(value for value in values if value))
 
     def first(name: str) -> str:
-        return next((text.strip() for text in given.get(name, ()) if text.strip()), "")
+        return next((text.strip() for text in parameters.get(name, ()) if text.strip()), "")
 
-    for name, values in given.items():
+    for name, values in parameters.items():
         if any("\0" in value for value in values):
             raise BadFilter(name, f"{name} contains a NUL character.")
     terms = search_query.parse(first("q"))

@@ -77,9 +77,9 @@ def histogram(event_filter: Filter, now: datetime, zone: ZoneInfo) -> Histogram:
     end = event_filter.end or max(now, start) + timedelta(microseconds=1)
     bins = time_bins(start, end, zone)
     counts: list[dict[str, int]] = [{} for _ in range(len(bins))]
-    parts = _without_gaps(replace(event_filter, start=since or start))
-    each = (aggregates.by_time(aggregate_query(part, matches=matches), bins) for part in parts)
-    for (index, source), count in sum(each, Counter[tuple[int, str]]()).items():
+    intervals = _without_gaps(replace(event_filter, start=since or start))
+    counters = (aggregates.by_time(aggregate_query(interval, matches=matches), bins) for interval in intervals)
+    for (index, source), count in sum(counters, Counter[tuple[int, str]]()).items():
         last = counts[min(index, len(bins) - 1)]  # after the clock was set back, events can be later than now
         last[source] = last.get(source, 0) + count
     borders = [moment(border * 1_000_000) for border in bins.borders]
@@ -130,8 +130,8 @@ def counts_by(column: str, event_filter: Filter) -> dict[str, int]:
 
 def _counts_by(column: str, event_filter: Filter, matches: Matches | None = None) -> Counter[str]:
     counts: Counter[str] = Counter()
-    for part in _without_gaps(event_filter):
-        query = aggregate_query(part, matches=matches)
+    for interval in _without_gaps(event_filter):
+        query = aggregate_query(interval, matches=matches)
         if column == "source":
             counts += aggregates.by_source(query)
         elif column == "connector_name":

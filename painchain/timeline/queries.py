@@ -103,7 +103,7 @@ def filter_values() -> FilterValues:
     """Read what a filter can be set to, in one statement."""
     new_tags, known_tags = aggregates.tag_queries()
     queries = {"new_tag": [new_tags], "known_tags": [known_tags], "author": aggregates.author_queries()}
-    arms = [query.add_columns(literal(kind), literal(0)) for kind, each in queries.items() for query in each]
+    arms = [query.add_columns(literal(kind), literal(0)) for kind in queries for query in queries[kind]]
     team_order = func.row_number().over(order_by=(func.lower(Team.name), Team.id))
     arms.append(select(Team.name, literal("team"), team_order))
     values: dict[str, list[tuple[int, str]]] = defaultdict(list)

@@ -114,7 +114,7 @@ def _silence(connector: _ActiveConnector, now: datetime) -> Silence | None:
     )
 
 
-def _is_unusual(connector: _ActiveConnector, silence: timedelta, longest: timedelta, now: datetime) -> bool:
+def _is_unusual(connector: _ActiveConnector, silence: timedelta, longest_silence: timedelta, now: datetime) -> bool:
     """Return whether the connector had events at this time of day on most earlier days of the same kind.
 
     With too few such days, or if the silence lasts a day or longer, it is compared with the longest gap instead.
@@ -122,7 +122,7 @@ def _is_unusual(connector: _ActiveConnector, silence: timedelta, longest: timede
     had_events = _same_time_of_day(connector, now) if silence < DAY else []
     if len(had_events) >= FEW_DAYS:
         return sum(had_events) >= MOSTLY * len(had_events)
-    return silence > 1.5 * longest
+    return silence > 1.5 * longest_silence
 
 
 def _same_time_of_day(connector: _ActiveConnector, now: datetime) -> list[bool]:

@@ -31,11 +31,11 @@ _event = ChangeEvent.__table__.c
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A text to replace the last term with, and what it means. `whole`: the term is then complete."""
+    """A text to replace the last term with, and what it means. `is_complete`: the term is then complete."""
 
     text: str
     meaning: str
-    whole: bool
+    is_complete: bool
 
 
 def last_term(text: str) -> str:
@@ -60,7 +60,7 @@ def suggest(text: str, now: datetime, zone: ZoneInfo) -> list[Suggestion]:
     if typed and not typed.isalpha():
         return []
     names = [name for name in search_query.QUALIFIERS if name.startswith(typed)]
-    return [Suggestion(f"{sign}{name}:", search_query.QUALIFIERS[name][0], whole=False) for name in names]
+    return [Suggestion(f"{sign}{name}:", search_query.QUALIFIERS[name][0], is_complete=False) for name in names]
 
 
 def _values(sign: str, name: str, typed: str, now: datetime, zone: ZoneInfo) -> Iterable[Suggestion]:
@@ -69,7 +69,7 @@ def _values(sign: str, name: str, typed: str, now: datetime, zone: ZoneInfo) -> 
     matching.sort(key=lambda value: not value.casefold().startswith(typed))
     for value in matching[:MAX_SUGGESTIONS]:
         quoted = f'"{value}"' if re.search(r"[\s,]", value) else value
-        yield Suggestion(f"{sign}{name}:{quoted}", known[value], whole=True)
+        yield Suggestion(f"{sign}{name}:{quoted}", known[value], is_complete=True)
 
 
 def _known(name: str, now: datetime, zone: ZoneInfo) -> dict[str, str]:

@@ -66,5 +66,5 @@ def _unknown(name: str, teams: Sequence[TeamTags]) -> str:
     if not teams:
         return f"No team is named “{name}”. There are no teams yet; add one under Settings → Teams."
     names = ", ".join(team.name for team in teams[:NAMED])
-    more = f" and {len(teams) - NAMED} more" if len(teams) > NAMED else ""
-    return f"No team is named “{name}”. {'The only team is' if len(teams) == 1 else 'Teams:'} {names}{more}."
+    suffix = f" and {len(teams) - NAMED} more" if len(teams) > NAMED else ""
+    return f"No team is named “{name}”. {'The only team is' if len(teams) == 1 else 'Teams:'} {names}{suffix}."

@@ -23,14 +23,14 @@ def cover(borders: Sequence[int | None], grains: Sequence[int]) -> tuple[Spans, 
     ({3600: [(0, 2), (3, 5)], 900: [(8, 12)]}, [(18000000000, 18000000007)])
     """
     spans: Spans = {}
-    ragged: list[Range] = []
+    uncovered: list[Range] = []
     for low, high in pairwise(borders):
-        pieces, rest = _pieces(low, high, grains)
+        pieces, uncovered_ends = _pieces(low, high, grains)
         for grain, *span in pieces:
             spans.setdefault(grain, []).append((span[0], span[1]))
-        ragged += rest
-    spans, ragged = {grain: _merged(ranges) for grain, ranges in spans.items()}, _merged(ragged)
-    return (spans, ragged) if len(ragged) <= MANY_RANGES else ({}, [(borders[0], borders[-1])])
+        uncovered += uncovered_ends
+    spans, uncovered = {grain: _merged(ranges) for grain, ranges in spans.items()}, _merged(uncovered)
+    return (spans, uncovered) if len(uncovered) <= MANY_RANGES else ({}, [(borders[0], borders[-1])])
 
 
 def _merged(ranges: Iterable[Range]) -> list[Range]:
@@ -62,13 +62,13 @@ def _pieces(start: int | None, end: int | None, grains: Sequence[int]) -> tuple[
     if low is not None and high is not None and low >= high:
         return _pieces(start, end, finer)
     pieces: list[Piece] = [(grain, low, high)]
-    ragged: list[Range] = []
-    for left, right in (
+    uncovered: list[Range] = []
+    for low_time, high_time in (
         (start, None if low is None else low * grain * MICRO),
         (None if high is None else high * grain * MICRO, end),
     ):
-        if left is not None and right is not None and left < right:
-            more, rest = _pieces(left, right, finer)
-            pieces += more
-            ragged += rest
-    return pieces, ragged
+        if low_time is not None and high_time is not None and low_time < high_time:
+            finer_pieces, uncovered_ends = _pieces(low_time, high_time, finer)
+            pieces += finer_pieces
+            uncovered += uncovered_ends
+    return pieces, uncovered

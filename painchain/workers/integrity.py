@@ -68,13 +68,13 @@ class _Pace:
         self._rest = REST_DAILY if lease.daily else REST_ON_DEMAND
         self._resumed = self._reported = time.monotonic()
 
-    def __call__(self, reached: int, whole: int) -> None:
+    def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
-        if self._stopping.wait((now - self._resumed) * self._rest if reached < whole else 0):
+        if self._stopping.wait((now - self._resumed) * self._rest if done < total else 0):
             raise Stopped
         if now - self._reported >= BEAT_SECONDS:
             self._reported = now
-            if not check_job.report_progress(self._lease, reached, whole, self._clock()):
+            if not check_job.report_progress(self._lease, done, total, self._clock()):
                 raise Stopped
             self._between()
         self._resumed = time.monotonic()

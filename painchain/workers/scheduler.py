@@ -61,7 +61,7 @@ class Scheduler(Worker):
         try:
             for step in pruning.run(order_id, beat, self._clock):
                 self._pollers.start_due()
-                if step.more and self._stopping.wait(step.seconds):
+                if step.has_more and self._stopping.wait(step.seconds):
                     return False
         except RetentionRefused as refusal:
             log.warning("Pruning stops. %s", refusal)

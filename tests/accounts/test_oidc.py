@@ -169,7 +169,7 @@ def test_an_invalid_response_fails_with_the_right_status(answers, status):
     with pytest.raises(OidcSignInFailed) as failure:
         finish(**answers)
     assert failure.value.status == status
-    assert "<" not in str(failure.value) + failure.value.why
+    assert "<" not in str(failure.value) + failure.value.reason
 
 
 def test_a_provider_with_another_issuer_is_rejected():

@@ -74,4 +74,4 @@ def test_the_last_admin_cannot_be_removed_until_there_is_another(
     page.goto(own_server)
     expect(page.get_by_role("alert")).to_contain_text("Your account is disabled.")
     bobs.goto(f"{own_server}/people/alice")
-    expect(bobs.locator("#stays li")).to_contain_text(["ended automatically"])
+    expect(bobs.locator("#sessions li")).to_contain_text(["ended automatically"])

@@ -50,7 +50,7 @@ def test_tampering_is_reported_with_its_place(app: Flask, run: Run) -> None:
     assert lines[3] == "Completeness: FAILED. 1 difference between the configuration and the log:"
     assert lines[4] == (
         "  Tags of connector “PainChain System”: the log says “system”, “audit”, it is nothing: "
-        "somebody edited the database by hand."
+        "someone edited the database by hand."
     )
 
 

@@ -388,7 +388,7 @@ STALE_ACTS = [
     lambda row, trail: connector_store.update(row, ConnectorEdit({"poll_interval": 600}, version=1), trail),
     lambda row, trail: connector_store.set_enabled(row, True, trail, 1),
     lambda row, trail: connector_store.set_visible(
-        row, ConnectorEdit(shown={("Commit", "sha"): False}, version=1), trail
+        row, ConnectorEdit(visibility={("Commit", "sha"): False}, version=1), trail
     ),
     lambda row, trail: connector_store.delete(row, trail, 1),
 ]
@@ -422,7 +422,7 @@ def hide(app: Flask, number: int, *toggles: visibility.Toggle, show: bool = Fals
     """Hide or show fields."""
     with audited_transaction(app) as trail:
         return connector_store.set_visible(
-            connector_store.get(number), ConnectorEdit(shown=dict.fromkeys(toggles, show)), trail
+            connector_store.get(number), ConnectorEdit(visibility=dict.fromkeys(toggles, show)), trail
         )
 
 

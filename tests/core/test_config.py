@@ -236,10 +236,10 @@ def test_the_public_address_is_trusted_and_requires_signing_in() -> None:
     assert load(public_url="https://painchain.example").trusted_hosts == (*config.LOOPBACK, "painchain.example")
     assert load(public_url="http://localhost:8000").trusted_hosts == config.LOOPBACK
     assert load(host="0.0.0.0", public_url="https://painchain.example").trusted_hosts == ()
-    assert load().only_here
-    assert load(public_url="http://localhost:8000").only_here
-    assert not load(public_url="https://painchain.example").only_here
-    assert not load(host="0.0.0.0", public_url="http://localhost:8000").only_here
+    assert load().is_loopback_only
+    assert load(public_url="http://localhost:8000").is_loopback_only
+    assert not load(public_url="https://painchain.example").is_loopback_only
+    assert not load(host="0.0.0.0", public_url="http://localhost:8000").is_loopback_only
 
 
 def test_the_key_is_configured_in_only_one_place(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def old_database(folder: Path, url: str, revision: str, rows: Rows) -> None:
     """Create a database at an old revision, with the rows and columns that it already had then."""
     app = build_app(settings_for(folder, url))
     with app.app_context():
-        keys = key_file.read_keys(runtime.of(app).key_place)
+        keys = key_file.read_keys(runtime.of(app).key_source)
         assert keys
         use_keys(app, keys)
         flask_migrate.upgrade(directory=alembic(app), revision=revision)

@@ -288,7 +288,7 @@ def test_change_is_rolled_back_if_its_event_cannot_be_written(app, database, req
         ),
         lambda trail: connector_store.set_enabled(connector_store.get(number), True, trail),
         lambda trail: connector_store.set_visible(
-            connector_store.get(number), ConnectorEdit(shown={("Commit", "sha"): False}), trail
+            connector_store.get(number), ConnectorEdit(visibility={("Commit", "sha"): False}), trail
         ),
         lambda trail: connector_store.delete(connector_store.get(number), trail),
     ):

@@ -87,7 +87,7 @@ def test_report_counts_by_connector_author_kind_and_day(app):
     do(
         app,
         march(3),
-        lambda trail: connector_store.set_visible(connector_store.get(number), ConnectorEdit(shown=toggle), trail),
+        lambda trail: connector_store.set_visible(connector_store.get(number), ConnectorEdit(visibility=toggle), trail),
         "ben",
     )
     do(app, march(4), lambda trail: connector_store.delete(connector_store.get(number), trail), "ben")
@@ -201,7 +201,7 @@ def test_exported_rows_have_the_same_numbers(app):
     do(
         app,
         march(3),
-        lambda trail: connector_store.set_visible(connector_store.get(number), ConnectorEdit(shown=toggle), trail),
+        lambda trail: connector_store.set_visible(connector_store.get(number), ConnectorEdit(visibility=toggle), trail),
         "ann",
     )
     do(app, march(4), lambda trail: connector_store.set_enabled(connector_store.get(SYSTEM), False, trail), "ann")

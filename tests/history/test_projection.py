@@ -48,7 +48,7 @@ def changes(*entries: Entry) -> list[tuple[str, str]]:
 
 def test_created_connector_has_its_recorded_configuration():
     [connector] = snapshot_after(created()).connectors
-    assert (connector.name, connector.enabled, connector.whole) == ("Work", False, True)
+    assert (connector.name, connector.enabled, connector.is_complete) == ("Work", False, True)
     assert connector.values == {"name": "Work", "tags": ["ci"], "poll_interval": 300, "token": "set"}
 
 
@@ -100,12 +100,12 @@ def test_events_without_connector_are_not_applied_and_not_reports():
 def test_connector_without_creation_event_is_incomplete():
     snapshot = snapshot_after(changed(7, "poll_interval", 300, 600))
     [connector] = snapshot.connectors
-    assert (connector.values, connector.enabled, connector.whole) == (
+    assert (connector.values, connector.enabled, connector.is_complete) == (
         {"name": "Work", "poll_interval": 600},
         None,
         False,
     )
-    assert (snapshot.whole, snapshot.begins) == (False, NOON + timedelta(minutes=7))
+    assert (snapshot.is_complete, snapshot.begins) == (False, NOON + timedelta(minutes=7))
 
 
 def test_disabled_auditing_is_a_gap():
@@ -150,5 +150,5 @@ def test_invalid_recorded_values_are_applied_and_compared():
     assert changes(odd, changed(2, "poll_interval", None, 60), changed(3, "tags", ["ci"], "text", "tags")) == [
         ("changed", "Tags ['ci']→text, Poll interval {'every': 'day'}→60")
     ]
-    assert snapshot_after(entry(1, "ConnectorCreated", configuration="nothing")).connectors[0].whole is False
+    assert snapshot_after(entry(1, "ConnectorCreated", configuration="nothing")).connectors[0].is_complete is False
     assert snapshot_after(entry(1, "Nonsense"), entry(2, "ConfigChanged")).connectors[0].name == "Work"

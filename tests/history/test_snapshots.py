@@ -180,7 +180,7 @@ def test_pruned_values_are_filled_in_from_later_events(app, client, seed):
     assert [comparable(snapshot, existing) for snapshot in snapshots_of(app, *remaining)] == expected
     assert snapshots_of(app, remaining[0] - timedelta(minutes=1)) == [{}]
     with app.app_context():
-        assert not history_snapshots.snapshot_at(remaining[-1]).whole
+        assert not history_snapshots.snapshot_at(remaining[-1]).is_complete
 
 
 def test_snapshot_before_the_first_event_is_empty(app):

@@ -211,8 +211,9 @@ def test_checkpoints_discarded_by_a_restore_are_not_a_break(app: Flask, tmp_path
             checkpoints.append(latest_checkpoint.file(), checkpoints.make(lambda: datetime.now(UTC)))
     restore_backup(app, tmp_path / "backup")
     IntegrityWorker(app).run_once()
-    assert (result := state(app).result)
-    assert (result.broken, result.checkpoints, result.before) == (None, 3, 2), (
+    result = state(app).result
+    assert result
+    assert (result.broken, result.checkpoints, result.before_restore) == (None, 3, 2), (
         "the restore discarded the end of the third"
     )
     assert of_type(events, "ChainBroken") == []
@@ -237,7 +238,7 @@ def test_restore_on_a_new_server_explains_older_checkpoints(app: Flask, tmp_path
     restore_backup(app, tmp_path / "backup")
     IntegrityWorker(app).run_once()
     assert (result := state(app).result)
-    assert (result.broken, result.checkpoints, result.before) == (None, 1, 1)
+    assert (result.broken, result.checkpoints, result.before_restore) == (None, 1, 1)
 
 
 def test_retention_around_a_checkpoint_is_not_a_break(app: Flask, run_check: Callable[..., State]) -> None:
@@ -269,7 +270,7 @@ def test_checkpoints_with_a_lost_key_are_skipped(app: Flask, run_check: Callable
     file.write_text(f"{foreign}\n{file.read_text()}")
     result = run_check(days=1).result
     assert result
-    assert (result.checkpoints, result.unvouched) == (1, 1)
+    assert (result.checkpoints, result.with_lost_key) == (1, 1)
     assert len(checkpoint_sizes(app)) == 2, "and the next is appended"
 
 

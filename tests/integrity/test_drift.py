@@ -77,7 +77,7 @@ def configured_app(app: Flask) -> Flask:
         connector_store.update(
             work, ConnectorEdit({"name": "Work GitHub", "poll_interval": 600, "token": "another"}), trail
         )
-        connector_store.set_visible(work, ConnectorEdit(shown={("PullRequest", "branches"): False}), trail)
+        connector_store.set_visible(work, ConnectorEdit(visibility={("PullRequest", "branches"): False}), trail)
         connector_store.set_enabled(work, False, trail)
         webhooks.set_secret(work, trail)
         webhooks.set_secret(connector_named("Home"), trail)
@@ -196,7 +196,7 @@ def test_edited_configuration_is_drift(configured_app: Flask, statement: str, wo
     edit_database(configured_app, statement)
     result = check_completeness(configured_app)
     [drift] = result.drift
-    assert drift.words.endswith(f"{words}: somebody edited the database by hand.")
+    assert drift.message.endswith(f"{words}: someone edited the database by hand.")
     assert not drift.explained
 
 
@@ -235,7 +235,7 @@ def test_inserted_account_is_drift(configured_app: Flask) -> None:
         "VALUES (90, 'mallory', 'mallory', 'admin', 0, 'x', 1)",
     )
     [drift] = check_completeness(configured_app).drift
-    assert drift.words.startswith("Account “mallory” exists, but the log does not contain its creation: somebody")
+    assert drift.message.startswith("Account “mallory” exists, but the log does not contain its creation: someone")
 
 
 def test_changes_while_auditing_was_off_are_explained(configured_app: Flask) -> None:
@@ -248,19 +248,19 @@ def test_changes_while_auditing_was_off_are_explained(configured_app: Flask) -> 
         teams.delete(next(team for team in teams.list_all() if team.name == "Sky"), None, trail)
     open_gap = check_completeness(configured_app)
     assert (len(open_gap.explained), open_gap.drift) == (3, [])
-    assert "auditing was off from 2026-11-02" in open_gap.explained[0].words
-    assert "to now" in open_gap.explained[0].words
+    assert "auditing was off from 2026-11-02" in open_gap.explained[0].message
+    assert "to now" in open_gap.explained[0].message
     set_auditing(configured_app, True)
     with audited_transaction(configured_app) as trail:
         connector_store.update(connector_named("Home"), ConnectorEdit({"tags": "new"}), trail)
     result = check_completeness(configured_app)
-    assert (result.drift, [drift.what for drift in result.explained]) == (
+    assert (result.drift, [drift.subject for drift in result.explained]) == (
         [],
         ["Poll interval of connector “Home”", "Team “Unseen”", "Team “Sky”"],
     )
     assert result.explained[0].logged == 900
     edit_database(configured_app, "UPDATE connectors SET tags = '[]' WHERE name = 'Home'")
-    assert [drift.what for drift in check_completeness(configured_app).drift] == ["Tags of connector “Home”"], (
+    assert [drift.subject for drift in check_completeness(configured_app).drift] == ["Tags of connector “Home”"], (
         "that change was recorded later"
     )
 
@@ -271,10 +271,10 @@ def test_pruned_log_compares_only_recorded_values(configured_app: Flask) -> None
         with writer.writing() as event_log:
             event_log.remove(ids[:20])
     result = check_completeness(configured_app)
-    assert (result.drift, result.whole) == ([], False)
+    assert (result.drift, result.is_log_complete) == ([], False)
     edit_database(configured_app, "UPDATE people SET role = 'admin' WHERE name = 'bert'")
     edit_database(configured_app, "UPDATE teams SET tags = '[\"ci\"]' WHERE name = 'Sky'")
-    assert [drift.what for drift in check_completeness(configured_app).drift] == ["Tags of team “Sky”"]
+    assert [drift.subject for drift in check_completeness(configured_app).drift] == ["Tags of team “Sky”"]
 
 
 def test_reported_events_do_not_count_as_configuration(configured_app: Flask) -> None:

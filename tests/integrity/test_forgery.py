@@ -57,7 +57,7 @@ def test_duplicate_name_is_drift(
         statement = copy_statement(table, name, **changes)
     edit_database(configured_app, statement)
     [drift] = check_completeness(configured_app).drift
-    assert drift.words.startswith(f"{what} exists, but the log does not contain its creation")
+    assert drift.message.startswith(f"{what} exists, but the log does not contain its creation")
 
 
 BROKEN = "Integrity: FAILED"
@@ -68,12 +68,12 @@ NO_SENSE = "  The configuration cannot be compared with the log"
 @pytest.mark.parametrize(
     ("statement", "verdict"),
     [
-        ("UPDATE change_events SET description = 'no JSON' WHERE id = 1", BROKEN),
-        ("UPDATE change_events SET description = '[1]' WHERE id = 1", BROKEN),
-        ("UPDATE change_events SET timestamp = 'yesterday' WHERE id = 1", BROKEN),
-        ("UPDATE change_events SET timestamp = 9000000000000000000 WHERE id = 1", BROKEN),
-        ("UPDATE change_events SET mac = 'text'", BROKEN),
-        ("UPDATE log_head SET last_event = 'end'", BROKEN),
+        ("UPDATE change_events SET description = 'no JSON' WHERE id = 1", FAILED),
+        ("UPDATE change_events SET description = '[1]' WHERE id = 1", FAILED),
+        ("UPDATE change_events SET timestamp = 'yesterday' WHERE id = 1", FAILED),
+        ("UPDATE change_events SET timestamp = 9000000000000000000 WHERE id = 1", FAILED),
+        ("UPDATE change_events SET mac = 'text'", FAILED),
+        ("UPDATE log_head SET last_event = 'end'", FAILED),
         ("UPDATE change_events SET metadata = 'x', event_type = 'BackupRestored'; DELETE FROM log_head", ""),
         ("UPDATE connectors SET config = '[]'", NO_SENSE),
         ("UPDATE connectors SET tags = 'x'", NO_SENSE),

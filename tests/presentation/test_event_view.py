@@ -205,7 +205,7 @@ def test_events_are_grouped_by_day_and_action():
     days = [
         (
             day.date.isoformat(),
-            [(group.request_id, [article.event.event_id for article in group.articles]) for group in day.groups],
+            [(group.request_id, [article.event.event_id for article in group.events]) for group in day.groups],
         )
         for day in by_day(newest_first, NOTHING_HIDDEN, UTC_ZONE)
     ]
@@ -219,7 +219,7 @@ def test_events_of_sources_stay_apart_even_with_the_request_id_of_one_poll():
     polled = [event("Commit", "github", event_id=name) for name in "cba"]
     saved = [event(event_id=name) for name in "zy"]
     [day] = by_day([polled[0], *saved, *polled[1:]], NOTHING_HIDDEN, UTC_ZONE)
-    groups = [[article.event.event_id for article in group.articles] for group in day.groups]
+    groups = [[article.event.event_id for article in group.events] for group in day.groups]
     assert groups == [["c"], ["z", "y"], ["b"], ["a"]]
 
 
@@ -233,7 +233,7 @@ def test_hidden_fields_apply_to_one_connector_only():
     two = [event("Commit", "github", connector_id=number, metadata={"sha": "abc"}) for number in (7, 8)]
     hidden = Hidden(frozenset(), {7: frozenset({("Commit", "sha")})})
     [day] = by_day(two, hidden, UTC_ZONE)
-    assert [[row.key for row in article.rows] for article in day.groups[0].articles] == [[], ["sha"]]
+    assert [[row.key for row in article.rows] for article in day.groups[0].events] == [[], ["sha"]]
 
 
 def test_audit_events_use_the_toggles_of_the_audit_trail():
@@ -242,4 +242,4 @@ def test_audit_events_use_the_toggles_of_the_audit_trail():
     of_the_other = Hidden(frozenset(), {7: frozenset({("ConfigChanged", "action")})})
     for hidden, keys in ((own, []), (of_the_other, ["action"])):
         [day] = by_day([about], hidden, UTC_ZONE)
-        assert [row.key for row in day.groups[0].articles[0].rows] == keys
+        assert [row.key for row in day.groups[0].events[0].rows] == keys

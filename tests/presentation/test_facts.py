@@ -128,7 +128,7 @@ def page_of(app: Flask, event: Any, *hidden: str) -> Tag:
     """Return the element of an event on the dashboard, with some fields hidden."""
     view = describe(event, frozenset((event.event_type, key) for key in hidden), UTC_ZONE)
     with app.test_request_context():
-        html = render_template("partials/dashboard/event.html", article=view, zone=UTC_ZONE, now=NOON)
+        html = render_template("partials/dashboard/event.html", event_view=view, zone=UTC_ZONE, now=NOON)
     article = BeautifulSoup(html, "html.parser").article
     assert article is not None
     return article
@@ -140,7 +140,7 @@ def test_workflow_run_shows_its_facts_and_outcome(app):
     run["logs_url"] = "https://ci.example/run/7"
     page = page_of(app, event("github", "WorkflowRun", run, url="https://ci.example/7"))
     assert words(page.select_one("summary .status.bad")) == "failure"
-    assert texts(page, "summary .told") == ["4 min 12 s", "Branch: main"]
+    assert texts(page, "summary .line-fact") == ["4 min 12 s", "Branch: main"]
     assert words(page.select_one("[data-field=duration] dd")) == "4 min 12 s"
     assert page.select_one("[data-field=duration] span")["title"] == "252 seconds"
     assert page.select_one("[data-field=commit] code.sha")["title"] == SHA
@@ -158,7 +158,7 @@ def test_pull_request_shows_branches_lines_and_merged(app):
     merged = event("github", "PullRequest", metadata, status="merged")
     page = page_of(app, merged)
     assert words(page.select_one("summary .status.good")) == "merged"
-    assert texts(page, "summary .told") == ["fix/retry → main", "+42 −7 in 1 file"]
+    assert texts(page, "summary .line-fact") == ["fix/retry → main", "+42 −7 in 1 file"]
     assert (words(page.select_one(".plus")), words(page.select_one(".minus"))) == ("+42", "−7")
     assert words(page.select_one("[data-field=merged] dd")) == "yes"
     assert page_of(app, merged, "merged").select(".status") == []
@@ -176,7 +176,7 @@ def test_image_changes_show_old_new_added_and_removed(app):
         "proxy: envoy:3 added",
         "log: fluent:1 removed",
     ]
-    assert texts(page, "summary .told") == ["nginx: 1.25 → 1.27 and 2 more"]
+    assert texts(page, "summary .line-fact") == ["nginx: 1.25 → 1.27 and 2 more"]
     assert page.select(".status") == []
 
 
@@ -184,13 +184,15 @@ def test_every_event_of_a_code_host_shows_its_repository_first(app):
     for source, kind in ((source, kind) for source, kind in ALL_EVENT_TYPES if source in ("github", "gitlab")):
         facts = {field.key: sample(field)[0] for field in reversed(kind.fields)}
         page = page_of(app, event(source, kind.name, {**facts, "repository": "acme/api"}))
-        assert (texts(page, "summary .told")[0], texts(page, ".fields dd")[0]) == ("acme/api", "acme/api"), kind.name
+        assert (texts(page, "summary .line-fact")[0], texts(page, ".fields dd")[0]) == ("acme/api", "acme/api"), (
+            kind.name
+        )
 
 
 def test_kubernetes_event_shows_its_namespace_and_workload(app):
     facts = {"reason": "OOMKilled", "workload": "Deployment/web", "namespace": "shop", "cluster": "prod"}
     page = page_of(app, event("kubernetes", "K8sPod", facts))
-    assert texts(page, "summary .told") == ["Namespace: shop", "Deployment/web"]
+    assert texts(page, "summary .line-fact") == ["Namespace: shop", "Deployment/web"]
     assert texts(page, ".fields dt")[:3] == ["Cluster", "Namespace", "Workload"]
 
 
@@ -244,7 +246,7 @@ def check_hiding(app: Flask, source: str, kind: EventType) -> None:
                 assert mark in words(row), (source, kind.name, hidden, key)
             elif mark != "yes":
                 assert mark not in words(page), (source, kind.name, hidden)
-        assert not page.select(f"[data-told='{hidden}']")
+        assert not page.select(f"[data-fact='{hidden}']")
 
 
 JSON = st.recursive(

@@ -100,7 +100,7 @@ def test_different_texts_differ_when_escaped(text):
 
 @pytest.mark.parametrize("value", [None, "", [], {}])
 def test_empty_value_shows_the_word_empty(value):
-    assert formatting.shown(value) == '<span class="empty">empty</span>'
+    assert formatting.format_html(value) == '<span class="empty">empty</span>'
 
 
 @pytest.mark.parametrize(
@@ -119,26 +119,26 @@ def test_empty_value_shows_the_word_empty(value):
     ],
 )
 def test_value_is_formatted_as_text(value, kind, text):
-    assert read(formatting.shown(value, kind)) == text
+    assert read(formatting.format_html(value, kind)) == text
 
 
 @pytest.mark.parametrize("value", ["<b>", ["<b>"], {"<b>": "<b>"}, "'\"&"])
 def test_value_is_escaped(value):
-    assert not BeautifulSoup(f"<p>{formatting.shown(value)}</p>", "html.parser").p.find_all()
+    assert not BeautifulSoup(f"<p>{formatting.format_html(value)}</p>", "html.parser").p.find_all()
 
 
 def test_long_value_is_cut_with_length_and_fingerprint():
-    first, second = formatting.shown("a" * 5000 + "b"), formatting.shown("a" * 5000 + "c")
+    first, second = formatting.format_html("a" * 5000 + "b"), formatting.format_html("a" * 5000 + "c")
     assert first.startswith("a" * 120 + "… (5,001 characters, sha256 ")
     assert first != second
     assert len(first) < 200
-    assert len(formatting.shown({"key": "a" * 5000})) < 200
+    assert len(formatting.format_html({"key": "a" * 5000})) < 200
 
 
 def test_long_list_is_cut():
-    numbers = formatting.shown(list(range(5000)))
+    numbers = formatting.format_html(list(range(5000)))
     assert len(numbers) < 1000
-    assert numbers != formatting.shown([*range(4999), 7])
+    assert numbers != formatting.format_html([*range(4999), 7])
 
 
 def test_pretty_json_has_several_lines():
@@ -149,7 +149,7 @@ def test_pretty_json_has_several_lines():
 
 
 def test_difference_of_two_texts_is_marked():
-    old, new = formatting.marked("https://git.example/api/v3", "https://git.example/api/v4")
+    old, new = formatting.mark_difference("https://git.example/api/v3", "https://git.example/api/v4")
     assert old == "https://git.example/api/v<mark>3</mark>"
     assert new == "https://git.example/api/v<mark>4</mark>"
 
@@ -158,7 +158,7 @@ def test_difference_of_two_texts_is_marked():
     ("old", "new"), [("abc", "xyz"), (300, 600), (None, "a"), ("a" * 200, "a" * 201), (True, "on")]
 )
 def test_dissimilar_values_are_not_marked(old, new):
-    assert formatting.marked(old, new) == (formatting.shown(old), formatting.shown(new))
+    assert formatting.mark_difference(old, new) == (formatting.format_html(old), formatting.format_html(new))
 
 
 @pytest.mark.parametrize(
@@ -173,16 +173,16 @@ def test_dissimilar_values_are_not_marked(old, new):
     ],
 )
 def test_numeric_text_is_quoted_beside_a_number(old, new, formatted):
-    assert tuple(read(side) for side in formatting.marked(old, new)) == formatted
+    assert tuple(read(side) for side in formatting.mark_difference(old, new)) == formatted
 
 
 def test_secret_actions_are_not_marked():
-    assert formatting.marked("set", "sets", Kind.SECRET) == ("set", "sets")
+    assert formatting.mark_difference("set", "sets", Kind.SECRET) == ("set", "sets")
 
 
 @given(st.text(min_size=1, max_size=60), st.text(min_size=1, max_size=60))
 def test_marking_keeps_and_escapes_the_text(old, new):
-    for value, side in zip((old, new), formatting.marked(old, new), strict=True):
+    for value, side in zip((old, new), formatting.mark_difference(old, new), strict=True):
         # In an element, because Beautiful Soup warns about plain text that looks like a file name.
         page = BeautifulSoup(f"<p>{side.replace(chr(13), '&#13;')}</p>", "html.parser").p
         assert {element.name for element in page.find_all()} <= {"mark"}

@@ -39,7 +39,7 @@ def show(app: Flask, number: int, **visible: bool) -> None:
     """Show or hide fields of commits."""
     with audited_transaction(app) as trail:
         toggles = {("Commit", field): is_visible for field, is_visible in visible.items()}
-        connector_store.set_visible(connector_store.get(number), ConnectorEdit(shown=toggles), trail)
+        connector_store.set_visible(connector_store.get(number), ConnectorEdit(visibility=toggles), trail)
 
 
 def builtin(app: Flask) -> int:
@@ -100,7 +100,7 @@ def test_the_toggles_of_the_audit_trail_apply_to_its_events_about_any_connector(
     with audited_transaction(app) as trail:
         hide_action = {("ConfigChanged", "action"): False}
         connector_store.set_visible(
-            connector_store.list_all(connector_type=BUILTIN.key)[0], ConnectorEdit(shown=hide_action), trail
+            connector_store.list_all(connector_type=BUILTIN.key)[0], ConnectorEdit(visibility=hide_action), trail
         )
     with app.app_context():
         hidden = visibility.all_hidden()
@@ -113,7 +113,7 @@ def test_hidden_fields_are_still_recorded(app, number):
     with audited_transaction(app) as trail:
         every_field = dict.fromkeys(visibility.toggles(BUILTIN), False)
         connector_store.set_visible(
-            connector_store.list_all(connector_type=BUILTIN.key)[0], ConnectorEdit(shown=every_field), trail
+            connector_store.list_all(connector_type=BUILTIN.key)[0], ConnectorEdit(visibility=every_field), trail
         )
     with audited_transaction(app) as trail:
         connector_store.update(connector_store.get(number), ConnectorEdit({"poll_interval": 900}), trail)

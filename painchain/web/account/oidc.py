@@ -68,7 +68,7 @@ def back() -> ResponseReturnValue:
     except TooManyAttempts as refusal:
         return _form(429, next_address, str(refusal))
     except OidcSignInFailed as failure:
-        return _failed(failure.status, next_address, str(failure), failure.why)
+        return _failed(failure.status, next_address, str(failure), failure.reason)
     secret = ""
     with audited_transaction() as trail:
         account = (
@@ -80,7 +80,7 @@ def back() -> ResponseReturnValue:
             trail.author = account.name
             secret = sign_in.begin(account, METHOD, trail)
     if isinstance(account, Refusal):
-        return _failed(403, next_address, account.message, account.why, account.person)
+        return _failed(403, next_address, account.message, account.reason, account.person)
     return _clear_pending(sign_in.signed_in(account, secret, next_address))
 
 

@@ -38,7 +38,7 @@ def page(name: str) -> ResponseReturnValue:
     if responses.is_htmx() and (changes.events or before):
         return responses.fragment("dashboard/more", **values)
     values |= _account_values(name)
-    if not (values["person"] or values["history"] or values["stays"] or changes.events or before):
+    if not (values["person"] or values["history"] or values["sessions"] or changes.events or before):
         abort(404, "No account or author with this name.")
     return responses.page("pages/account/person.html", name=name, first=before is None, **values)
 
@@ -49,16 +49,16 @@ def _account_values(name: str) -> dict[str, Any]:
     person = person if person and person.name == name else None
     history = activity.account_events(name)
     hidden = visibility.all_hidden().of(connectors.BUILTIN.key, None)
-    shown = {kind: ("SignedIn", kind) not in hidden for kind in ("way", "address", "browser")}
+    visible = {kind: ("SignedIn", kind) not in hidden for kind in ("way", "address", "browser")}
     return {
         "person": person,
         "history": [event_view.describe(event, hidden, responses.zone()) for event in history],
         "removed": _removed(history) if person is None else None,
         "names": activity.name_changes(name, history) if ("PersonChanged", "changes") not in hidden else (),
-        "stays": activity.session_periods(name, _active_session_ids(person))
+        "sessions": activity.session_periods(name, _active_session_ids(person))
         if ("SignedIn", "person") not in hidden
         else (),
-        "shown": shown,
+        "shown": visible,
     }
 
 

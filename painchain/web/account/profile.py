@@ -33,23 +33,21 @@ def set_password() -> ResponseReturnValue:
         return _page(422, {"again": "The passwords do not match."})
     try:
         with audited_transaction() as trail:
-            counted = login_throttle.register_attempt(name, auth.sign_in_origin(), trail.now)
+            attempts = login_throttle.register_attempt(name, auth.sign_in_origin(), trail.now)
     except TooManyAttempts as refusal:
         return _page(429, problem=str(refusal))
-    _, refusal_of_it = login_sessions.verify_credentials(name, request.form.get("old", ""))
+    _, failure = login_sessions.verify_credentials(name, request.form.get("old", ""))
     try:
         with audited_transaction() as trail:
             person = _own()
-            if refusal_of_it:
-                login_sessions.record_failure(
-                    person, auth.sign_in_origin(), f"{refusal_of_it} in a password change", trail
-                )
+            if failure:
+                login_sessions.record_failure(person, auth.sign_in_origin(), f"{failure} in a password change", trail)
             else:
-                login_throttle.clear_attempts(counted)
+                login_throttle.clear_attempts(attempts)
                 users.set_password(person, request.form.get("password", ""), trail, except_session=g.who.sign_in)
     except InvalidAccount as wrong:
         return _page(422, wrong.errors)
-    if refusal_of_it:
+    if failure:
         return _page(422, {"old": "Wrong password."})
     return responses.go_to(url_for(".index"), Toast("Password changed. Your other sessions have ended."))
 

@@ -68,10 +68,10 @@ def refuse_unknown_parameters() -> None:
     """
     if not request.query_string or not request.path.startswith("/api/"):
         return
-    known = PARAMETERS.get(request.endpoint or "", ())
+    names = PARAMETERS.get(request.endpoint or "", ())
     for name in request.args:
-        if name not in known:
-            allowed = f"Allowed: {', '.join(known)}." if known else "This endpoint takes no parameters."
+        if name not in names:
+            allowed = f"Allowed: {', '.join(names)}." if names else "This endpoint takes no parameters."
             raise BadFilter(name, f"Unknown parameter. {allowed}")
     try:
         unquote_to_bytes(request.query_string).decode()

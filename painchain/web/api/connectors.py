@@ -105,7 +105,7 @@ def set_visible(connector_id: int, event_type: str, field: str) -> ResponseRetur
         connector = RECORDS.matching(connector_id)
         if (event_type, field) not in visibility.toggles(type_of(connector)):
             abort(404, "Unknown event type or field for this connector.")
-        edit = ConnectorEdit(shown={(event_type, field): is_visible})
+        edit = ConnectorEdit(visibility={(event_type, field): is_visible})
         connector_store.set_visible(connector, edit, trail)
     return connector_answer(connector)
 

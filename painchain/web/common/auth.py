@@ -55,7 +55,7 @@ def guard() -> ResponseReturnValue | None:
 
 def can_read(settings: Settings, connection: Connection, environ: WSGIEnvironment) -> bool:
     """Return whether the sender of a request may read. It needs no request context."""
-    if settings.only_here and not users.any_exist(connection):
+    if settings.is_loopback_only and not users.any_exist(connection):
         return True
     name = cookies.prefixed_name(COOKIE, cookies.is_https(environ, settings))
     secret = parse_cookie(environ.get("HTTP_COOKIE", "")).get(name, "")
@@ -76,7 +76,7 @@ def is_open(connection: Connection | None = None) -> bool:
 
     One admin always remains, so the result never becomes true again, and is cached once it is false.
     """
-    closed = runtime.current().sign_in_required or not settings().only_here
+    closed = runtime.current().sign_in_required or not settings().is_loopback_only
     if not closed and users.any_exist(connection):
         closed = runtime.current().sign_in_required = True
     return not closed

@@ -32,7 +32,7 @@ class FailingConnector:
 
     connector: Connector
     label: str
-    how: Health
+    health: Health
 
 
 @blueprint.get("/health")
@@ -44,7 +44,9 @@ def watch() -> ResponseReturnValue:
     if values["seen"] == request.args.get("seen"):
         return ""
     fragments = [
-        responses.fragment("settings/health", connector=connector, how=values["health"][connector.id], oob=True)
+        responses.fragment(
+            "settings/health", connector=connector, connector_health=values["health"][connector.id], oob=True
+        )
         for connector in connectors
         if connector.id in values["health"]
     ]
@@ -65,7 +67,7 @@ def sync(connector_id: int) -> ResponseReturnValue:
     toast = Toast(f"Syncing “{connector.name}” now.")
     health = connector_polls.read([connector], g.now)
     if responses.is_htmx() and connector.id in health:
-        fragment = responses.fragment("settings/health", connector=connector, how=health[connector.id])
+        fragment = responses.fragment("settings/health", connector=connector, connector_health=health[connector.id])
         return join(fragment, responses.fragment("shared/toast", oob=True, toasts=[toast]))
     on_list = request.form.get("at") == "list"
     list_address = url_for("settings.integrations")

@@ -47,9 +47,9 @@ def news() -> ResponseReturnValue:
         "failing_connectors": connector_health.failing(connector_polls.list_all(g.now)),
     }
     if len(new) == PAGE and "keep" not in request.args:
-        return responses.fragment("dashboard/news", whole=True, **values, **feed_values(view, event_filter))
+        return responses.fragment("dashboard/news", replace_feed=True, **values, **feed_values(view, event_filter))
     days = days_of(sorted(new, key=newest_first))
-    return responses.fragment("dashboard/news", whole=False, days=days, live_after=new[-1].id, **values)
+    return responses.fragment("dashboard/news", replace_feed=False, days=days, live_after=new[-1].id, **values)
 
 
 def newest_first(event: Event) -> tuple[float, int]:

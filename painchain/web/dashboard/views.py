@@ -82,7 +82,7 @@ def event(number: int) -> ResponseReturnValue:
     of_request = queries.events_of_request(event.request_id) if event_view.is_of_action(event) else ()
     related = [other for other in of_request if other.id != event.id and event_view.is_of_action(other)]
     return responses.page(
-        "pages/dashboard/event.html", article=described, days=days_of(related), connector=_connector_of(event)
+        "pages/dashboard/event.html", event_view=described, days=days_of(related), connector=_connector_of(event)
     )
 
 

@@ -44,7 +44,7 @@ class ConnectorForm(FlaskForm):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class Conflict:
-    """What somebody else changed and what the person wanted to change, since the form was opened."""
+    """What another person changed since the form was opened, and what this person wants to change."""
 
     connector: Connector | Team
     theirs: list[Change]
@@ -52,7 +52,7 @@ class Conflict:
 
     @property
     def their_keys(self) -> set[str]:
-        """The keys that somebody else changed."""
+        """The keys that another person changed."""
         return {change.key for change in self.theirs}
 
 
@@ -183,7 +183,7 @@ def as_entered(field: Field, value: Any) -> Any:
         return ""
     if field.kind is Kind.TAGS:
         return ", ".join(value)
-    return "\n".join(value) if field.many else str(value)
+    return "\n".join(value) if field.is_list else str(value)
 
 
 def _origin(stored: StoredConnector | None) -> dict[str, str]:

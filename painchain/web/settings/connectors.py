@@ -132,7 +132,7 @@ def toggle(connector_id: int) -> ResponseReturnValue:
         with audited_transaction() as trail:
             stored = stored_or_404(connector_id, trail)
             toggles = _toggles_submitted(type_of(stored.connector))
-            edit = ConnectorEdit(shown=toggles, version=connector_form.version_submitted())
+            edit = ConnectorEdit(visibility=toggles, version=connector_form.version_submitted())
             changed = connector_store.set_visible(stored.connector, edit, trail, stored.hidden)
             stored = stored.after_save(changed)
     except StaleConnector as stale:
@@ -142,7 +142,7 @@ def toggle(connector_id: int) -> ResponseReturnValue:
     fields = changed[0].label if count == 1 else f"{count} fields"
     toast = Toast(f"{fields} {'is' if count == 1 else 'are'} now {state}.") if changed else Toast("No changes.", "info")
     if responses.is_htmx():
-        return _htmx_response(stored, toast, _switched(stored, whole=len(toggles) > 1))
+        return _htmx_response(stored, toast, _switched(stored, with_toggles=len(toggles) > 1))
     return responses.go_to(url_for(".connector", connector_id=connector_id, _anchor="visibility"), toast)
 
 
@@ -291,8 +291,8 @@ def _htmx_response(stored: StoredConnector | None, toast: Toast | None, main: st
     )
 
 
-def _switched(stored: StoredConnector, whole: bool = False) -> str:
-    return responses.fragment("settings/switch_response", whole=whole, **_detail(stored))
+def _switched(stored: StoredConnector, with_toggles: bool = False) -> str:
+    return responses.fragment("settings/switch_response", with_toggles=with_toggles, **_detail(stored))
 
 
 def _invalid(stored: StoredConnector, invalid: InvalidValues) -> ResponseReturnValue:

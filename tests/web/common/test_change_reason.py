@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from painchain.core.reasons import LONGEST
+from painchain.core.reasons import MAX_LENGTH
 from tests.support.html import fill, form_of, soup, texts, words
 
 TEMPLATES = Path(__file__).parents[3] / "templates"
@@ -77,7 +77,7 @@ def test_a_refused_form_keeps_its_reason(client, make_connector, events):
     response = client.post(f"{LIST}/{connector_id}", data=data, headers=headers)
     assert (response.status_code, form_of(response, "#connector-form")["reason"]) == (200, "")
     assert len(events()) > len(before)
-    assert edit(client, connector_id, poll_interval="700", reason="x" * (LONGEST + 1)).status_code == 422
+    assert edit(client, connector_id, poll_interval="700", reason="x" * (MAX_LENGTH + 1)).status_code == 422
     assert events()[-1]["description"]["reason"] == WHY
 
 
@@ -85,7 +85,7 @@ def test_the_api_accepts_the_reason_as_a_header(client, events):
     body = {"name": "Cluster", "type": "kubernetes"}
     assert client.post("/api/connectors", json=body, headers={"X-Reason": quote(WHY)}).status_code == 201
     assert events()[-1]["description"]["reason"] == WHY
-    refused = client.post("/api/connectors", json={**body, "name": "B"}, headers={"X-Reason": "y" * (LONGEST + 1)})
+    refused = client.post("/api/connectors", json={**body, "name": "B"}, headers={"X-Reason": "y" * (MAX_LENGTH + 1)})
     assert (refused.status_code, events()[-1]["description"]["reason"]) == (422, WHY)
     odd = {"X-Reason": "%ff%00%E2%80%AE https://me:planted@host.example/"}
     assert client.post("/api/teams", json={"name": "A", "tags": ["a"]}, headers=odd).status_code == 201

@@ -191,16 +191,16 @@ def test_the_page_of_a_person_shows_changes_and_sign_ins_even_after_removal(app,
     page = soup(client.get(address))
     assert texts(page, "#feed .event-type")[0] == "Connector Created"
     assert "Signed In" not in texts(page, "#feed .event-type")
-    assert "still signed in" in texts(page, "#stays li")[0]
+    assert "still signed in" in texts(page, "#sessions li")[0]
     sign_out(client)
     sign_in(client)
-    assert "still signed in" not in texts(soup(client.get(address)), "#stays li")[0]
-    assert "ended" not in texts(soup(client.get(address)), "#stays li")[0]
+    assert "still signed in" not in texts(soup(client.get(address)), "#sessions li")[0]
+    assert "ended" not in texts(soup(client.get(address)), "#sessions li")[0]
     send(client, f"{LIST}/{bob}/remove", "main form")
     page = soup(client.get(address))
     assert "The account was removed" in words(page.main)
     assert "Of Bob" in words(page.select_one("#feed"))
-    assert len(texts(page, "#stays li")) == 1
+    assert len(texts(page, "#sessions li")) == 1
     assert texts(page, "#account-history a") == ["Person Removed", "Person Added"]
 
 
@@ -223,12 +223,12 @@ def test_an_unknown_name_has_no_page(app, client, name):
 def test_hidden_fields_are_hidden_on_the_page_of_a_person(app, client):
     add_person(app)
     sign_in(client)
-    assert "127.0.0.1" in texts(soup(client.get("/people/alice")), "#stays li")[0]
+    assert "127.0.0.1" in texts(soup(client.get("/people/alice")), "#sessions li")[0]
     path = "/api/connectors/1/visibility/SignedIn/address"
     form = form_of(client.get("/"), ".who")
     assert form["csrf_token"]
     assert client.put(path, json={"visible": False}, headers={"If-Match": "*"}).status_code == 200
-    assert "127.0.0.1" not in texts(soup(client.get("/people/alice")), "#stays li")[0]
+    assert "127.0.0.1" not in texts(soup(client.get("/people/alice")), "#sessions li")[0]
 
 
 # The own account

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from painchain import connectors
-from painchain.accounts.users import LONGEST_NAME
+from painchain.accounts.users import MAX_NAME_LENGTH
 from painchain.audit.external_events import REQUIRED, LogBody
 from painchain.connectors.base import MAX_ITEMS, NAME, ConnectorType, Field, Kind
 from painchain.indexes.search_query import MAX_TEXT
@@ -87,9 +87,9 @@ def body_schemas() -> dict[str, Schema]:
         properties["url"] |= {**ANY_TEXT, "examples": ["json://127.0.0.1:9/"]}
     schemas[ConnectorCheck.__name__]["properties"]["config"] = config
     for person in (schemas[NewPerson.__name__]["properties"], schemas[PersonPatch.__name__]["properties"]):
-        person["name"] = {**NOT_BLANK, "maxLength": LONGEST_NAME, "examples": ["carol"]}
+        person["name"] = {**NOT_BLANK, "maxLength": MAX_NAME_LENGTH, "examples": ["carol"]}
         person["email"] |= {"maxLength": 254, "examples": [""]}
-    schemas[NewToken.__name__]["properties"]["name"] = {**NOT_BLANK, "maxLength": LONGEST_NAME, "examples": ["ci"]}
+    schemas[NewToken.__name__]["properties"]["name"] = {**NOT_BLANK, "maxLength": MAX_NAME_LENGTH, "examples": ["ci"]}
     for team in (schemas[NewTeam.__name__], schemas[TeamPatch.__name__]):
         team["properties"] |= {"name": name, "tags": ref("TeamTags")}
     return {**schemas, **SHARED}

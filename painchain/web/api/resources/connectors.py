@@ -282,7 +282,7 @@ class PastConnector(Resource):
             hidden=[HiddenField(event_type=event_type, field=field) for event_type, field in sorted(state.hidden)],
             changed_at=state.since,
             changed_by=state.by,
-            complete=state.whole,
+            complete=state.is_complete,
         )
 
 
@@ -308,7 +308,7 @@ class Past(Resource):
         return cls(
             at=at,
             begins=snapshot.begins,
-            complete=snapshot.whole,
+            complete=snapshot.is_complete,
             gaps=[Gap(start=gap.start, end=gap.end) for gap in snapshot.gaps],
             connectors=[PastConnector.of(state) for state in snapshot.connectors],
         )
