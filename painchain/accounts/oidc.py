@@ -216,10 +216,10 @@ class Provider:
             message = f"{self.name} does not respond correctly. Try again in a minute."
             raise OidcSignInFailed(message, "the provider did not answer", 503) from None
         except JoseError as error:
-            why = " ".join(filter(None, (error.error, getattr(error, "claim", None))))
-            log.warning("Sign-in through %s: the ID token is invalid (%s)", self.issuer, why)
-            message = f"The ID token from {self.name} is invalid ({why}). You are not signed in. Start again."
-            raise OidcSignInFailed(message, f"the ID token is not to be believed: {why}", 502) from None
+            reason = " ".join(filter(None, (error.error, getattr(error, "claim", None))))
+            log.warning("Sign-in through %s: the ID token is invalid (%s)", self.issuer, reason)
+            message = f"The ID token from {self.name} is invalid ({reason}). You are not signed in. Start again."
+            raise OidcSignInFailed(message, f"the ID token is not to be believed: {reason}", 502) from None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             log.warning("Sign-in through %s: not understood (%s: %s)", self.issuer, type(error).__name__, error)
             message = (

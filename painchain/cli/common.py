@@ -232,14 +232,14 @@ def whole_file(name: str, permissions: int, replace: bool = True, **opening: Any
     path = Path(name)
     if not path.name or (path.exists() and not path.is_file()):  # such as /dev/null
         stop(f"Cannot write {name!r}: this is not a regular file.")
-    part = path.with_name(f".{path.name}.{token_hex(4)}.part")
+    partial_file = path.with_name(f".{path.name}.{token_hex(4)}.part")
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, permissions)
+        descriptor = os.open(partial_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, permissions)
         with os.fdopen(descriptor, **opening) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        _name(part, path, replace)
+        _name(partial_file, path, replace)
     except KeyboardInterrupt:
         stop(f"Stopped: {name} was not written.", 1)
     except FileExistsError:
@@ -248,15 +248,15 @@ def whole_file(name: str, permissions: int, replace: bool = True, **opening: Any
         stop(f"Cannot write {name}: {error.strerror or error}.", 1)
     finally:
         with suppress(OSError):
-            part.unlink()
+            partial_file.unlink()
 
 
-def _name(part: Path, path: Path, replace: bool) -> None:
+def _name(partial_file: Path, path: Path, replace: bool) -> None:
     """Give a complete file its name, and flush the folder so that a crash does not lose the name."""
     if replace:
-        part.replace(path)
+        partial_file.replace(path)
     else:
-        os.link(part, path)
+        os.link(partial_file, path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

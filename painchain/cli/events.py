@@ -107,7 +107,7 @@ def line(view: EventView) -> str:
 
 
 def summary(view: EventView) -> str:
-    """Return what happened, in the words of the feed."""
+    """Return what happened, in the same text as the feed."""
     fact_texts = [facts.format_fact(row.fact) for row in view.line_rows]
     outcome = view.status.text if view.status else ""
     details = [text for text in (what_changed(view), outcome, *fact_texts, view.note) if text]

@@ -197,12 +197,12 @@ def set_visible(
 
 
 def _visibility_differences(
-    connector: Connector, shown: Mapping[Toggle, bool], hidden: frozenset[Toggle] | None
+    connector: Connector, visibility: Mapping[Toggle, bool], hidden: frozenset[Toggle] | None
 ) -> list[tuple[Toggle, bool]]:
-    if not shown:
+    if not visibility:
         return []
     hidden = timeline_visibility.hidden(connector.id) if hidden is None else hidden
-    return timeline_visibility.differences(hidden, shown)
+    return timeline_visibility.differences(hidden, visibility)
 
 
 def set_enabled(connector: Connector, enabled: bool, trail: Trail, version: int | None = None) -> bool:
@@ -330,8 +330,8 @@ def is_name_taken(name: str, by_other_than: Connector) -> bool:
 
 
 def _refuse_taken_name(name: str | None, errors: dict[str, str], *conditions: ColumnElement[bool]) -> None:
-    taken = db.session.scalars(select(Connector.name).where(*conditions)) if name else ()
-    if name and name.casefold() in (taken_name.casefold() for taken_name in taken):
+    names = db.session.scalars(select(Connector.name).where(*conditions)) if name else ()
+    if name and name.casefold() in (stored_name.casefold() for stored_name in names):
         errors["name"] = f"A connector named “{name}” already exists. Choose another name."
 
 

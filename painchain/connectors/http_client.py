@@ -267,9 +267,9 @@ def _origin(url: str) -> tuple[str, str, int]:
     A URL with a user name has no origin: another parser could take part of it for the host.
     """
     try:
-        parts = httpx2.URL(url)
-        if parts.userinfo:
+        parsed = httpx2.URL(url)
+        if parsed.userinfo:
             return "", "", 0
-        return parts.scheme, parts.host.lower(), parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+        return parsed.scheme, parsed.host.lower(), parsed.port or {"http": 80, "https": 443}.get(parsed.scheme, 0)
     except (httpx2.InvalidURL, ValueError, TypeError):
         return "", "", 0

@@ -52,7 +52,7 @@ class Metrics:
             ("type", "outcome"),
             registry=self.registry,
         )
-        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._request_counters: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         for reason in (BUSY, DATABASE):
             self._refused.labels(reason)
         build = Gauge("painchain_build_info", "What runs here.", ("version", "python"), registry=self.registry)
@@ -62,11 +62,11 @@ class Metrics:
     def count_request(self, route: str | None, method: str, status: int, seconds: float) -> None:
         """Count a request. Its counters are looked up once and cached."""
         key = (route or NO_ROUTE, method, status // 100)
-        counters = self._known.get(key)
+        counters = self._request_counters.get(key)
         if counters is None:
             named = (key[0], key[1])
             counters = (self._requests.labels(*named, f"{key[2]}xx"), self._seconds.labels(*named))
-            self._known[key] = counters
+            self._request_counters[key] = counters
         counters[0].inc()
         counters[1].observe(seconds)
 

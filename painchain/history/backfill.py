@@ -44,7 +44,7 @@ class _EarlierState:
             return None
         earlier = present.values if present and self.last is None else {}
         values = {**earlier, **base.values, **self.values}
-        visible = {toggle for toggle, shown in self.visible.items() if shown}
+        visible = {toggle for toggle, is_visible in self.visible.items() if is_visible}
         hidden = (base.hidden | set(self.visible)) - visible
         return replace(
             base,

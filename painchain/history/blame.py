@@ -87,8 +87,8 @@ def _equal(field: Field, recorded: Any, now: Any) -> bool:
 
 def _changes_and_creation(connector: Connector) -> tuple[dict[str, list[Event]], Event | None]:
     """Return the newest changes of each field, and the creation unless older changes lie beyond ``REACH``."""
-    parts = [_newest_changes(connector), _creation(connector)] if connector.version > 1 else [_creation(connector)]
-    rows: Sequence[Any] = db.session.execute(union_all(*(select(part.subquery()) for part in parts))).all()
+    queries = [_newest_changes(connector), _creation(connector)] if connector.version > 1 else [_creation(connector)]
+    rows: Sequence[Any] = db.session.execute(union_all(*(select(query.subquery()) for query in queries))).all()
     changes: dict[str, list[Event]] = {}
     created, is_complete = None, True
     for event in sorted(rows, key=lambda row: row.id, reverse=True):

@@ -191,8 +191,8 @@ def monthly(month: Month, zone: ZoneInfo) -> Report:
     totals = _Totals(zone)
     for entry in snapshots.entries(start, end):
         totals.add(entry)
-    drift = sorted(totals.drift.values(), key=lambda each: (totals.names[each.subject].lower(), str(each.subject)))
-    back = [each for each in drift if changed_back(each.change)]
+    drift = sorted(totals.drift.values(), key=lambda item: (totals.names[item.subject].lower(), str(item.subject)))
+    back = [item for item in drift if changed_back(item.change)]
     return Report(
         month,
         start,
@@ -204,7 +204,7 @@ def monthly(month: Month, zone: ZoneInfo) -> Report:
         _by_total([Line(author, counts) for author, counts in totals.by_author.items()]),
         dict(sorted(totals.kinds.items(), key=lambda item: (-item[1], item[0]))),
         [Line(str(day), totals.by_day.get(day, Counter())) for day in month.days()],
-        [_net_change(each) for each in drift if each not in back],
+        [_net_change(item) for item in drift if item not in back],
         back,
         totals.names,
         totals.fates,
@@ -278,14 +278,14 @@ def rows(report: Report, zone: ZoneInfo) -> Iterator[tuple[Any, ...]]:
 
 
 def _sides(change: Change) -> tuple[Any, ...]:
-    words = {True: "shown", False: "hidden"} if change.kind == "visible" else {}
-    return tuple(words.get(side, side) if isinstance(side, bool) else side for side in (change.old, change.new))
+    state_names = {True: "shown", False: "hidden"} if change.kind == "visible" else {}
+    return tuple(state_names.get(side, side) if isinstance(side, bool) else side for side in (change.old, change.new))
 
 
 def kind_label(kind: str) -> str:
     """Return the label of an event type."""
-    known = connectors.event_type(audit_trail.SOURCE, kind)
-    return known.label if known else kind
+    event_type = connectors.event_type(audit_trail.SOURCE, kind)
+    return event_type.label if event_type else kind
 
 
 def local(moment: datetime, zone: ZoneInfo) -> str:

@@ -75,10 +75,11 @@ class ConnectorState:
     @property
     def fields(self) -> list[Field]:
         """The definitions of the fields in `values`, in form order, with name and tags first."""
-        known = connectors.TYPES.get(self.type)
-        defined = [each for each in known.all_fields if each.key in self.values] if known else []
-        others = [key for key in self.values if key not in {each.key for each in defined}]
-        return [*defined, *(Field(key, key.replace("_", " ").capitalize(), Kind.TEXT) for key in others)]
+        connector_type = connectors.TYPES.get(self.type)
+        definitions = connector_type.all_fields if connector_type else ()
+        defined = [definition for definition in definitions if definition.key in self.values]
+        other_keys = [key for key in self.values if key not in {definition.key for definition in defined}]
+        return [*defined, *(Field(key, key.replace("_", " ").capitalize(), Kind.TEXT) for key in other_keys)]
 
 
 @dataclass(frozen=True)
@@ -234,7 +235,7 @@ def _changes(old: ConnectorState, new: ConnectorState) -> Iterator[Change]:
 
 
 def _fields_of(both: Iterable[ConnectorState]) -> list[Field]:
-    return list({each.key: each for state in both for each in state.fields}.values())
+    return list({definition.key: definition for state in both for definition in state.fields}.values())
 
 
 def _secret_changes(field: Field, old: ConnectorState, new: ConnectorState) -> Iterator[Change]:
@@ -265,7 +266,7 @@ def toggle_change(label: str, toggle: Toggle, visible: bool) -> Change:
 
 def toggle_label(connector_type: str, toggle: Toggle) -> str:
     """Return the label for one field of an event type: "Comments of PullRequest"."""
-    known = connectors.TYPES.get(connector_type)
-    event_type = known.event_type(toggle[0]) if known else None
-    labels = (each.label for each in event_type.fields if each.key == toggle[1]) if event_type else ()
-    return f"{next(iter(labels), toggle[1])} of {toggle[0]}"
+    definition = connectors.TYPES.get(connector_type)
+    event_type = definition.event_type(toggle[0]) if definition else None
+    labels = {event_field.key: event_field.label for event_field in event_type.fields} if event_type else {}
+    return f"{labels.get(toggle[1], toggle[1])} of {toggle[0]}"

@@ -149,7 +149,7 @@ def _recorded(event: Event) -> list[Part]:
 
 def _dicts(facts: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     listed = facts.get(key)
-    return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    return [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
 
 
 def _setting(key: Any, facts: Mapping[str, Any], old: Any, new: Any) -> Part:
@@ -187,8 +187,8 @@ def _obstacle_of_toggle(change: Change, toggle: Toggle, connector: Connector) ->
     if toggle not in visibility.toggles(type_of(connector)):
         return Obstacle(f"{change.label} no longer exists.", moved=True)
     visible = toggle not in visibility.hidden(connector.id)
-    words = "shown" if visible else "hidden"
-    return Obstacle(f"{change.label} is already {words}.", moved=True) if visible != change.new else None
+    state = "shown" if visible else "hidden"
+    return Obstacle(f"{change.label} is already {state}.", moved=True) if visible != change.new else None
 
 
 def _obstacle_of_setting(change: Change, field: Field, connector: Connector) -> Obstacle | None:

@@ -118,9 +118,9 @@ def _newest(connection: Connection, groups: Sequence[Group], low: int, high: int
 
 def _look_up_or_read(numbers: list[int], read: ColumnElement[bool], low: int, top: int) -> ColumnElement[bool]:
     """Return the condition that looks up the numbers where they are known, and reads the words of other events."""
-    known = _UNINDEXED_ID.between(numbers[-1] if len(numbers) > match_planner.LOOKUP_LIMIT else low, top)
+    is_looked_up = _UNINDEXED_ID.between(numbers[-1] if len(numbers) > match_planner.LOOKUP_LIMIT else low, top)
     check = sql_condition(_CHECK_NUMBERS, bindparam("near", json.dumps(numbers), unique=True))
-    return case((known, check), else_=read)
+    return case((is_looked_up, check), else_=read)
 
 
 def _fts5(groups: Sequence[Group]) -> str:

@@ -166,16 +166,16 @@ def names_time(text: str) -> bool:
 
 def _term(raw: str) -> Term:
     negated = raw.startswith("-") and len(raw) > 1
-    rest = raw[1:] if negated else raw
-    if match := _QUALIFIED.fullmatch(rest):
+    text = raw[1:] if negated else raw
+    if match := _QUALIFIED.fullmatch(text):
         name = match[1].lower()
         if name not in QUALIFIERS:
             raise BadFilter("q", f"Unknown qualifier “{match[1]}:”. {_allowed()}")
         return Term(raw, name, _values(name, match[2]), negated)
-    bare = rest.replace('"', "")
+    bare = text.replace('"', "")
     if (range := _RANGE.fullmatch(bare)) and any(range.groups()):
         return Term(raw, RANGE, (bare,), negated)
-    return Term(raw, "", (bare,), negated, rest.startswith('"'))
+    return Term(raw, "", (bare,), negated, text.startswith('"'))
 
 
 def _allowed() -> str:
@@ -192,8 +192,8 @@ def _values(name: str, text: str) -> tuple[str, ...]:
     if not values:
         needs, example = QUALIFIERS[name]
         raise BadFilter("q", f"{name}: needs {needs}, as in {example}.")
-    known = {"source": _source, "type": _types, index_tokens.REPOSITORY: _repository}.get(name)
-    return tuple(part for value in values for part in (known(value) if known else (value,)))
+    expand = {"source": _source, "type": _types, index_tokens.REPOSITORY: _repository}.get(name)
+    return tuple(part for value in values for part in (expand(value) if expand else (value,)))
 
 
 def _source(value: str) -> tuple[str, ...]:
@@ -210,15 +210,15 @@ def _repository(value: str) -> tuple[str, ...]:
 
 
 def _types(value: str) -> tuple[str, ...]:
-    known = event_types()
+    types = event_types()
     term = index_tokens.search_term("type", value)
     matching = [
         name
-        for name, label in known
+        for name, label in types
         if term in (index_tokens.search_term("type", name), index_tokens.search_term("type", label))
     ]
     if not matching:
-        names = ", ".join(dict.fromkeys(name for name, _ in known))
+        names = ", ".join(dict.fromkeys(name for name, _ in types))
         raise BadFilter("q", f"Unknown event type “{value}”. Use one of {names}.")
     return tuple(dict.fromkeys(matching))
 

@@ -31,7 +31,7 @@ def run_check(lease: CheckLease, progress: Callable[[int, int], None], clock: Ca
 
     `progress` is called with the events verified so far and their total. It may sleep, or raise to stop the check.
     """
-    began = time.monotonic()
+    started = time.monotonic()
     chain = verification.verify_chain(progress)
     result = CheckResult(chain.events, chain.pruned, chain.last, chain.head.hex(), chain.broken)
     result = _with_drift(_with_checkpoints(result))
@@ -39,7 +39,7 @@ def run_check(lease: CheckLease, progress: Callable[[int, int], None], clock: Ca
         log.error("The log was tampered with. %s", result.broken.words)
     now = clock()
     with writer.writing() as event_log:
-        if check_job.settle(event_log.connection, lease, result, now, time.monotonic() - began):
+        if check_job.settle(event_log.connection, lease, result, now, time.monotonic() - started):
             _record_break(
                 Trail(event_log, audit_trail.SYSTEM, writer.new_request_id(now), now, cause=cause(lease)),
                 result.broken,

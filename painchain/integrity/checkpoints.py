@@ -198,8 +198,8 @@ def refuse_without_chain(file: Path) -> None:
     except BadCheckpoint as problem:
         raise MissingChain(f"{_UNCHAINED} {problem} {_WHAT_TO_DO.format(file=file)}") from None
     if checkpoint:
-        newest_one = f"{checkpoint.size:,} events at {checkpoint.time:%Y-%m-%d %H:%M} UTC"
-        raise MissingChain(f"{_UNCHAINED} The newest has {newest_one}. {_WHAT_TO_DO.format(file=file)}")
+        newest_text = f"{checkpoint.size:,} events at {checkpoint.time:%Y-%m-%d %H:%M} UTC"
+        raise MissingChain(f"{_UNCHAINED} The newest has {newest_text}. {_WHAT_TO_DO.format(file=file)}")
 
 
 def append(file: Path, checkpoint: Checkpoint) -> None:

@@ -83,7 +83,7 @@ class _Comparison:
             self._add(facet, (facet, grain, value, slot, source), -events)
         for term, documents in fulltext.vocabulary(self._connection):
             self._add("", term, -documents)
-        yield from (_count_problem(facet) for facet, rest in self._sums.items() if rest)
+        yield from (_count_problem(facet) for facet, difference in self._sums.items() if difference)
 
     def _chunk(self, chunk: int, counted: int) -> Iterator[tuple[str, int]]:
         """Yield each problem of a chunk and the number of its event."""

@@ -83,16 +83,16 @@ class ChainPosition:
 
     def missing(self, upto: int) -> Break:
         """Diagnose events that are missing up to number `upto`."""
-        after = self._following(upto)
+        following = self._following(upto)
         number, count = self.number, upto - self.reached
-        moved = next((event for event in after if self.was_written_as(event, number, self.mac)), None)
+        moved = next((event for event in following if self.was_written_as(event, number, self.mac)), None)
         if moved:
             return Break(REORDERED, number, f"Event {number} was moved: it is now {moved}.")
         which = f"Event {number} is" if count == 1 else f"Events {number} to {upto} ({count:,}) are"
         if upto >= self.head.last_event:
             return Break(TRUNCATED, number, f"{which} missing at the end of the log, after {self._last()}.")
-        where = f"between {self._last()} and {after[0]}" if after else f"after {self._last()}"
-        return Break(REMOVED, number, f"{which} missing {where}. Retention did not remove {_them(count)}.")
+        where = f"between {self._last()} and {following[0]}" if following else f"after {self._last()}"
+        return Break(REMOVED, number, f"{which} missing {where}. Retention did not remove {_pronoun(count)}.")
 
     def bad_run(self, run: Run) -> Break:
         """Diagnose a retention record that PainChain did not write."""
@@ -208,8 +208,8 @@ class ChainPosition:
             return Break(EDITED, event.id, f"{_capital(event)} was edited: its content is not valid for an event.")
         if len(event.mac) != HASH:
             return Break(INSERTED, event.id, f"{_capital(event)} has no hash: PainChain did not write it like this.")
-        what = "was edited or replaced: it matches neither its hash nor its position."
-        return Break(EDITED, event.id, f"{_capital(event)} {what}")
+        problem = "was edited or replaced: it matches neither its hash nor its position."
+        return Break(EDITED, event.id, f"{_capital(event)} {problem}")
 
     def _following(self, number: int) -> list[Link]:
         return reader.events(self.connection, number, LAST, WINDOW)
@@ -225,7 +225,7 @@ class ChainPosition:
         return str(events[0]) if events else f"event {self.reached} (removed by retention)"
 
 
-def _them(count: int) -> str:
+def _pronoun(count: int) -> str:
     return "it" if count == 1 else "them"
 
 

@@ -135,8 +135,8 @@ def drop_old() -> tuple[int, int]:
 def _oldest_needed(connection: Connection, keys: Keyring) -> int:
     """Return the index of the key that the first event was chained with. Later events have the same or newer keys."""
     first = connection.execute(select(_events).order_by(_event.id).limit(1)).one()
-    before = connection.scalar(select(_runs.c.mac).where(_runs.c.last == first.id - 1))
-    previous = START if first.id == 1 else before
+    mac_before = connection.scalar(select(_runs.c.mac).where(_runs.c.last == first.id - 1))
+    previous = START if first.id == 1 else mac_before
     for index, chain in enumerate(chains(keys)):
         mac = previous is not None and chain.link(previous, first.id, canonical(first._asdict()))
         if mac and compare_digest(mac, first.mac or b""):

@@ -44,12 +44,12 @@ def upgrade() -> None:
 
 
 def is_new() -> bool:
-    """Say whether the database holds nothing of PainChain yet."""
+    """Return whether the database has no PainChain tables yet."""
     return _revision() is None
 
 
 def is_unchained() -> bool:
-    """Say whether the database is of a version that did not chain its log yet."""
+    """Return whether the database is from a version without a hash chain."""
     return (_revision() or CHAINED) < CHAINED
 
 

@@ -1,1 +1,1 @@
-"""An event in words, for the web and the command line."""
+"""Describe events as text, for the web and the command line."""

@@ -125,8 +125,8 @@ def format_fact(fact: Fact) -> str:
     if fact.shape is Shape.TEXT:
         return format_value(value) if not isinstance(value, str) else value
     if isinstance(value, TruncatedList):
-        more = len(value.first) + len(value.rest) + value.beyond - 1
-        return _format_item(value.first[0]) + (f" and {more:,} more" if more else "")
+        further = len(value.first) + len(value.rest) + value.beyond - 1
+        return _format_item(value.first[0]) + (f" and {further:,} more" if further else "")
     if isinstance(value, Branches):
         return " → ".join(name for name in (value.head, value.base) if name)
     if isinstance(value, Lines):
@@ -182,9 +182,9 @@ def spell_seconds(value: float) -> str:
     """
     if value < 10 and value != int(value):
         return f"{value:.1f} s"
-    left, parts = round(value), list[tuple[int, str]]()
+    remaining, parts = round(value), list[tuple[int, str]]()
     for size, unit in _UNITS:
-        number, left = divmod(left, size)
+        number, remaining = divmod(remaining, size)
         if parts or number:
             parts.append((number, unit))
     return " ".join(f"{number} {unit}" for number, unit in parts[:2] if number) or "0 s"

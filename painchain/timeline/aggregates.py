@@ -176,7 +176,7 @@ def _not_in_rollups(number: ColumnElement[int]) -> tuple[ColumnElement[bool], ..
     """Return the conditions for events that the rollups do not hold.
 
     The query itself reads the newest event in the rollups, so that it sees both at the same moment. The number read
-    before tells PostgreSQL that these events are few.
+    before shows PostgreSQL that these events are few.
     """
     return number > counted(), number > _now_counted
 

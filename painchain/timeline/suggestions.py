@@ -64,15 +64,16 @@ def suggest(text: str, now: datetime, zone: ZoneInfo) -> list[Suggestion]:
 
 
 def _values(sign: str, name: str, typed: str, now: datetime, zone: ZoneInfo) -> Iterable[Suggestion]:
-    known = {value: meaning for value, meaning in _known(name, now, zone).items() if value and '"' not in value}
-    matching = [value for value, meaning in known.items() if typed in value.casefold() or typed in meaning.casefold()]
+    possible = _possible_values(name, now, zone)
+    labels = {value: meaning for value, meaning in possible.items() if value and '"' not in value}
+    matching = [value for value, meaning in labels.items() if typed in value.casefold() or typed in meaning.casefold()]
     matching.sort(key=lambda value: not value.casefold().startswith(typed))
     for value in matching[:MAX_SUGGESTIONS]:
         quoted = f'"{value}"' if re.search(r"[\s,]", value) else value
-        yield Suggestion(f"{sign}{name}:{quoted}", known[value], is_complete=True)
+        yield Suggestion(f"{sign}{name}:{quoted}", labels[value], is_complete=True)
 
 
-def _known(name: str, now: datetime, zone: ZoneInfo) -> dict[str, str]:
+def _possible_values(name: str, now: datetime, zone: ZoneInfo) -> dict[str, str]:
     """Return the possible values of a qualifier, with their labels."""
     if name == "source":
         return {key: connector_type.label for key, connector_type in connectors.TYPES.items()}

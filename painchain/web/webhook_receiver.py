@@ -26,8 +26,8 @@ def deliver(key: str, connector_id: int) -> ResponseReturnValue:
     except webhooks.WebhookNotFound:
         return json_error(404, "No webhook at this address.")
     except InvalidSignature:
-        words = "Webhook received without a valid signature or token."
-        logs.security("webhook_refused", words, connector=connector_id)
+        message = "Webhook received without a valid signature or token."
+        logs.security("webhook_refused", message, connector=connector_id)
         return json_error(401, "The signature or token of this delivery is missing or wrong.")
     except UnreadableDelivery as problem:
         return json_error(422, f"Nothing was recorded. {scrub(str(problem))}")

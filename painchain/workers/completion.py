@@ -41,10 +41,10 @@ class CompletionWorker(Worker):
         super().stop()
         self._wait(max(0.0, deadline - time.monotonic()))
         with self._changed:
-            left = list(self._running)
-        if left:
+            unfinished = list(self._running)
+        if unfinished:
             try:
-                self._in_app(lambda: pending_events.release(left))
+                self._in_app(lambda: pending_events.release(unfinished))
             except Exception as error:  # their leases expire later
                 logs.log_failure(log, "Releasing webhook events", error, logging.WARNING)
 

@@ -17,7 +17,7 @@ from painchain.workers.base import Worker
 
 BEAT_SECONDS = 1.0
 # Seconds of pause for each second of work. Nobody waits for the daily check.
-REST_DAILY, REST_ON_DEMAND = 9.0, 1.0
+PAUSE_DAILY, PAUSE_ON_DEMAND = 9.0, 1.0
 
 
 class Stopped(Exception):
@@ -65,12 +65,12 @@ class _Pace:
         self, lease: CheckLease, stopping: threading.Event, clock: Callable[[], datetime], between: Callable[[], None]
     ):
         self._lease, self._stopping, self._clock, self._between = lease, stopping, clock, between
-        self._rest = REST_DAILY if lease.daily else REST_ON_DEMAND
+        self._pause_factor = PAUSE_DAILY if lease.daily else PAUSE_ON_DEMAND
         self._resumed = self._reported = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
-        if self._stopping.wait((now - self._resumed) * self._rest if done < total else 0):
+        if self._stopping.wait((now - self._resumed) * self._pause_factor if done < total else 0):
             raise Stopped
         if now - self._reported >= BEAT_SECONDS:
             self._reported = now

@@ -308,7 +308,7 @@ def test_failed_check_stores_its_error_and_is_retried(app: Flask, run_check: Cal
 def test_stopped_server_leaves_the_check_to_another(
     app: Flask, run_check: Callable[..., State], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(integrity, "REST_DAILY", 1e9)
+    monkeypatch.setattr(integrity, "PAUSE_DAILY", 1e9)
     monkeypatch.setattr("painchain.integrity.verification.BATCH", 1)
     write(app, {}, {}, {})
     worker = IntegrityWorker(app, lambda: NOW)
@@ -319,7 +319,7 @@ def test_stopped_server_leaves_the_check_to_another(
     assert not thread.is_alive()
     after_stop = state(app)
     assert (after_stop.running, after_stop.result) == (None, None)
-    monkeypatch.setattr(integrity, "REST_DAILY", 0)
+    monkeypatch.setattr(integrity, "PAUSE_DAILY", 0)
     assert run_check(seconds=1).result
     assert checkpoint_sizes(app) == [4], "it is still the day's"
 

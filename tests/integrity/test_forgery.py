@@ -60,7 +60,7 @@ def test_duplicate_name_is_drift(
     assert drift.message.startswith(f"{what} exists, but the log does not contain its creation")
 
 
-BROKEN = "Integrity: FAILED"
+FAILED = "Integrity: FAILED"
 NO_SENSE = "  The configuration cannot be compared with the log"
 
 

@@ -84,12 +84,12 @@ def back() -> ResponseReturnValue:
     return _clear_pending(sign_in.signed_in(account, secret, next_address))
 
 
-def _failed(status: int, next_address: str, message: str, why: str, person: Person | None = None) -> Response:
+def _failed(status: int, next_address: str, message: str, reason: str, person: Person | None = None) -> Response:
     """Record the failed sign-in and show the reason."""
     with audited_transaction() as trail:
         trail.author = audit_trail.SYSTEM
         login_throttle.count_failure_of(auth.sign_in_origin(), trail.now)
-        login_sessions.record_failure(person, auth.sign_in_origin(), why, trail, METHOD)
+        login_sessions.record_failure(person, auth.sign_in_origin(), reason, trail, METHOD)
     return _clear_pending(_form(status, next_address, message))
 
 

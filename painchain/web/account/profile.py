@@ -71,9 +71,9 @@ def end_all() -> ResponseReturnValue:
     return _out("You have been signed out of all sessions.")
 
 
-def _out(words: str) -> Response:
+def _out(message: str) -> Response:
     session.clear()
-    flash(words, "good")
+    flash(message, "good")
     answer = redirect(url_for("sign_in.form"), 303)
     cookies.delete_cookie(answer, COOKIE)
     return answer

@@ -130,10 +130,10 @@ def config_values(type_key: str, config: dict[str, Any]) -> dict[str, Any]:
 
     :raises BadBody: when the connector type has no field for one of its keys.
     """
-    known = {field.key for field in connectors.TYPES[type_key].fields}
-    unknown = [key for key in config if key not in known]
+    keys = {field.key for field in connectors.TYPES[type_key].fields}
+    unknown = [key for key in config if key not in keys]
     if unknown:
-        allowed = ", ".join(sorted(known)) or "no configuration"
+        allowed = ", ".join(sorted(keys)) or "no configuration"
         message = f"Unknown field. A {type_key} connector accepts {allowed}."
         raise BadBody([{"field": f"config.{key}", "message": message} for key in unknown[:20]])
     return dict(config)

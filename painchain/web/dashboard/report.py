@@ -76,5 +76,5 @@ def _on_dashboard(report: Report, day: str = "", **parameters: Any) -> str:
         zone = responses.zone()
         first_day = date.fromisoformat(day)
         days = (first_day, first_day + timedelta(days=1))
-        start, end = (datetime(each.year, each.month, each.day, tzinfo=zone) for each in days)
+        start, end = (datetime(day.year, day.month, day.day, tzinfo=zone) for day in days)
     return View({}).address("/", source=audit_trail.SOURCE, start_date=start, end_date=end, **parameters)

@@ -63,5 +63,7 @@ def _answer(
     connector_form.show_errors(form, values["errors"])
     if stored is None:
         return responses.page("pages/settings/new.html", status, form=form, connector=None, **values)
-    shown = connector_form.visibility_submitted(connector_type)
-    return settings_connectors.shown_page(stored, status, form=form, **values, **({"shown": shown} if shown else {}))
+    visibility = connector_form.visibility_submitted(connector_type)
+    if visibility:
+        values["shown"] = visibility
+    return settings_connectors.shown_page(stored, status, form=form, **values)

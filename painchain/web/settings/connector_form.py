@@ -112,7 +112,7 @@ def submitted(connector_type: ConnectorType, connector: Connector | None = None)
 
 
 def enable_submitted() -> bool:
-    """Say whether a new connector is to be enabled."""
+    """Return whether a new connector is to be enabled."""
     return _is_ticked("enabled")
 
 

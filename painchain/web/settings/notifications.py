@@ -73,8 +73,8 @@ def update(rule_id: int) -> ResponseReturnValue:
         return _form(_get_or_404(rule_id), _submitted(), 422, invalid.errors)
     except StaleRule:
         return _form(_get_or_404(rule_id), _submitted(), 409)
-    words = f"Saved “{rule.name}”. Changed: {', '.join(change.label for change in changes)}."
-    toast = Toast(words) if changes else Toast("No changes to save.", "info")
+    message = f"Saved “{rule.name}”. Changed: {', '.join(change.label for change in changes)}."
+    toast = Toast(message) if changes else Toast("No changes to save.", "info")
     return responses.go_to(url_for(".rule", rule_id=rule_id), toast)
 
 

@@ -25,8 +25,8 @@ FIELDS = ("name", "role", "email")
 @blueprint.get("")
 def index() -> ResponseReturnValue:
     """List the accounts."""
-    seen = invitations.last_seen(auth.limits(), g.now)
-    return responses.page("pages/settings/people.html", people=users.list_users(), seen=seen)
+    last_seen = invitations.last_seen(auth.limits(), g.now)
+    return responses.page("pages/settings/people.html", people=users.list_users(), seen=last_seen)
 
 
 @blueprint.get("/new")

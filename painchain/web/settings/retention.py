@@ -64,11 +64,11 @@ def save() -> ResponseReturnValue:
         return _page(200, stored, entered, preview=retention_rules.prunable({**stored, **new_rules}, g.now))
     try:
         with audited_transaction() as trail:
-            changes = retention_rules.change(new_rules, _began(), trail)
+            changes = retention_rules.change(new_rules, _rules_before(), trail)
     except RetentionRefused as refusal:
         return responses.error(409, "Not saved", str(refusal))
-    words = [f"{source_label(change.source)} {kept_for(change.new)}" for change in changes]
-    toast = Toast(f"Saved. Retention: {', '.join(words)}.") if words else Toast("No changes to save.", "info")
+    saved = ", ".join(f"{source_label(change.source)} {kept_for(change.new)}" for change in changes)
+    toast = Toast(f"Saved. Retention: {saved}.") if changes else Toast("No changes to save.", "info")
     return responses.go_to(url_for(".index"), toast)
 
 
@@ -76,7 +76,7 @@ def save() -> ResponseReturnValue:
 def confirm() -> ResponseReturnValue:
     """List what the stored rules delete now, and ask for confirmation."""
     prunable = retention_rules.prunable(retention_rules.rules(), g.now)
-    return responses.page("pages/settings/prune.html", prunable=prunable, as_of=iso(g.now), **_words(prunable))
+    return responses.page("pages/settings/prune.html", prunable=prunable, as_of=iso(g.now), **_totals(prunable))
 
 
 @blueprint.post("/prune")
@@ -113,7 +113,7 @@ def _page(
         for source, days in stored.items()
     ]
     form: dict[str, Any] = {"rows": rows, "errors": errors, "preview": preview, "max_days": MAX_DAYS}
-    return responses.page("pages/settings/retention.html", status, **form | _progress() | _words(preview or []))
+    return responses.page("pages/settings/retention.html", status, **form | _progress() | _totals(preview or []))
 
 
 def _progress() -> dict[str, Any]:
@@ -126,11 +126,11 @@ def _progress() -> dict[str, Any]:
     }
 
 
-def _words(prunable: list[PrunableEvents]) -> dict[str, Any]:
+def _totals(prunable: list[PrunableEvents]) -> dict[str, Any]:
     return {"label": source_label, "kept_for": kept_for, "total": sum(rule.events for rule in prunable)}
 
 
-def _began() -> dict[str, int | None]:
+def _rules_before() -> dict[str, int | None]:
     """Return the rules that were stored when the form was opened."""
     return {
         name.removeprefix("was."): _days(text.strip()) if _valid(text.strip()) else 0

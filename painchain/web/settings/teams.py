@@ -43,7 +43,7 @@ def index() -> ResponseReturnValue:
 @blueprint.get("/new")
 def new() -> ResponseReturnValue:
     """Show the empty form."""
-    return _page(200, None, _shown(None))
+    return _page(200, None, _form_of(None))
 
 
 @blueprint.post("/new")
@@ -63,7 +63,7 @@ def create() -> ResponseReturnValue:
 def team(team_id: int) -> ResponseReturnValue:
     """Show one team's form."""
     team = _get_or_404(team_id)
-    return _page(200, team, _shown(team))
+    return _page(200, team, _form_of(team))
 
 
 @blueprint.post("/<int:team_id>")
@@ -118,7 +118,7 @@ def _page(status: int, team: Team | None, form: TeamForm, conflict: Conflict | N
     return responses.page("pages/settings/team.html", status, **values)
 
 
-def _shown(team: Team | None) -> TeamForm:
+def _form_of(team: Team | None) -> TeamForm:
     current = teams.values(team)
     entered = {field.key: connector_form.as_entered(field, current[field.key]) for field in FIELDS}
     return TeamForm(formdata=None, data={**entered, **_origin(team)})

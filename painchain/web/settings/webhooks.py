@@ -57,8 +57,8 @@ def remove(connector_id: int) -> ResponseReturnValue:
             removed = webhooks.remove(connector, trail, request.form.get("state"))
     except ChangeRefused as refusal:
         return responses.error(409, "Not changed", str(refusal))
-    words = f"Removed the webhook from “{connector.name}”." if removed else f"“{connector.name}” had no webhook."
-    return responses.go_to(url_for("settings.connector", connector_id=connector.id, _anchor="webhook"), Toast(words))
+    message = f"Removed the webhook from “{connector.name}”." if removed else f"“{connector.name}” had no webhook."
+    return responses.go_to(url_for("settings.connector", connector_id=connector.id, _anchor="webhook"), Toast(message))
 
 
 def values(connector: Connector) -> dict[str, Any]:

@@ -20,9 +20,9 @@ from painchain.web.api.openapi.schema import (
     NOT_BLANK,
     PEM,
     PRINTABLE,
-    SOME_TAG,
     STRING,
     TAG_TEXT,
+    TAGS_PATTERN,
     Schema,
     any_of,
     list_of,
@@ -58,7 +58,8 @@ SHARED: dict[str, Schema] = {
     "TeamTags": {
         "description": f"1 to {MAX_ITEMS} tags. A string is split on commas.",
         **any_of(
-            {"type": "string", "pattern": SOME_TAG}, {**list_of({"type": "string", "pattern": SOME_TAG}), "minItems": 1}
+            {"type": "string", "pattern": TAGS_PATTERN},
+            {**list_of({"type": "string", "pattern": TAGS_PATTERN}), "minItems": 1},
         ),
     },
 }

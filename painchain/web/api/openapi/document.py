@@ -156,8 +156,8 @@ def _parameters(route: Route) -> list[Schema]:
     in_path = {name: PATH[name] for name in re.findall(r"{(\w+)}", route.path)}
     header = IF_MATCH if 412 in route.refusals else {}
     return [
-        {"name": name, "in": place, "required": required, "description": about, "schema": schema}
-        for place, required, parameters in (
+        {"name": name, "in": location, "required": required, "description": about, "schema": schema}
+        for location, required, parameters in (
             ("path", True, in_path),
             ("query", False, route.query or {}),
             ("header", 428 in route.refusals, header),

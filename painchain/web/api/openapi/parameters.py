@@ -27,7 +27,7 @@ REASON: Parameters = {
         "Reason for the change, recorded in the audit log: percent-encoded UTF-8, at most 500 characters.",
     ),
 }
-SOME = list_of({**ANY_TEXT, "maxLength": MAX_TEXT})
+TEXT_LIST = list_of({**ANY_TEXT, "maxLength": MAX_TEXT})
 DAY = any_of({"type": "string", "format": "date"}, TIME, {"const": ""})
 _EXAMPLES = ", ".join(f"`{example}`" for _, example in QUALIFIERS.values())
 SEARCH = (
@@ -38,13 +38,13 @@ SEARCH = (
     "with a colon is rejected unless it is in quotes; `errors` lists what is allowed."
 )
 FILTER: Parameters = {
-    "source": (SOME, "Connector types, repeated or comma-separated; matches any of them."),
-    "event_type": (SOME, "Such as ConnectorUpdated, repeated or comma-separated; matches any of them."),
-    "connector": (SOME, "Names or IDs, repeated; matches any of them."),
-    "tag": (SOME, "Repeated or comma-separated; matches any of them."),
-    "team": (SOME, "Names of teams, repeated; matches events with any of their tags. Unknown names are rejected."),
-    "author": (SOME, "Repeated; matches any of them."),
-    "status": (SOME, "Such as updated, repeated or comma-separated; matches any of them."),
+    "source": (TEXT_LIST, "Connector types, repeated or comma-separated; matches any of them."),
+    "event_type": (TEXT_LIST, "Such as ConnectorUpdated, repeated or comma-separated; matches any of them."),
+    "connector": (TEXT_LIST, "Names or IDs, repeated; matches any of them."),
+    "tag": (TEXT_LIST, "Repeated or comma-separated; matches any of them."),
+    "team": (TEXT_LIST, "Names of teams, repeated; matches events with any of their tags. Unknown names are rejected."),
+    "author": (TEXT_LIST, "Repeated; matches any of them."),
+    "status": (TEXT_LIST, "Such as updated, repeated or comma-separated; matches any of them."),
     "start_date": (DAY, "Start (inclusive): between 1970 and 9000, in UTC unless it has an offset."),
     "end_date": (DAY, "End (exclusive); later than start_date."),
     "q": ({**ANY_TEXT, "maxLength": MAX_TEXT}, SEARCH),

@@ -70,13 +70,13 @@ class Route:
 READ = (400, 422, 503)
 WRITE = (400, 403, 415, 422, 503)
 CHANGE = (*WRITE, 404, 412)
-ONE_CONNECTOR = "/api/connectors/{id}"
-ONE_EVENT = "/api/changes/{event}"
-ONE_TEAM = "/api/teams/{team}"
-TOGGLE = f"{ONE_CONNECTOR}/visibility/{{event_type}}/{{field}}"
+CONNECTOR_PATH = "/api/connectors/{id}"
+EVENT_PATH = "/api/changes/{event}"
+TEAM_PATH = "/api/teams/{team}"
+TOGGLE = f"{CONNECTOR_PATH}/visibility/{{event_type}}/{{field}}"
 DO = (*WRITE, 409)
-ONE_RULE = "/api/notify-rules/{rule}"
-ONE_PERSON = "/api/people/{person}"
+RULE_PATH = "/api/notify-rules/{rule}"
+PERSON_PATH = "/api/people/{person}"
 TOKENS = "/api/tokens"
 ETAG, LOCATION = ("ETag",), ("Location",)
 NEW_ETAG = ETAG + LOCATION
@@ -97,12 +97,12 @@ ROUTES = (
         query=FILTER | EXPORT,
         also=tuple(format.mimetype for format in FORMATS.values() if format.mimetype != "application/json"),
     ),
-    Route("Get an event", "read_an_event", "GET", ONE_EVENT, Event, (*READ, 404)),
+    Route("Get an event", "read_an_event", "GET", EVENT_PATH, Event, (*READ, 404)),
     Route(
         "Revert settings",
         "put_settings_back",
         "POST",
-        f"{ONE_EVENT}/restore",
+        f"{EVENT_PATH}/restore",
         Connector,
         REVERT,
         RestoreBody,
@@ -134,26 +134,26 @@ ROUTES = (
         201,
         NEW_ETAG,
     ),
-    Route("Get a connector", "read_a_connector", "GET", ONE_CONNECTOR, Connector, (*READ, 404), headers=ETAG),
+    Route("Get a connector", "read_a_connector", "GET", CONNECTOR_PATH, Connector, (*READ, 404), headers=ETAG),
     Route(
         "Change a connector",
         "change_a_connector",
         "PATCH",
-        ONE_CONNECTOR,
+        CONNECTOR_PATH,
         SavedConnector,
         (*CHANGE, 413, 428),
         ConnectorPatch,
         headers=ETAG,
     ),
-    Route("Delete a connector", "delete_a_connector", "DELETE", ONE_CONNECTOR, None, (*CHANGE, 409), status=204),
+    Route("Delete a connector", "delete_a_connector", "DELETE", CONNECTOR_PATH, None, (*CHANGE, 409), status=204),
     Route(
-        "Enable a connector", "enable_a_connector", "POST", f"{ONE_CONNECTOR}/enable", Connector, CHANGE, headers=ETAG
+        "Enable a connector", "enable_a_connector", "POST", f"{CONNECTOR_PATH}/enable", Connector, CHANGE, headers=ETAG
     ),
     Route(
         "Disable a connector",
         "disable_a_connector",
         "POST",
-        f"{ONE_CONNECTOR}/disable",
+        f"{CONNECTOR_PATH}/disable",
         Connector,
         CHANGE,
         headers=ETAG,
@@ -162,7 +162,7 @@ ROUTES = (
         "Sync a connector now",
         "poll_a_connector_at_once",
         "POST",
-        f"{ONE_CONNECTOR}/sync",
+        f"{CONNECTOR_PATH}/sync",
         Connector,
         (*DO, 404),
         status=202,
@@ -172,7 +172,7 @@ ROUTES = (
         "Test a connection",
         "test_a_connection",
         "POST",
-        f"{ONE_CONNECTOR}/test",
+        f"{CONNECTOR_PATH}/test",
         Checked,
         (*DO, 404, 413),
         ConnectorCheck,
@@ -199,21 +199,21 @@ ROUTES = (
     ),
     Route("List teams", "list_teams", "GET", "/api/teams", list[Team], READ),
     Route("Add a team", "add_a_team", "POST", "/api/teams", Team, (*WRITE, 413), NewTeam, 201, NEW_ETAG),
-    Route("Get a team", "read_a_team", "GET", ONE_TEAM, Team, (*READ, 404), headers=ETAG),
-    Route("Change a team", "change_a_team", "PATCH", ONE_TEAM, Team, (*CHANGE, 413, 428), TeamPatch, headers=ETAG),
-    Route("Delete a team", "delete_a_team", "DELETE", ONE_TEAM, None, CHANGE, status=204),
-    Route("Get a webhook", "read_a_webhook", "GET", f"{ONE_CONNECTOR}/webhook", Webhook, (*READ, 404)),
+    Route("Get a team", "read_a_team", "GET", TEAM_PATH, Team, (*READ, 404), headers=ETAG),
+    Route("Change a team", "change_a_team", "PATCH", TEAM_PATH, Team, (*CHANGE, 413, 428), TeamPatch, headers=ETAG),
+    Route("Delete a team", "delete_a_team", "DELETE", TEAM_PATH, None, CHANGE, status=204),
+    Route("Get a webhook", "read_a_webhook", "GET", f"{CONNECTOR_PATH}/webhook", Webhook, (*READ, 404)),
     Route(
         "Create a webhook secret",
         "make_a_webhook_secret",
         "POST",
-        f"{ONE_CONNECTOR}/webhook",
+        f"{CONNECTOR_PATH}/webhook",
         NewWebhook,
         (*WRITE, 404, 409),
         status=201,
     ),
     Route(
-        "Remove a webhook", "remove_a_webhook", "DELETE", f"{ONE_CONNECTOR}/webhook", None, (*WRITE, 404), status=204
+        "Remove a webhook", "remove_a_webhook", "DELETE", f"{CONNECTOR_PATH}/webhook", None, (*WRITE, 404), status=204
     ),
     Route("List notification rules", "list_notify_rules", "GET", "/api/notify-rules", list[NotifyRule], READ),
     Route(
@@ -227,44 +227,44 @@ ROUTES = (
         201,
         NEW_ETAG,
     ),
-    Route("Get a notification rule", "read_a_notify_rule", "GET", ONE_RULE, NotifyRule, (*READ, 404), headers=ETAG),
+    Route("Get a notification rule", "read_a_notify_rule", "GET", RULE_PATH, NotifyRule, (*READ, 404), headers=ETAG),
     Route(
         "Change a notification rule",
         "change_a_notify_rule",
         "PATCH",
-        ONE_RULE,
+        RULE_PATH,
         NotifyRule,
         (*CHANGE, 413, 428),
         NotifyRulePatch,
         headers=ETAG,
     ),
-    Route("Delete a notification rule", "delete_a_notify_rule", "DELETE", ONE_RULE, None, CHANGE, status=204),
-    Route("Send a test message", "send_a_test", "POST", f"{ONE_RULE}/test", Sent, (*WRITE, 404)),
+    Route("Delete a notification rule", "delete_a_notify_rule", "DELETE", RULE_PATH, None, CHANGE, status=204),
+    Route("Send a test message", "send_a_test", "POST", f"{RULE_PATH}/test", Sent, (*WRITE, 404)),
     Route("List accounts", "list_people", "GET", "/api/people", list[Person], READ),
     Route(
         "Add an account", "add_a_person", "POST", "/api/people", NewPersonAdded, (*WRITE, 413), NewPerson, 201, NEW_ETAG
     ),
-    Route("Get an account", "read_a_person", "GET", ONE_PERSON, Person, (*READ, 404), headers=ETAG),
+    Route("Get an account", "read_a_person", "GET", PERSON_PATH, Person, (*READ, 404), headers=ETAG),
     Route(
         "Change an account",
         "change_a_person",
         "PATCH",
-        ONE_PERSON,
+        PERSON_PATH,
         Person,
         (*CHANGE, 409, 413, 428),
         PersonPatch,
         headers=ETAG,
     ),
-    Route("Remove an account", "remove_a_person", "DELETE", ONE_PERSON, None, (*CHANGE, 409), status=204),
+    Route("Remove an account", "remove_a_person", "DELETE", PERSON_PATH, None, (*CHANGE, 409), status=204),
     Route(
-        "Disable an account", "disable_a_person", "POST", f"{ONE_PERSON}/disable", Person, (*CHANGE, 409), headers=ETAG
+        "Disable an account", "disable_a_person", "POST", f"{PERSON_PATH}/disable", Person, (*CHANGE, 409), headers=ETAG
     ),
-    Route("Enable an account", "enable_a_person", "POST", f"{ONE_PERSON}/enable", Person, CHANGE, headers=ETAG),
+    Route("Enable an account", "enable_a_person", "POST", f"{PERSON_PATH}/enable", Person, CHANGE, headers=ETAG),
     Route(
         "Create a password link",
         "make_a_password_link",
         "POST",
-        f"{ONE_PERSON}/link",
+        f"{PERSON_PATH}/link",
         PasswordLink,
         (*WRITE, 404, 409),
         status=201,

@@ -40,13 +40,13 @@ TIME = {"type": "string", "format": "date-time"}
 
 # Control characters are refused, save those that end a line: they become spaces.
 CONTROL = r"\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f"
-ONE_TAG = rf"[^,{CONTROL}]{{0,{TAGS.max_length}}}"
+TAG_PATTERN = rf"[^,{CONTROL}]{{0,{TAGS.max_length}}}"
 ANY_TEXT: Schema = {"type": "string", "pattern": TEXT}
 PRINTABLE: Schema = {"pattern": rf"^[^{CONTROL}]*$"}
 NOT_BLANK: Schema = {"type": "string", "pattern": rf"^[^{CONTROL}]*[^\s{CONTROL}][^{CONTROL}]*$"}
-TAG_TEXT: Schema = {"type": "string", "pattern": rf"^{ONE_TAG}(,{ONE_TAG})*$"}
+TAG_TEXT: Schema = {"type": "string", "pattern": rf"^{TAG_PATTERN}(,{TAG_PATTERN})*$"}
 # Of the tags in a text one at least is more than blanks.
-SOME_TAG = rf"^(?=[^{CONTROL}]*[^,\s{CONTROL}]){ONE_TAG}(,{ONE_TAG})*$"
+TAGS_PATTERN = rf"^(?=[^{CONTROL}]*[^,\s{CONTROL}]){TAG_PATTERN}(,{TAG_PATTERN})*$"
 ADDRESS = r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[1-9][0-9]{0,3})?(/[A-Za-z0-9._~%-]+)*/?$"
 PEM = r"^([ \r\n]*-----BEGIN CERTIFICATE-----[A-Za-z0-9+/= \r\n]+-----END CERTIFICATE-----[ \r\n]*)+$"
 EMPTY: Schema = {"description": "Nothing.", "enum": [None, "", []]}
