@@ -12,6 +12,8 @@ MAX_TRIES = 3  # after which an item that cannot be read is recorded with what i
 
 STARTS = ("since", "attempts_since")  # members of a task: the time from which it reads
 
+LABELS = {"pull": "pull request", "run": "workflow run"}  # of kinds, in messages
+
 Task = dict[str, Any]
 Handler = Callable[[Task], None]
 
@@ -45,7 +47,7 @@ class Backlog:
             kind, tries = text(task, "kind"), integer(task, "tries") or 0
             is_done = kind not in kinds
             self._session.check_room()
-            with self._session.attempt(f"{kind} {text(task, 'key')} of {name}", counts_as_list=False):
+            with self._session.attempt(f"{LABELS.get(kind, kind)} {text(task, 'key')} of {name}", counts_as_list=False):
                 if kind in kinds:
                     read_all, read_none = kinds[kind]
                     (read_all if tries < MAX_TRIES else read_none)(task)

@@ -267,3 +267,20 @@ def test_a_repository_that_is_created_again_is_another_one(github: GitHub, serve
     second = poll(server, first, 5)
     assert [event.title for event in second.events] == [event.title for event in first.events]
     assert not {event.event_id for event in second.events} & {event.event_id for event in first.events}
+
+
+def test_an_item_that_fails_is_tried_again_and_then_recorded_with_what_its_list_has(
+    github: GitHub, server: FakeServer
+) -> None:
+    pull_request(github, 1)
+    github.put(REPO, "releases", {"id": 5, "tag_name": "v1", "published_at": ago(hours=1)})
+    github.refuse[f"repos/{REPO}/pulls/7"] = Told({"message": "Server Error"}, 502)
+    polled = poll(server)
+    assert [event.title for event in polled.events] == ["[Release] v1"]
+    assert polled.note == "Could not read: pull request 7 of acme/api (502)."
+    titles = []
+    for minutes in (5, 10, 15, 20):
+        polled = poll(server, polled, minutes)
+        titles.append([event.title for event in polled.events])
+    assert titles == [[], [], ["[PR] Change"], []]
+    assert polled.note == ""
