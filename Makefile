@@ -71,7 +71,7 @@ lock-check: .venv/.dev
 # Of GitHub's descriptions only that of github.com is used: the others take 380 MB.
 tests/node/node_modules/.package-lock.json: tests/node/package-lock.json
 	-cd tests/node && npm ci --ignore-scripts --no-audit --no-fund --silent
-	-find tests/node/node_modules/@octokit/openapi/generated -name '*.json' ! -name api.github.com.json -delete
+	-find tests/node/node_modules/@octokit/openapi*/generated -name '*.json' ! -name api.github.com.json -delete
 	-@touch -c $@
 
 clean:
