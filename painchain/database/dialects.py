@@ -1,4 +1,4 @@
-"""What differs between SQLite and PostgreSQL: upserts, ranges, sequences, integrity checks."""
+"""What differs between SQLite and PostgreSQL: ranges, sequences, integrity checks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     Table,
-    TextClause,
     bindparam,
     column,
     func,
@@ -28,26 +27,6 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from painchain.database.session import Base, db
-
-
-def upsert_add(table: Table, column: str) -> TextClause:
-    """Return the statement that adds to `column` in the row with a key, or inserts the row."""
-    return _upsert(table, column, f"{table.name}.{column} + excluded.{column}")
-
-
-def upsert_set(table: Table, column: str) -> TextClause:
-    """Return the statement that sets `column` in the row with a key, or inserts the row."""
-    return _upsert(table, column, f"excluded.{column}")
-
-
-def _upsert(table: Table, changed: str, value: str) -> TextClause:
-    key = ", ".join(column.name for column in table.primary_key)
-    names = ", ".join(column.name for column in table.columns)
-    values = ", ".join(f":{column.name}" for column in table.columns)
-    return text(
-        f"INSERT INTO {table.name} ({names}) VALUES ({values}) "  # noqa: S608  names of our own tables
-        f"ON CONFLICT ({key}) DO UPDATE SET {changed} = {value}"
-    )
 
 
 def where_in_ranges(query: Select[Any], time: ColumnElement[int], spans: Sequence[tuple[int, int]]) -> Select[Any]:

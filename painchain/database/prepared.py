@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy.engine import Connection, Dialect
@@ -34,7 +35,7 @@ class Prepared:
         :raises sqlalchemy.exc.DBAPIError: when the database refuses.
         """
         compiled = self._for(connection.dialect)
-        return [compiled.loaded(row) for row in execute_raw(connection, compiled.text, compiled.stored(values))]
+        return compiled.loaded(execute_raw(connection, compiled.text, compiled.stored(values)))
 
     def _for(self, dialect: Dialect) -> _Compiled:
         if dialect.name not in self._compiled:
@@ -65,12 +66,13 @@ class _Compiled:
             values[position] = convert(values[position])
         return dict(zip(self._names, values, strict=True)) if self._named else values
 
-    def loaded(self, row: Any) -> list[Any]:
-        """Convert a row of the driver to Python values."""
-        values = list(row)
+    def loaded(self, rows: Sequence[Any]) -> list[list[Any]]:
+        """Convert rows of the driver to Python values."""
+        loaded = [list(row) for row in rows]
         for position, convert in self._loading:
-            values[position] = convert(values[position])
-        return values
+            for values in loaded:
+                values[position] = convert(values[position])
+        return loaded
 
 
 def _converters(converters: Iterable[Any]) -> list[tuple[int, Any]]:
@@ -82,14 +84,24 @@ def execute_raw(connection: Connection, statement: str, *rows: Any) -> Sequence[
 
     :raises sqlalchemy.exc.DBAPIError: when the database refuses.
     """
-    errors = connection.dialect.loaded_dbapi.Error
-    cursor = connection.connection.cursor()
-    try:
+    with driver_cursor(connection, statement) as cursor:
         if len(rows) > 1:
             cursor.executemany(statement, rows)
         else:
             cursor.execute(statement, *rows)
         return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def driver_cursor(connection: Connection, statement: str) -> Iterator[Any]:
+    """Open a cursor of the driver for `statement`, and raise the driver's errors as SQLAlchemy does.
+
+    :raises sqlalchemy.exc.DBAPIError: when the database refuses.
+    """
+    errors = connection.dialect.loaded_dbapi.Error
+    cursor = connection.connection.cursor()
+    try:
+        yield cursor
     except errors as error:
         raise DBAPIError.instance(
             statement, None, error, errors, hide_parameters=True, dialect=connection.dialect

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 import time
@@ -22,6 +21,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.util import ScopedRegistry
 
 from painchain.database.prepared import execute_raw
+from painchain.database.types import stored_json
 
 BUSY_SECONDS = 10
 
@@ -81,7 +81,7 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
         "max_overflow": 8,
         "pool_use_lifo": True,  # the connection that wrote last has the pages of the next write in its cache
         "hide_parameters": True,
-        "json_serializer": json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode,
+        "json_serializer": stored_json,
     }
     if is_sqlite(url):
         # The "begin" listener starts transactions; the driver must not start its own.

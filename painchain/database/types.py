@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import BigInteger, Integer, TypeDecorator
 from sqlalchemy.engine import Dialect
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# The text of a value in a JSON column. Values are never circular, so that is not checked.
+stored_json = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 # A row id that grows without end, on both databases.
 RowId = BigInteger().with_variant(Integer, "sqlite")
@@ -30,7 +34,8 @@ class UtcMicroseconds(TypeDecorator[datetime]):
 
 def microseconds(value: datetime) -> int:
     """Return `value` as whole microseconds since 1970."""
-    return (value - EPOCH) // timedelta(microseconds=1)
+    since = value - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def moment(value: int) -> datetime:

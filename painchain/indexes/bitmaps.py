@@ -6,12 +6,12 @@ Events are numbered in commit order, so new events change only the bitmaps of th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import bindparam, delete, literal_column, select
 from sqlalchemy.engine import Connection
 
-from painchain.database.dialects import upsert_set
+from painchain.database.bulk import BulkUpsert
 from painchain.database.models import EventSet
 from painchain.database.prepared import Prepared
 from painchain.database.session import Base
@@ -21,10 +21,11 @@ CHUNK = 15_000
 SOURCE = "source"  # a facet of the bitmaps only: rollups have a column for the source
 
 Key = tuple[str, int, int, str]  # facet, grain, slot, value
-Member = tuple[Key, int]  # a bitmap, and the number of an event in it
+Member = tuple[Sequence[Key], Sequence[int]]  # bitmaps, and the numbers of events that all of them contain
+Bits = dict[int, dict[Key, int]]  # by chunk and bitmap
 
 _sets = Base.metadata.tables[EventSet.__tablename__]
-_PUT = Prepared(upsert_set(_sets, "bits"))
+_PUT = BulkUpsert(_sets, "bits", adds=False)
 _KEY = [column.name for column in _sets.primary_key]
 _DELETE = Prepared(delete(_sets).where(*(_sets.c[name] == bindparam(name) for name in _KEY)))
 _VALUES = Prepared(
@@ -62,22 +63,31 @@ def remove(connection: Connection, members: Iterable[Member]) -> None:
     _change(connection, members, lambda old, bits: old & ~bits)
 
 
+def by_chunk(members: Iterable[Member]) -> Bits:
+    """Return the bits of the members in each chunk."""
+    chunks: Bits = defaultdict(lambda: defaultdict(int))
+    for keys, numbers in members:
+        bits_in_chunk: dict[int, int] = defaultdict(int)
+        for number in numbers:
+            bits_in_chunk[number // CHUNK] |= 1 << number % CHUNK
+        for chunk, bits in bits_in_chunk.items():
+            bits_of = chunks[chunk]
+            for key in keys:
+                bits_of[key] |= bits
+    return chunks
+
+
 def _change(connection: Connection, members: Iterable[Member], change: Callable[[int, int], int]) -> None:
-    by_chunk: dict[int, dict[Key, int]] = defaultdict(lambda: defaultdict(int))
-    for key, number in members:
-        by_chunk[number // CHUNK][key] |= 1 << number % CHUNK
     changed, emptied = [], []
-    for chunk, bits_by_key in sorted(by_chunk.items()):
+    for chunk, bits_by_key in sorted(by_chunk(members).items()):
         stored = _stored(connection, chunk, bits_by_key)
         for key, bits in sorted(bits_by_key.items()):
             facet, grain, slot, value = key
-            row = {"facet": facet, "grain": grain, "slot": slot, "value": value, "chunk": chunk}
             if new := change(stored.get(key, 0), bits):
-                changed.append({**row, "bits": encode(new)})
+                changed.append((facet, grain, slot, chunk, value, encode(new)))
             elif key in stored:
-                emptied.append(row)
-    if changed:
-        _PUT.run(connection, *changed)
+                emptied.append({"facet": facet, "grain": grain, "slot": slot, "value": value, "chunk": chunk})
+    _PUT.run(connection, changed)
     if emptied:
         _DELETE.run(connection, *emptied)
 

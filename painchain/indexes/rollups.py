@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, delete, literal_column, select, type_coerce
+from sqlalchemy import BigInteger, Text, bindparam, cast, delete, literal_column, select, type_coerce
 from sqlalchemy.engine import Connection
 
-from painchain.database.dialects import upsert_add
+from painchain.database.bulk import BulkUpsert
 from painchain.database.models import ChangeEvent, EventCount
 from painchain.database.prepared import Prepared
 from painchain.database.session import Base
+from painchain.database.types import stored_json
 from painchain.indexes import bitmaps
 
 MAX_UNCOUNTED = 512  # the most events that readers count one by one
@@ -28,8 +30,9 @@ MAX_VALUE_LENGTH = 500  # characters of a value; PostgreSQL indexes accept 2,704
 ALL = "all"  # the facet whose only value is ""
 
 Row = tuple[str, int, str, int, str]
-
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+Facets = tuple[tuple[str, str], ...]  # the facets for which an event has a value, with the value
+# The numbers of events with the same quarter of an hour, source, and values of facets
+Groups = Mapping[tuple[int, str, Facets], list[int]]
 
 _event = ChangeEvent.__table__.c
 _counts = Base.metadata.tables[EventCount.__tablename__]
@@ -38,11 +41,12 @@ _KEY = [column.name for column in _counts.primary_key]
 _EVENTS = select(
     _event.id,
     type_coerce(_event.timestamp, BigInteger),
-    *(_event[name] for name in ("source", "event_type", "connector_id", "connector_name", "author", "status", "tags")),
+    *(_event[name] for name in ("source", "event_type", "connector_id", "connector_name", "author", "status")),
+    cast(_event.tags, Text),
 )
 _NEW_EVENTS = Prepared(_EVENTS.where(_event.id > bindparam("after"), _event.id <= bindparam("last")))
 
-_ADD = Prepared(upsert_add(_counts, "events"))
+_ADD = BulkUpsert(_counts, "events", adds=True)
 _IS_KEY = [_counts.c[name] == bindparam(name) for name in _KEY]
 _SWEEP = Prepared(delete(_counts).where(*_IS_KEY, _counts.c.events == literal_column("0")))
 
@@ -50,19 +54,20 @@ _SWEEP = Prepared(delete(_counts).where(*_IS_KEY, _counts.c.events == literal_co
 def add(connection: Connection, after: int, last: int) -> None:
     """Add the events after number `after`, up to `last`."""
     for events in _read(connection, after, last):
-        _write(connection, counted(events))
-        bitmaps.add(connection, members(events))
+        groups = grouped(events)
+        _write(connection, counted(groups))
+        bitmaps.add(connection, members(groups))
 
 
 def subtract(connection: Connection, ids: Sequence[int], upto: int) -> None:
     """Subtract events that are about to be deleted. Events after number `upto` are not in the rollups yet."""
     old = [number for number in ids if number <= upto]
-    events = connection.execute(_EVENTS.where(_event.id.in_(old))).all()
-    counts = counted(events)
+    groups = grouped(connection.execute(_EVENTS.where(_event.id.in_(old))))
+    counts = counted(groups)
     _write(connection, Counter({row: -number for row, number in counts.items()}))
     if counts:
         _SWEEP.run(connection, *(dict(zip(_KEY, row, strict=True)) for row in counts))
-        bitmaps.remove(connection, members(events))
+        bitmaps.remove(connection, members(groups))
 
 
 def _read(connection: Connection, after: int, last: int) -> Iterator[list[list[Any]]]:
@@ -81,21 +86,41 @@ def connector_value(number: int | None, name: str | None) -> str | None:
     return ("" if number is None else str(number)) + ("" if name is None else f"/{name}")
 
 
-def tags_value(tags: list[str]) -> str | None:
+@lru_cache(1024)
+def tags_value(tags: str) -> str | None:
     """Return the value of the facet "tag": all tags of an event together, so that each event counts once.
 
     A list that is too long for an index becomes "". If any event has it, the facet cannot be used.
 
-    >>> tags_value(["system", "audit"]), tags_value([]), tags_value(["long"] * 99)
+    >>> tags_value('["system", "audit"]'), tags_value("[]"), tags_value(f'["{99 * "long"}"]')
     ('["system","audit"]', None, '')
     """
-    value = _json(tags)
-    return (value if len(value) <= MAX_VALUE_LENGTH else "") if tags else None
+    decoded = json.loads(tags)
+    value = stored_json(decoded)
+    return (value if len(value) <= MAX_VALUE_LENGTH else "") if decoded else None
 
 
-def _facets(event: Any) -> Iterator[tuple[str, str]]:
+def grouped(events: Iterable[Any]) -> Groups:
+    """Group the events that are counted together. An event has the values of ``_EVENTS``, in their order."""
+    groups: dict[Any, list[int]] = {}
+    facets: dict[Any, Facets] = {}
+    for number, stamp, source, *values in events:
+        key = tuple(values)
+        if key not in facets:
+            facets[key] = tuple(_facets(*values))
+        groups.setdefault((stamp // (QUARTER * 1_000_000), source, facets[key]), []).append(number)
+    return groups
+
+
+def _facets(
+    event_type: str,
+    connector_id: int | None,
+    connector_name: str | None,
+    author: str,
+    status: str | None,
+    tags: str,
+) -> Iterator[tuple[str, str]]:
     """Yield each facet for which an event has a value, with the value."""
-    _, _, _, event_type, connector_id, connector_name, author, status, tags = event
     yield ALL, ""
     yield "event_type", event_type
     yield "author", author
@@ -108,35 +133,29 @@ def _facets(event: Any) -> Iterator[tuple[str, str]]:
             yield facet, value
 
 
-def counted(events: Iterable[Any]) -> Counter[Row]:
+def counted(groups: Groups) -> Counter[Row]:
     """Count events in slots of every grain, starting from quarters of an hour."""
     fine: Counter[tuple[str, str, int, str]] = Counter()
-    for event in events:
-        _, stamp, source, *_ = event
-        slot = stamp // (QUARTER * 1_000_000)
-        for facet, value in _facets(event):
-            fine[facet, value, slot, source] += 1
+    for (quarter, source, facets), numbers in groups.items():
+        for facet, value in facets:
+            fine[facet, value, quarter, source] += len(numbers)
     counts: Counter[Row] = Counter()
-    for (facet, value, slot, source), number in fine.items():
+    for (facet, value, quarter, source), events in fine.items():
         for grain in GRAINS:
-            counts[facet, grain, value, slot * QUARTER // grain, source] += number
-        counts[facet, ALL_TIME, value, 0, source] += number
+            counts[facet, grain, value, quarter * QUARTER // grain, source] += events
+        counts[facet, ALL_TIME, value, 0, source] += events
     return counts
 
 
-def members(events: Iterable[Any]) -> Iterator[bitmaps.Member]:
-    """Yield each event's number with the bitmaps that contain it."""
-    for event in events:
-        number, stamp, source, *_ = event
-        yield (bitmaps.SOURCE, ALL_TIME, 0, source), number
-        for facet, value in _facets(event):
-            if facet != ALL:
-                yield (facet, ALL_TIME, 0, value), number
-        for grain in GRAINS:
-            yield (ALL, grain, stamp // (grain * 1_000_000), ""), number
+def members(groups: Groups) -> Iterator[bitmaps.Member]:
+    """Yield the numbers of each group of events, with the bitmaps that contain them."""
+    for (quarter, source, facets), numbers in groups.items():
+        keys = [(bitmaps.SOURCE, ALL_TIME, 0, source)]
+        keys += [(facet, ALL_TIME, 0, value) for facet, value in facets if facet != ALL]
+        keys += [(ALL, grain, quarter * QUARTER // grain, "") for grain in GRAINS]
+        yield keys, numbers
 
 
 def _write(connection: Connection, rows: Counter[Row]) -> None:
-    if rows:
-        ordered = sorted(rows.items())  # so that adjacent rows are in the same page
-        _ADD.run(connection, *({**dict(zip(_KEY, row, strict=True)), "events": events} for row, events in ordered))
+    # Sorted, so that adjacent rows are in the same page.
+    _ADD.run(connection, [(*row, events) for row, events in sorted(rows.items())])

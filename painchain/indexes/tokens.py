@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 from unicodedata import combining, normalize
 
@@ -20,7 +20,8 @@ _RUN_TOGETHER = ("type", "action", "field")
 
 # Scripts without spaces between words: each character is a word, several are a phrase.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_ASCII = re.compile(r"[a-z0-9]+")
+# ASCII letters in lower case and digits; spaces instead of everything else.
+_ASCII = bytes(ord(chr(code).lower()) if code < 128 and chr(code).isalnum() else ord(" ") for code in range(256))
 _SIGNS = re.compile("[“”‘’„…–—→·−]+")  # punctuation that PainChain's own sentences use between words
 _ANY = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 
@@ -33,11 +34,19 @@ def tokens(text: str) -> list[str]:
     >>> tokens("Größe of poll_interval: 300 →")
     ['wgrosse', 'wof', 'wpoll', 'winterval', 'w300']
     """
+    return _joined(text).split()
+
+
+def _joined(text: str) -> str:
+    """Return the tokens of a text with spaces in between."""
     if text.isascii() or (text := _SIGNS.sub(" ", text)).isascii():
-        return [f"w{word[:MAX_LENGTH]}" for word in _ASCII.findall(text.lower())]
+        words = text.encode().translate(_ASCII).split()
+        if max(map(len, words), default=0) > MAX_LENGTH:
+            words = [word[:MAX_LENGTH] for word in words]
+        return b" w".join([b"", *words])[1:].decode()
     folded = normalize("NFKD", normalize("NFKD", text).casefold())
     plain = "".join(character for character in folded if not combining(character))
-    return [f"w{_ascii(word[:MAX_LENGTH])}" for word in _ANY.findall(plain)]
+    return " ".join([f"w{_ascii(word[:MAX_LENGTH])}" for word in _ANY.findall(plain)])
 
 
 def _ascii(word: str) -> str:
@@ -60,9 +69,9 @@ def of_event(event: Mapping[str, Any]) -> str:
     """Return the search terms of an event, given as a mapping of its columns. Keys of JSON objects are left out."""
     description, metadata = event["description"], event["metadata"]
     own = (event["title"], event["connector_name"], event["author"], event["status"])
-    texts = dict.fromkeys(_texts((own, description, metadata)))
-    terms = chain(_qualifier_terms(event, metadata), tokens(" ".join(texts)[:MAX_CHARACTERS]))
-    return " ".join(islice(terms, MAX_WORDS))
+    texts = " ".join(_texts((own, description, metadata)))[:MAX_CHARACTERS]
+    terms = " ".join([*_qualifier_terms(event, metadata), _joined(texts)]).rstrip()
+    return terms if terms.count(" ") < MAX_WORDS else " ".join(terms.split()[:MAX_WORDS])
 
 
 def reasons(text: str) -> Iterator[str]:
@@ -117,21 +126,27 @@ def _common_terms(
     return (EVERY_EVENT, *(search_term(name, value) for name, value in named if value))
 
 
-def _texts(value: Any) -> Iterable[str]:
-    """Return every text and number in a JSON value, without the keys of objects."""
-    texts: list[str] = []
-    waiting: list[Any] = [value]
-    while waiting:
-        item = waiting.pop()
-        kind = type(item)
-        if kind is str:
-            texts.append(item)
-        elif kind is int or kind is float:
-            texts.append(str(item))
-        elif isinstance(item, dict):
-            waiting.extend(reversed(item.values()))
-        elif isinstance(item, list | tuple):
-            waiting.extend(reversed(item))
-        elif isinstance(item, str):
-            texts.append(item)
+def _texts(values: Iterable[Any]) -> dict[str, None]:
+    """Return every text and number in JSON values once, in order, without the keys of objects."""
+    texts: dict[str, None] = {}
+    levels = [iter(values)]
+    while levels:
+        for item in levels[-1]:
+            kind = type(item)
+            if kind is str:
+                texts[item] = None
+            elif kind is int or kind is float:
+                texts[str(item)] = None
+            elif kind is bool or item is None:
+                continue
+            elif isinstance(item, dict):
+                levels.append(iter(item.values()))
+                break
+            elif isinstance(item, list | tuple):
+                levels.append(iter(item))
+                break
+            elif isinstance(item, str):
+                texts[item] = None
+        else:
+            levels.pop()
     return texts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,18 +11,52 @@ from typing import Any
 from painchain.connectors.contract import SourceEvent
 from painchain.connectors.http_client import link
 from painchain.core.redaction import MASK, scrub
+from painchain.database.types import stored_json
 
 MAX_ID, MAX_LINE, MAX_TEXT, MAX_ITEMS, MAX_DEPTH = 300, 500, 20_000, 1_000, 5
 MIN_SECRET = 6  # a shorter one would be found in ordinary words
 MAX_PLAIN = 4_000  # characters up to which an event is looked at as a whole
 
-_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+# Parts of credentials, NUL in a text and in JSON, and numbers that JSON does not have.
+_SUSPICIOUS = ("@", "=", "\0", "\\u0000", "NaN", "Infinity")
+# What an event of a source raises that cannot be stored as it is.
+UNSTORABLE = (TypeError, ValueError, AttributeError, RecursionError)
 
 
 def sanitize(event: SourceEvent, secrets: Sequence[str]) -> SourceEvent:
     """Return an event of a source without credentials, without these secrets, and within the limits of lengths."""
-    if _is_plain(event, secrets):
-        return event
+    try:
+        if is_safe(event, secrets, [stored_json(value) for value in (event.text, event.facts, event.details)]):
+            return event
+    except UNSTORABLE:
+        pass
+    return cleaned(event, secrets)
+
+
+def is_safe(event: SourceEvent, secrets: Sequence[str], facts: Sequence[str]) -> bool:
+    """Say whether an event is safe as it is. Most are. `facts` is the JSON of its text and of other stored members.
+
+    :raises TypeError: when a value has the wrong type; see ``UNSTORABLE``.
+    """
+    lines = (event.title, event.author, event.event_type, event.status or "")
+    text = "\n".join((*lines, event.url or "", *facts))
+    text.encode()  # refuses halves of surrogate pairs
+    if len(text) >= MAX_PLAIN:
+        return False
+    for sign in _SUSPICIOUS:
+        if sign in text:
+            return False
+    for secret in secrets:
+        if secret in text or stored_json(secret)[1:-1] in text:  # a quote in it is written otherwise there
+            return False
+    for line in lines:
+        if len(line) > MAX_LINE or " ".join(line.split()) != line:
+            return False
+    return True
+
+
+def cleaned(event: SourceEvent, secrets: Sequence[str]) -> SourceEvent:
+    """Return an event that is not safe as it is without credentials and secrets, and within the limits of lengths."""
     return replace(
         event,
         event_type=_line(event.event_type, secrets),
@@ -35,25 +68,6 @@ def sanitize(event: SourceEvent, secrets: Sequence[str]) -> SourceEvent:
         url=_safe_link(event.url, secrets),
         details=None if event.details is None else _safe_facts(event.details, secrets),
     )
-
-
-def _is_plain(event: SourceEvent, secrets: Sequence[str]) -> bool:
-    """Say whether an event is safe as it is. Most are, and this check is quick."""
-    lines = (event.title, event.author, event.event_type, event.status or "")
-    try:
-        text = _JSON((lines, event.text, event.url, event.facts, event.details))
-        text.encode()
-        if len(text) >= MAX_PLAIN or "@" in text or "=" in text or "\\u0000" in text:
-            return False
-        for secret in secrets:
-            if secret in text or _JSON(secret)[1:-1] in text:  # a quote in it is written otherwise there
-                return False
-        for line in lines:
-            if len(line) > MAX_LINE or " ".join(line.split()) != line:
-                return False
-    except (TypeError, ValueError, AttributeError, RecursionError):
-        return False
-    return True
 
 
 def safe_event_id(text: str) -> str:

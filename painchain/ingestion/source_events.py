@@ -19,7 +19,7 @@ from painchain.core.crypto import KeyUnusable
 from painchain.database.models import ChangeEvent, Connector, LogHead
 from painchain.database.session import autocommit_connection
 from painchain.eventlog.writer import EventLogWriter, NewEvent, new_request_id
-from painchain.ingestion.sanitize import MIN_SECRET, safe_event_id, sanitize
+from painchain.ingestion.sanitize import MIN_SECRET, UNSTORABLE, cleaned, is_safe, safe_event_id
 
 STEP = 500  # events of one transaction at most, so that other writers need not wait long
 ROUNDING = timedelta(seconds=2)  # between the time of the same event in a webhook and in the source's API
@@ -81,7 +81,7 @@ def new_events(source: Origin, events: Iterable[SourceEvent], now: datetime) -> 
     for event in events:
         new_event = _new_event(source, event, now)
         if by_id.setdefault(new_event.event_id, new_event) is new_event:
-            new_event.prepare()
+            _ = new_event.prepared
     return list(by_id.values())
 
 
@@ -188,23 +188,34 @@ def _known_by_any_ending(connection: Connection, connector_id: int, events: Iter
 
 
 def _new_event(source: Origin, event: SourceEvent, now: datetime) -> NewEvent:
-    safe = sanitize(event, source.secrets)
+    """Return an event of a source as it is written: unchanged if it is safe, else cleaned."""
+    request_id = new_request_id(now)
+    try:
+        new_event = _as_written(source, event, request_id, now)
+        if is_safe(event, source.secrets, new_event.prepared.facts):
+            return new_event
+    except UNSTORABLE:
+        pass
+    return _as_written(source, cleaned(event, source.secrets), request_id, now)
+
+
+def _as_written(source: Origin, event: SourceEvent, request_id: str, now: datetime) -> NewEvent:
     return NewEvent(
         event_id=safe_event_id(event.event_id),
         source=source.type,
-        event_type=safe.event_type,
-        title=safe.title,
-        description={"text": safe.text},
-        metadata=dict(safe.facts),
-        author=safe.author or "unknown",
-        request_id=new_request_id(now),
+        event_type=event.event_type,
+        title=event.title,
+        description={"text": event.text},
+        metadata=dict(event.facts),
+        author=event.author or "unknown",
+        request_id=request_id,
         timestamp=clamped(event.timestamp, now),
         recorded_at=now,
         connector_id=source.id,
         connector_name=source.name,
         connector_type=source.type,
-        status=safe.status or None,
-        url=link(safe.url),
+        status=event.status or None,
+        url=link(event.url),
         tags=source.tags,
     )
 

@@ -7,7 +7,7 @@ filters or charts. This takes longer than verifying the chain, so it runs only o
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from os import urandom
 from typing import Any
@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from painchain.database.dialects import foreign_database_code, has_corrupt_indexes
 from painchain.database.models import ChangeEvent, EventCount, EventSet, EventTag, LogHead
 from painchain.database.session import Base, read_transaction
+from painchain.database.types import stored_json
 from painchain.eventlog import reader
 from painchain.eventlog.chain import FIELDS
 from painchain.indexes import bitmaps, fulltext, rollups
@@ -26,7 +27,7 @@ from painchain.indexes.tokens import of_event
 _event, _tag, _count, _set, _head = (
     Base.metadata.tables[model.__tablename__].c for model in (ChangeEvent, EventTag, EventCount, EventSet, LogHead)
 )
-_COUNTED = ("source", "event_type", "connector_id", "connector_name", "author", "status", "tags")
+_COUNTED = ("source", "event_type", "connector_id", "connector_name", "author", "status")
 _EVENTS = select(
     *(_event.id, _event.words, type_coerce(_event.timestamp, BigInteger).label("stamp")),
     *(_event[name] for name in FIELDS if name not in ("timestamp", "recorded_at")),
@@ -100,17 +101,15 @@ class _Comparison:
             terms = Counter(term for event in counted_events for term in {*event["words"].split()})
             for term, number in terms.items():
                 self._add("", term, number)
-        rows = [_row(event) for event in counted_events]
-        for row, number in rollups.counted(rows).items():
+        groups = rollups.grouped(_row(event) for event in counted_events)
+        for row, number in rollups.counted(groups).items():
             self._add(row[0], row, number)
-        for bits in self._sets(chunk, rows):
+        for bits in self._sets(chunk, groups):
             yield "A chart does not count an event correctly", low + (bits & -bits).bit_length() - 1
 
-    def _sets(self, chunk: int, events: Iterable[Any]) -> Iterator[int]:
+    def _sets(self, chunk: int, groups: rollups.Groups) -> Iterator[int]:
         """Yield the differing bits of each stored bitmap."""
-        expected: dict[Any, int] = defaultdict(int)
-        for key, number in rollups.members(events):
-            expected[key] |= 1 << number % bitmaps.CHUNK
+        expected: dict[Any, int] = bitmaps.by_chunk(rollups.members(groups))[chunk]
         columns = (_set.facet, _set.grain, _set.slot, _set.value, _set.bits)
         for *key_columns, bits in self._connection.execute(select(*columns).where(_set.chunk == chunk)):
             expected[tuple(key_columns)] ^= bitmaps.decode(bits)
@@ -122,7 +121,7 @@ class _Comparison:
 
 
 def _row(event: Mapping[str, Any]) -> list[Any]:
-    return [event["id"], event["stamp"], *(event[name] for name in _COUNTED)]
+    return [event["id"], event["stamp"], *(event[name] for name in _COUNTED), stored_json(event["tags"])]
 
 
 def _count_problem(facet: str) -> str:
