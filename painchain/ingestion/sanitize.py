@@ -49,10 +49,11 @@ def is_safe(event: SourceEvent, secrets: Sequence[str], facts: Sequence[str]) ->
     for secret in secrets:
         if secret in text or stored_json(secret)[1:-1] in text:  # a quote in it is written otherwise there
             return False
-    for line in lines:
-        if len(line) > MAX_LINE or " ".join(line.split()) != line:
-            return False
-    return True
+    return all(map(_is_line, lines))
+
+
+def _is_line(text: str) -> bool:
+    return len(text) <= MAX_LINE and " ".join(text.split()) == text
 
 
 def cleaned(event: SourceEvent, secrets: Sequence[str]) -> SourceEvent:
