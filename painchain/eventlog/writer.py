@@ -77,7 +77,7 @@ class NewEvent:
         """The event as the writer stores it. Computed before the write lock is taken, it keeps nobody waiting."""
         connector = (self.connector_id, self.connector_name, self.connector_type)
         names = (self.event_id, self.source, self.event_type, *connector, self.title)
-        facts = stored_json(self.description), stored_json(self.metadata)
+        facts = _stored_description(self.description), stored_json(self.metadata)
         outcome = (self.author, self.status, self.url)
         request = (self.request_id, microseconds(self.timestamp), microseconds(self.recorded_at))
         return PreparedEvent(
@@ -85,6 +85,14 @@ class NewEvent:
             facts,
             canonical_form([*names, self.description, self.metadata, *outcome, self.tags, *request]),
         )
+
+
+def _stored_description(description: dict[str, Any]) -> str:
+    """Return the JSON of a description. Most have a text only, which JSON is written around sooner."""
+    text = description.get("text")
+    if len(description) == 1 and isinstance(text, str):
+        return f'{{"text":{stored_json(text)}}}'
+    return stored_json(description)
 
 
 @lru_cache(256)
