@@ -198,7 +198,7 @@ def plain(text: str) -> str:
 def count_noun(number: int, noun: str) -> str:
     """Return a number with its noun, in the plural unless it is 1.
 
-    >>> many(1, "event"), many(2000, "event")
+    >>> count_noun(1, "event"), count_noun(2000, "event")
     ('1 event', '2,000 events')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -26,10 +26,10 @@ from painchain.ingestion.source_events import STEP, append, new_events, origin, 
 from painchain.scheduling.poll_leases import PolledConnector, PollLease
 from painchain.timeline import coverage
 
-LONGEST_PAUSE = timedelta(hours=1)
-LONGEST_LIMIT = timedelta(days=1)  # the longest that a source can postpone polls
-SHORTEST_PAUSE = timedelta(seconds=10)
-LONGEST_WORDS = 1_000
+MAX_BACKOFF = timedelta(hours=1)
+MAX_RATE_LIMIT_WAIT = timedelta(days=1)  # the longest that a source can postpone polls
+MIN_RETRY = timedelta(seconds=10)
+MAX_MESSAGE = 1_000
 DEFAULT_INTERVAL = 300
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ def fail(connector_id: int, error: PollError, now: datetime, lease: PollLease | 
     if enabled is None:
         return
     connector, state = enabled
-    words = safe_text(error, origin(connector).secrets, LONGEST_WORDS)
+    words = safe_text(error, origin(connector).secrets, MAX_MESSAGE)
     is_limited = error.kind is ErrorKind.RATE_LIMITED
     message = "A rate limit postpones the polls of a connector: %s" if is_limited else "A poll failed: %s"
     log.warning(message, words, extra={"members": {"connector": connector_id}})
@@ -125,9 +125,9 @@ def next_try(error: PollError, failures: int, interval: timedelta, now: datetime
     It waits for its poll interval, then twice as long each time, up to an hour; a little less or more, so that
     connectors that failed together are not polled together. It is never polled before the source takes requests again.
     """
-    pause = min(interval * (1 << min(failures - 1, 12)), LONGEST_PAUSE)
+    pause = min(interval * (1 << min(failures - 1, 12)), MAX_BACKOFF)
     if error.retry_at:
-        until_retry = min(max(error.retry_at - now, SHORTEST_PAUSE), LONGEST_LIMIT)
+        until_retry = min(max(error.retry_at - now, MIN_RETRY), MAX_RATE_LIMIT_WAIT)
         pause = until_retry if error.kind is ErrorKind.RATE_LIMITED else max(pause, until_retry)
         return now + pause * random.uniform(1, 1.05)  # noqa: S311  no secret
     return now + pause * random.uniform(0.9, 1)  # noqa: S311  no secret
@@ -137,13 +137,13 @@ def _success(connector: Connector, result: PollResult, now: datetime, lease: Pol
     """Return the values of the row after a poll that went well."""
     values: dict[str, Any] = dict.fromkeys(("failing_since", "trouble", "error"))
     values |= {"cursor": result.cursor, "last_poll": now, "last_success": now, "failures": 0}
-    values |= {"note": safe_text(result.note, origin(connector).secrets, LONGEST_WORDS), "requests": result.requests}
+    values |= {"note": safe_text(result.note, origin(connector).secrets, MAX_MESSAGE), "requests": result.requests}
     began = min(lease.began, now) if lease else now  # the clock may have been put back since
     due = now if result.has_more else max(now, began + interval(connector))
     if rate := result.rate_limit:
         values |= {"rate_limit": rate.limit, "rate_remaining": rate.remaining, "rate_resets": rate.resets}
         if rate.resets and rate.remaining <= 0:
-            due = max(due, min(rate.resets, now + LONGEST_LIMIT))
+            due = max(due, min(rate.resets, now + MAX_RATE_LIMIT_WAIT))
     return {**values, "due": due}
 
 

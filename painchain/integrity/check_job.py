@@ -47,7 +47,7 @@ class CheckResult:
     number of events that retention removed. `broken` is the first break, or None.
 
     The configuration: `complete` says whether the log matches it; None means that it was not compared. `drift` holds at
-    most ``MOST_DRIFT`` of the `drifts` differences, as sentences. `explained` are differences that may have been made
+    most ``MAX_DRIFT`` of the `drifts` differences, as sentences. `explained` are differences that may have been made
     while auditing was off. `is_log_complete` is False if retention removed audit events.
 
     The checkpoints: `checkpoints` is the number compared, `before_restore` of them from before a restore.

@@ -352,7 +352,7 @@ def test_what_came_and_went_during_a_poll_is_told_and_what_is_gone_does_not_come
 def test_a_token_goes_nowhere_else_and_a_stream_that_cannot_be_read_is_opened_again(
     watching: Callable[[], WatchWorker], cluster: FakeCluster, fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("painchain.connectors.kubernetes.watch.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("painchain.connectors.kubernetes.watch.FIRST_BACKOFF", 0.01)
     refusals = iter([Reply(302, headers={"Location": "http://127.0.0.1:1/"}), Reply(200, b"{not json}\n"), Reply(500)])
     lock = threading.Lock()
 

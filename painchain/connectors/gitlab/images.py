@@ -24,14 +24,14 @@ def read(api: GitLabClient, project: Project, state: State) -> None:
     can take several polls.
     """
     known: State = state.setdefault("known", {})
-    asked: list[str] = state.setdefault("asked", [])
+    already_read: list[str] = state.setdefault("asked", [])
     for page in api.pages(f"projects/{project.id}/registry/repositories", {}):
         for repository in page:
             number = text(repository, "id")
-            if number and number not in asked:
+            if number and number not in already_read:
                 _RepositoryReader(api, project, repository, known.setdefault(number, {})).read()
-                asked.append(number)
-    state["known"] = {number: known[number] for number in asked if number in known}
+                already_read.append(number)
+    state["known"] = {number: known[number] for number in already_read if number in known}
     state["asked"] = []
 
 

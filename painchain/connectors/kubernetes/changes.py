@@ -128,8 +128,8 @@ def _compare_release(
     """Report each revision of a release once it is finished."""
     status, reported = new.state["helm"], old.state.get("told") if old else None
     is_due = helm.is_due(old.state if old else None, new.state, now, since - SKEW)
-    told = status if is_due or status not in helm.UNFINISHED else reported
-    new_state = {**new.state, "told": told} if told else new.state
+    last_reported = status if is_due or status not in helm.UNFINISHED else reported
+    new_state = {**new.state, "told": last_reported} if last_reported else new.state
     stored = StoredObject(new.uid, new.namespace, new.name, new.version, new_state)
     revision = helm.parse_name(new.name)
     if not is_due or revision is None:

@@ -55,13 +55,13 @@ class ConnectionTest:
 
     def is_allowed(self, verb: str, resource: Resource, namespace: str) -> bool:
         """Ask the cluster whether the account may use a verb on a resource."""
-        wanted = {"verb": verb, "resource": resource.plural, "group": _group(resource)}
+        attributes = {"verb": verb, "resource": resource.plural, "group": _group(resource)}
         if namespace:
-            wanted["namespace"] = namespace
+            attributes["namespace"] = namespace
         review = {
             "kind": "SelfSubjectAccessReview",
             "apiVersion": "authorization.k8s.io/v1",
-            "spec": {"resourceAttributes": wanted},
+            "spec": {"resourceAttributes": attributes},
         }
         answer = self._client.post(REVIEWS, review, deadline=self._deadline)
         return as_dict(as_dict(answer.value).get("status")).get("allowed") is True

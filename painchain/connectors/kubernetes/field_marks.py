@@ -67,24 +67,24 @@ def template_marks(template: Mapping[str, Any], fingerprint: Fingerprint) -> Mar
     pod = as_dict(template.get("spec"))
     labels = as_dict(template.get("metadata")).get("labels")
     # The API server copies serviceAccountName to serviceAccount.
-    found = marks(without_defaults(pod), fingerprint, "containers", "initContainers", "serviceAccount", prefix="pod/")
-    found |= marks({"labels": labels}, fingerprint, prefix="pod/")
+    digests = marks(without_defaults(pod), fingerprint, "containers", "initContainers", "serviceAccount", prefix="pod/")
+    digests |= marks({"labels": labels}, fingerprint, prefix="pod/")
     for group in ("initContainers", "containers"):
         containers = as_dicts(pod.get(group))
         for container in containers[:MAX_CONTAINERS]:
             prefix = f"container/{str(container.get('name'))[:MAX_CHARACTERS]}/"
-            found |= marks(without_defaults(container), fingerprint, "name", "image", "env", prefix=prefix)
+            digests |= marks(without_defaults(container), fingerprint, "name", "image", "env", prefix=prefix)
         if len(containers) > 1 or group == "initContainers":
             order = [container.get("name") for container in containers], containers[MAX_CONTAINERS:]
-            found |= marks({group: order if containers else None}, fingerprint, prefix="pod/")
-    return found
+            digests |= marks({group: order if containers else None}, fingerprint, prefix="pod/")
+    return digests
 
 
 def environment_marks(container: Mapping[str, Any], fingerprint: Fingerprint) -> Marks:
     """Return the mark of each environment variable of a container; "…" marks those beyond the limit."""
     variables = as_dicts(container.get("env"))
-    found = {str(item.get("name"))[:MAX_CHARACTERS]: fingerprint(item) for item in variables[:MAX_LINES]}
-    return {**found, "…": fingerprint(variables[MAX_LINES:])} if len(variables) > MAX_LINES else found
+    digests = {str(item.get("name"))[:MAX_CHARACTERS]: fingerprint(item) for item in variables[:MAX_LINES]}
+    return {**digests, "…": fingerprint(variables[MAX_LINES:])} if len(variables) > MAX_LINES else digests
 
 
 def service_marks(spec: Mapping[str, Any], fingerprint: Fingerprint) -> Marks:

@@ -30,7 +30,7 @@ QUEUE_SIZE = 1_000
 BATCH_SECONDS = 0.2
 MAX_BATCH = 500
 KEEP_SECONDS = 20.0  # how often the position is stored if nothing happens
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+FIRST_BACKOFF, MAX_BACKOFF = 1.0, 60.0
 FORBIDDEN_PAUSE = 300.0
 SHORT_SECONDS = 10.0  # after a shorter stream, the next one waits
 
@@ -127,7 +127,7 @@ class WatchStream:
         self._version: str = stored["at"]
         self._states: dict[str, Any] = {uid: entry[3] for uid, entry in stored["known"].items()}
         self.alive: datetime | None = parse_time(context.cursor.get("heard")) or context.now
-        self._pause = FIRST_PAUSE
+        self._pause = FIRST_BACKOFF
 
     async def listen(self) -> None:
         """Read until the resourceVersion has expired."""
@@ -139,7 +139,7 @@ class WatchStream:
                 await self._queue.put(LostStream(self._stream, self.alive or utc_now()))
                 return
             except (httpx2.HTTPError, PollError, ValueError, RecursionError, ssl.SSLError, OSError):
-                pause = self._pause = min(self._pause * 2, LONGEST_PAUSE)
+                pause = self._pause = min(self._pause * 2, MAX_BACKOFF)
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  jitter, no secret
 
     async def _open(self) -> float:
@@ -164,9 +164,9 @@ class WatchStream:
             self.alive, began = utc_now(), time.monotonic()
             async for line in _lines(response.aiter_bytes()):
                 await self._read(json.loads(line))
-                self.alive, self._pause = utc_now(), FIRST_PAUSE
+                self.alive, self._pause = utc_now(), FIRST_BACKOFF
         if time.monotonic() - began < SHORT_SECONDS:
-            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            self._pause = min(self._pause * 2, MAX_BACKOFF)
             return self._pause
         return 0.2
 
