@@ -39,7 +39,7 @@ from painchain.workers.integrity import IntegrityWorker
 from painchain.workers.notifications import NotificationWorker
 from tests.cli.test_main import Run, environment, run
 from tests.conftest import close, settings_for
-from tests.counterparts import Asked, FakeServer, Reply, as_json, path_of, run_fake_server
+from tests.counterparts import FakeServer, ReceivedRequest, Reply, as_json, path_of, run_fake_server
 from tests.eventlog.test_chain import change
 from tests.support.accounts import add_person, sign_in
 from tests.support.api import refuse
@@ -333,7 +333,7 @@ def plant_in_checkpoints(
         assert ("answered with status" in str(integrity.get_json()["checkpoint"]["post_error"])) == failed
         yield integrity
         yield client.get("/settings/audit-log")
-    posted = [request for request in fake_server.asked if b'"seal"' in request.body]
+    posted = [request for request in fake_server.requests if b'"seal"' in request.body]
     assert len(posted) == 2
     # The receiver knows its own address; headers and body must not contain it.
     watch.look("posted checkpoint", *(request.body + str(request.headers).encode() for request in posted))
@@ -345,15 +345,15 @@ def on_sqlite(app: Flask) -> bool:
         return db.engine.dialect.name == "sqlite"
 
 
-def fake_answers(asked: Asked) -> Reply:
+def fake_answers(received: ReceivedRequest) -> Reply:
     """Describe an OpenID Connect provider; otherwise echo the request with the status in its path."""
-    root = f"http://{asked.headers['host']}"
-    if path_of(asked) == "/.well-known/openid-configuration":
+    root = f"http://{received.headers['host']}"
+    if path_of(received) == "/.well-known/openid-configuration":
         ends = {name: f"{root}/{name}" for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
         return as_json({"issuer": root, **ends, "code_challenge_methods_supported": ["S256"]})
-    echo = {"message": f"{asked.path} {asked.headers} {asked.body!r}", "error": str(asked.headers)}
-    match = re.search(r"answer-(\d+)", asked.path)
-    return as_json(echo, int(match[1]) if match else 400, X_Echo=asked.headers.get("authorization", ""))
+    echo = {"message": f"{received.path} {received.headers} {received.body!r}", "error": str(received.headers)}
+    match = re.search(r"answer-(\d+)", received.path)
+    return as_json(echo, int(match[1]) if match else 400, X_Echo=received.headers.get("authorization", ""))
 
 
 # Outputs
@@ -567,7 +567,7 @@ def test_no_secret_is_readable_anywhere(
                 for secret in values.values()
                 if secret != "made-up-token"
             )
-            assert any(CANARY in str(request.headers) + str(request.body) for request in fake_server.asked)
+            assert any(CANARY in str(request.headers) + str(request.body) for request in fake_server.requests)
             monkeypatch.setenv("PAINCHAIN_DATABASE_URL", url)
             commands(watch, run, tmp_path, app_settings.checkpoint_file)
             verifier(watch, tmp_path, settings.instance / "secret.key", app_settings.checkpoint_file)

@@ -17,7 +17,7 @@ from joserfc.jwk import RSAKey
 
 from painchain.accounts.oidc import ANSWER_BYTES, Identity, OidcSignInFailed, PendingSignIn, Provider
 from painchain.core import config
-from tests.counterparts.server import Asked, Told, run_fake_json_server
+from tests.counterparts.server import JsonReply, ReceivedRequest, run_fake_json_server
 
 KEY, OTHER = RSAKey.generate_key(2048), RSAKey.generate_key(2048)
 CARELESS = {"id_token_signing_alg_values_supported": ["RS256", "HS256", "none"]}  # the last two are never accepted
@@ -53,11 +53,11 @@ def finish(
     sign: Callable[[dict[str, Any]], str] = signed,
     parameters: dict[str, str] | None = None,
     described: dict[str, Any] | None = None,
-    **answers: Told,
+    **answers: JsonReply,
 ) -> Identity:
     """Finish a sign-in with a provider that sends these responses."""
 
-    def answer(request: Asked) -> Told:
+    def answer(request: ReceivedRequest) -> JsonReply:
         name = request.path.rpartition("/")[2]
         if name in answers:
             return answers[name]
@@ -73,7 +73,7 @@ def finish(
         id_claims = {**id_claims, "email": "Me@people.example", "email_verified": True, **(claims or {})}
         names = ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint")
         endpoints = {name: f"{fake_server.url}/{name}" for name in names}
-        return Told(
+        return JsonReply(
             {
                 "openid-configuration": {"issuer": fake_server.url, **endpoints, **CARELESS, **(described or {})},
                 "jwks_uri": {"keys": [{**KEY.as_dict(private=False), "kid": "one"}, {"kty": "unheard-of"}]},
@@ -104,7 +104,7 @@ def test_the_email_is_read_from_userinfo_if_the_token_has_none():
     identity = finish({"email": None, "email_verified": None})
     assert (identity.email, identity.verified) == ("userinfo@people.example", True)
     with pytest.raises(OidcSignInFailed, match="is not valid OpenID Connect"):
-        finish({"email": None}, userinfo_endpoint=Told({"sub": "two", "email": "userinfo@people.example"}))
+        finish({"email": None}, userinfo_endpoint=JsonReply({"sub": "two", "email": "userinfo@people.example"}))
 
 
 @pytest.mark.parametrize(
@@ -152,16 +152,16 @@ def test_a_token_without_the_signature_of_the_provider_is_rejected(sign):
 @pytest.mark.parametrize(
     ("answers", "status"),
     [
-        ({"token_endpoint": Told({"error": "invalid_client"}, 401)}, 502),
-        ({"token_endpoint": Told({"error": "<script>"}, 400)}, 502),
-        ({"token_endpoint": Told({"access_token": "opaque"})}, 502),
-        ({"token_endpoint": Told(b"<html>", 200)}, 502),
-        ({"token_endpoint": Told(b"{}", 307, {"Location": "/userinfo"})}, 502),
-        ({"token_endpoint": Told({"id_token": "x" * ANSWER_BYTES})}, 503),
-        ({"jwks_uri": Told(gzip.compress(b'{"keys": []}', mtime=0), 200, {"Content-Encoding": "gzip"})}, 503),
-        ({"jwks_uri": Told([])}, 502),
-        ({"jwks_uri": Told({"keys": [None]})}, 502),
-        ({"openid-configuration": Told(None, 500)}, 503),
+        ({"token_endpoint": JsonReply({"error": "invalid_client"}, 401)}, 502),
+        ({"token_endpoint": JsonReply({"error": "<script>"}, 400)}, 502),
+        ({"token_endpoint": JsonReply({"access_token": "opaque"})}, 502),
+        ({"token_endpoint": JsonReply(b"<html>", 200)}, 502),
+        ({"token_endpoint": JsonReply(b"{}", 307, {"Location": "/userinfo"})}, 502),
+        ({"token_endpoint": JsonReply({"id_token": "x" * ANSWER_BYTES})}, 503),
+        ({"jwks_uri": JsonReply(gzip.compress(b'{"keys": []}', mtime=0), 200, {"Content-Encoding": "gzip"})}, 503),
+        ({"jwks_uri": JsonReply([])}, 502),
+        ({"jwks_uri": JsonReply({"keys": [None]})}, 502),
+        ({"openid-configuration": JsonReply(None, 500)}, 503),
     ],
     ids=str,
 )

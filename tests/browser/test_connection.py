@@ -37,7 +37,7 @@ def test_a_connection_is_tested_before_saving_then_added_enabled_and_shown_healt
         expect(page.locator(".health .state")).to_have_text("OK")
         expect(page.get_by_label("Poll interval")).to_have_value("61")
 
-        github.refuse["user/repos"] = github(fake_server.asked[0])
+        github.refuse["user/repos"] = github(fake_server.requests[0])
         page.get_by_role("button", name="Sync now").click()
         expect(page.locator(".health .state")).to_have_text("Failing")
         expect(page.locator(".health-error")).to_contain_text("rejected the token (401)")

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from painchain.connectors.contract import ErrorKind, PollError
 from painchain.connectors.http_client import HttpClient
-from tests.counterparts import Asked, FakeServer, Reply, as_json, path_of, run_fake_server
+from tests.counterparts import FakeServer, ReceivedRequest, Reply, as_json, path_of, run_fake_server
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 TOKEN = "canary-token-1234567890"
@@ -40,8 +40,8 @@ def failure(fake_server: FakeServer | str, path: str = "things", **limits: Any) 
     return caught.value
 
 
-def by_path(**answers: Reply) -> Callable[[Asked], Reply]:
-    return lambda asked: answers[path_of(asked).strip("/")]
+def by_path(**answers: Reply) -> Callable[[ReceivedRequest], Reply]:
+    return lambda received: answers[path_of(received).strip("/")]
 
 
 def moved(status: int, location: str) -> Reply:
@@ -52,10 +52,10 @@ def moved(status: int, location: str) -> Reply:
 def test_a_redirect_to_another_host_is_refused_and_never_sees_the_token(status: int) -> None:
     with (
         run_fake_server(as_json([])) as other,
-        run_fake_server(lambda asked: moved(status, f"{other.url}/things")) as fake_server,
+        run_fake_server(lambda received: moved(status, f"{other.url}/things")) as fake_server,
     ):
         error = failure(fake_server)
-    assert other.asked == []
+    assert other.requests == []
     assert str(error) == (
         f"127.0.0.1 redirects to another address ({other.url}). PainChain does not send the token there. "
         "If the new address is right, enter it as the URL."
@@ -77,8 +77,8 @@ def test_a_redirect_to_another_host_is_refused_and_never_sees_the_token(status: 
     ],
 )
 def test_a_disguised_address_does_not_get_the_token(location: str) -> None:
-    def answer(asked: Asked) -> Reply:
-        return moved(302, location.format(port=fake_server.port)) if path_of(asked) == "/begin" else as_json([])
+    def answer(received: ReceivedRequest) -> Reply:
+        return moved(302, location.format(port=fake_server.port)) if path_of(received) == "/begin" else as_json([])
 
     with run_fake_server(answer) as fake_server:
         assert failure(fake_server, "begin").kind in (ErrorKind.SETTINGS, ErrorKind.INVALID_RESPONSE)
@@ -93,18 +93,18 @@ def test_a_redirect_within_the_host_is_followed_with_the_token() -> None:
         answer = http.get("old", {"q": "x"})
     assert (answer.value, answer.url) == ([1], f"{fake_server.url}/new?page=2")
     assert fake_server.paths == ["/old?q=x", "/new?page=2"]
-    assert {asked.headers["authorization"] for asked in fake_server.asked} == {f"Bearer {TOKEN}"}
+    assert {received.headers["authorization"] for received in fake_server.requests} == {f"Bearer {TOKEN}"}
 
 
 def test_an_endless_redirect_is_an_error() -> None:
     with run_fake_server(moved(302, "/again")) as fake_server:
         assert str(failure(fake_server)) == "127.0.0.1 redirects too many times. Check the URL."
-    assert len(fake_server.asked) == 4
+    assert len(fake_server.requests) == 4
 
 
 def test_all_pages_of_a_list_are_read_and_only_from_the_same_host() -> None:
-    def answer(asked: Asked) -> Reply:
-        page = int(asked.path.rpartition("=")[2])
+    def answer(received: ReceivedRequest) -> Reply:
+        page = int(received.path.rpartition("=")[2])
         following = {1: "?a=1,2&page=2", 2: f"{fake_server.url}/list?page=3"}.get(page)
         return as_json([page], link=f'<x>; rel="prev", <{following}>; rel="next"') if following else as_json([page])
 
@@ -112,7 +112,7 @@ def test_all_pages_of_a_list_are_read_and_only_from_the_same_host() -> None:
         assert [page.value for page in http.pages("list", {"page": 1})] == [[1], [2], [3]]
         assert fake_server.paths == ["/list?page=1", "/list?a=1,2&page=2", "/list?page=3"]
         assert [page.value for page in http.pages("list", {"page": 1}, limit=2)] == [[1], [2]]
-        assert len(fake_server.asked) == 5
+        assert len(fake_server.requests) == 5
     with run_fake_server(as_json([])) as other:
         with (
             run_fake_server(as_json([1], link=f"<{other.url}/list>; rel=next")) as fake_server,
@@ -122,12 +122,12 @@ def test_all_pages_of_a_list_are_read_and_only_from_the_same_host() -> None:
             assert next(pages).value == [1]
             with pytest.raises(PollError, match="redirects to another address"):
                 next(pages)
-        assert other.asked == []
+        assert other.requests == []
 
 
 def test_a_conditional_request_returns_nothing_when_nothing_changed() -> None:
-    def answer(asked: Asked) -> Reply:
-        is_cached = asked.headers.get("if-none-match") == '"v1"'
+    def answer(received: ReceivedRequest) -> Reply:
+        is_cached = received.headers.get("if-none-match") == '"v1"'
         return Reply(304, b"", {"Content-Length": "0"}) if is_cached else as_json([1], etag='"v1"')
 
     with run_fake_server(answer) as fake_server, client(fake_server) as http:
@@ -272,7 +272,7 @@ def test_a_response_that_is_too_large_is_aborted(packed: bool) -> None:
 
     sent_parts: list[int] = []
     bomb = Reply(200, gzip.compress(piece * 512), {"Content-Encoding": "gzip"})
-    with run_fake_server(lambda asked: bomb if packed else Reply(200, parts=endless())) as fake_server:
+    with run_fake_server(lambda received: bomb if packed else Reply(200, parts=endless())) as fake_server:
         error = failure(fake_server, max_bytes=2**20)
     assert str(error) == "127.0.0.1 sent a response of more than 1 MiB."
     assert len(sent_parts) < 1000
@@ -285,7 +285,7 @@ def test_a_response_that_is_too_slow_is_aborted() -> None:
         while not stop.wait(0.01):
             yield b" "
 
-    with run_fake_server(lambda asked: Reply(200, parts=drip())) as fake_server:
+    with run_fake_server(lambda received: Reply(200, parts=drip())) as fake_server:
         error = failure(fake_server, step_seconds=5, response_seconds=0.2)
         stop.set()
     assert str(error) == "127.0.0.1 did not respond in time. PainChain will retry."
@@ -387,7 +387,7 @@ def test_a_server_with_an_untrusted_certificate_does_not_get_the_token(self_sign
             "The TLS certificate of 127.0.0.1 could not be verified. Check the URL and the issuer of the certificate."
         )
         assert failure(fake_server, verify=trusting).kind is ErrorKind.TLS  # trusted, but for another host
-        assert fake_server.asked == []
+        assert fake_server.requests == []
         with client(fake_server.url.replace("127.0.0.1", "localhost"), verify=trusting) as http:
             assert http.get("things").value == [1]
         with client(fake_server, verify=False) as http:

@@ -129,7 +129,7 @@ def test_the_connection_uses_the_checked_address(lookups: dict[str, list[list[st
     lookups["far.example"] = [["127.0.0.1"], ["127.0.0.2"]]
     with run_fake_server(as_json([])) as fake_server:
         assert poll_error(f"http://far.example:{fake_server.port}") is None
-        assert fake_server.asked[0].headers["host"] == f"far.example:{fake_server.port}"
+        assert fake_server.requests[0].headers["host"] == f"far.example:{fake_server.port}"
     assert lookups["far.example"] == [["127.0.0.2"]]
 
 
@@ -141,7 +141,7 @@ def test_one_blocked_address_blocks_the_host_name(lookups: dict[str, list[list[s
             assert problem is not None
             assert str(problem).startswith(f"far.example is at {last}, a")
             assert problem.kind is ErrorKind.SETTINGS
-        assert fake_server.asked == []
+        assert fake_server.requests == []
 
 
 def test_if_an_address_does_not_answer_the_next_is_tried(lookups: dict[str, list[list[str]]]) -> None:
@@ -157,7 +157,7 @@ def test_no_notation_of_an_address_bypasses_the_default(host: str) -> None:
         problem = poll_error(f"http://{host}:{fake_server.port}")
         assert problem is not None
         assert "PAINCHAIN_ALLOW_PRIVATE_ADDRESSES=" in str(problem)
-        assert fake_server.asked == []
+        assert fake_server.requests == []
 
 
 def run_async(work: Awaitable[Any]) -> None:
@@ -178,7 +178,7 @@ def test_a_watch_does_not_connect_to_blocked_addresses(lookups: dict[str, list[l
     lookups["far.example"] = [["127.0.0.1"], ["127.0.0.2"]]
     with run_fake_server(as_json([])) as fake_server:
         run_async(get(f"http://far.example:{fake_server.port}/"))
-        assert len(fake_server.asked) == 1
+        assert len(fake_server.requests) == 1
         address_policy.allow_networks(())
         with pytest.raises(Exception, match="PAINCHAIN_ALLOW_PRIVATE_ADDRESSES"):
             run_async(get(fake_server.url))
@@ -187,7 +187,7 @@ def test_a_watch_does_not_connect_to_blocked_addresses(lookups: dict[str, list[l
         )
         with pytest.raises(PollError, match=r"127\.0\.0\.1 is an address of this machine itself"):
             run_async(anext(watch(context)))
-        assert len(fake_server.asked) == 1
+        assert len(fake_server.requests) == 1
 
 
 LOOPBACK_REFUSAL = "127.0.0.1 is an address of this machine itself. To allow connections to it"
@@ -208,13 +208,13 @@ def test_a_blocked_address_is_reported_by_connection_test_and_poll(app: Flask, c
                 assert lease is not None
                 polling.poll(lease, lambda: datetime.now(UTC))
             assert LOOPBACK_REFUSAL in texts(soup(client.get(page)), "main")[0]
-        assert fake_server.asked == []
+        assert fake_server.requests == []
 
 
 def test_messages_are_not_sent_to_blocked_addresses() -> None:
     with run_fake_server(as_json({})) as fake_server:
         delivery.send(f"json://127.0.0.1:{fake_server.port}/", "title", "text")
-        assert len(fake_server.asked) == 1
+        assert len(fake_server.requests) == 1
         address_policy.allow_networks(())
         for url in (
             f"json://localhost:{fake_server.port}/",
@@ -222,7 +222,7 @@ def test_messages_are_not_sent_to_blocked_addresses() -> None:
         ):
             with pytest.raises(delivery.NotSent, match=f"this machine itself.*{address_policy.SETTING}"):
                 delivery.send(url, "title", "text")
-        assert len(fake_server.asked) == 1
+        assert len(fake_server.requests) == 1
         with socket.create_connection(("127.0.0.1", fake_server.port)):
             pass  # connections by other code are not checked
 

@@ -30,7 +30,7 @@ def as_json(value: Any, status: int = 200, **headers: str) -> Reply:
 
 
 @dataclass
-class Asked:
+class ReceivedRequest:
     """A received request; header names are in lower case."""
 
     path: str
@@ -41,9 +41,9 @@ class Asked:
 class FakeServer:
     """A server that runs during a test. It calls `answer` with each request; replace `answer` to change the replies."""
 
-    def __init__(self, answer: Callable[[Asked], Reply], tls: ssl.SSLContext | None = None):
+    def __init__(self, answer: Callable[[ReceivedRequest], Reply], tls: ssl.SSLContext | None = None):
         self.answer = answer
-        self.asked: list[Asked] = []
+        self.requests: list[ReceivedRequest] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         if tls:
@@ -55,7 +55,7 @@ class FakeServer:
     @property
     def paths(self) -> list[str]:
         """The paths of the received requests, in order."""
-        return [asked.path for asked in self.asked]
+        return [received.path for received in self.requests]
 
     def start(self) -> None:
         self._thread.start()
@@ -73,10 +73,12 @@ class FakeServer:
 
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                asked = Asked(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
-                fake_server.asked.append(asked)
+                received = ReceivedRequest(
+                    self.path, {name.lower(): value for name, value in self.headers.items()}, body
+                )
+                fake_server.requests.append(received)
                 try:
-                    self._send(fake_server.answer(asked))
+                    self._send(fake_server.answer(received))
                 except OSError:
                     self.close_connection = True  # the client has closed the connection
 
@@ -104,10 +106,10 @@ class FakeServer:
 
 @contextmanager
 def run_fake_server(
-    answer: Callable[[Asked], Reply] | Reply, tls: ssl.SSLContext | None = None
+    answer: Callable[[ReceivedRequest], Reply] | Reply, tls: ssl.SSLContext | None = None
 ) -> Iterator[FakeServer]:
     """Run a fake server that always returns the same reply, or calls `answer` for each request."""
-    fake_server = FakeServer((lambda asked: answer) if isinstance(answer, Reply) else answer, tls)
+    fake_server = FakeServer((lambda received: answer) if isinstance(answer, Reply) else answer, tls)
     fake_server.start()
     try:
         yield fake_server
@@ -115,6 +117,6 @@ def run_fake_server(
         fake_server.stop()
 
 
-def path_of(asked: Asked) -> str:
+def path_of(received: ReceivedRequest) -> str:
     """Return the path of a request without its query."""
-    return urlsplit(asked.path).path
+    return urlsplit(received.path).path

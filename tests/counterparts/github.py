@@ -7,7 +7,7 @@ import json
 from typing import Any
 from urllib.parse import unquote, urlencode
 
-from tests.counterparts.server import Asked, Told
+from tests.counterparts.server import JsonReply, ReceivedRequest
 
 TOKEN = "ghp_far"
 LISTS = ("pulls", "issues/events", "actions/runs", "releases", "deployments", "activity", "commits")
@@ -20,7 +20,7 @@ class GitHub:
     def __init__(self) -> None:
         self.lists: dict[str, list[Any]] = {"user/repos": []}
         self.things: dict[str, Any] = {"user": {"login": "zoe", "name": "Zoe"}}
-        self.refuse: dict[str, Told] = {}
+        self.refuse: dict[str, JsonReply] = {}
         self.headers: dict[str, str] = {}
         self.limit, self.left = 5000, 5000
         self.page = 100
@@ -44,54 +44,54 @@ class GitHub:
             if isinstance(item, dict) and (number := item.get("number") or item.get("sha") or item.get("id")):
                 self.things.setdefault(f"repos/{name}/{kind}/{number}", item)
 
-    def __call__(self, asked: Asked) -> Told:
+    def __call__(self, received: ReceivedRequest) -> JsonReply:
         """Answer one request."""
-        path = unquote(asked.path).strip("/")
-        if asked.headers.get("authorization") != f"Bearer {TOKEN}":
-            return Told({"message": "Bad credentials"}, 401)
+        path = unquote(received.path).strip("/")
+        if received.headers.get("authorization") != f"Bearer {TOKEN}":
+            return JsonReply({"message": "Bad credentials"}, 401)
         if path in self.refuse:
             return self.refuse[path]
         if path in self.lists:
-            return self._list(path, asked)
+            return self._list(path, received)
         if "/compare/" in path:
-            return self._compare(path, asked)
+            return self._compare(path, received)
         if path in self.things:
-            return self._conditional(self.things[path], asked, {})
-        return self._with_rate_limit(Told({"message": "Not Found"}, 404))
+            return self._conditional(self.things[path], received, {})
+        return self._with_rate_limit(JsonReply({"message": "Not Found"}, 404))
 
-    def _list(self, path: str, asked: Asked) -> Told:
+    def _list(self, path: str, received: ReceivedRequest) -> JsonReply:
         items = self.lists[path]
-        if since := asked.params.get("since"):
+        if since := received.params.get("since"):
             items = [commit for commit in items if commit["commit"]["committer"]["date"] >= since]
-        if ref := asked.params.get("ref"):
+        if ref := received.params.get("ref"):
             items = [activity for activity in items if activity["ref"] == ref]
-        return self._page(items, path, asked)
+        return self._page(items, path, received)
 
-    def _page(self, items: list[Any], path: str, asked: Asked) -> Told:
-        size, number = min(int(asked.params.get("per_page", 30)), self.page), int(asked.params.get("page", 1))
+    def _page(self, items: list[Any], path: str, received: ReceivedRequest) -> JsonReply:
+        size, number = min(int(received.params.get("per_page", 30)), self.page), int(received.params.get("page", 1))
         headers = {}
         if number * size < len(items):
-            query = urlencode({**asked.params, "page": number + 1})
-            host = asked.headers["host"]
+            query = urlencode({**received.params, "page": number + 1})
+            host = received.headers["host"]
             headers["Link"] = (
-                f'<http://{host}{asked.path}?{query}>; rel="next", <http://{host}{asked.path}?page=9>; rel="last"'
+                f'<http://{host}{received.path}?{query}>; rel="next", <http://{host}{received.path}?page=9>; rel="last"'
             )
         part = items[(number - 1) * size : number * size]
         under = next((under for end, under in UNDER.items() if path.endswith(end)), "")
-        return self._conditional({under: part} if under else part, asked, headers)
+        return self._conditional({under: part} if under else part, received, headers)
 
-    def _compare(self, path: str, asked: Asked) -> Told:
+    def _compare(self, path: str, received: ReceivedRequest) -> JsonReply:
         repo, _, ends = path.partition("/compare/")
         old, _, new = ends.partition("...")
         commits = self.lists[f"{repo}/commits"]
         shas = [commit["sha"] for commit in commits]
         if old not in shas or new not in shas:
-            return self._with_rate_limit(Told({"message": "Not Found"}, 404))
+            return self._with_rate_limit(JsonReply({"message": "Not Found"}, 404))
         between = commits[shas.index(new) : shas.index(old)][::-1]
-        reply = self._page(between, path, asked)
+        reply = self._page(between, path, received)
         status = "ahead" if between else "behind"
         value = {"commits": reply.value, "total_commits": len(between), "status": status}
-        return Told(value, reply.status, reply.headers)
+        return JsonReply(value, reply.status, reply.headers)
 
     def push(self, name: str, when: str, *commits: Any, branch: str = "main", **more: Any) -> None:
         """Push commits, the newest first, to the top of a branch."""
@@ -102,13 +102,13 @@ class GitHub:
         ends = {"after": listed[0]["sha"], "ref": f"refs/heads/{branch}", "activity_type": "push"}
         self.put(name, "activity", {**activity, **ends, "actor": {"login": "ann"}, **more})
 
-    def _conditional(self, value: Any, asked: Asked, headers: dict[str, str]) -> Told:
+    def _conditional(self, value: Any, received: ReceivedRequest, headers: dict[str, str]) -> JsonReply:
         etag = f'W/"{hashlib.sha256(json.dumps(value).encode()).hexdigest()}"'
-        unchanged = asked.headers.get("if-none-match") == etag
-        return self._with_rate_limit(Told(value, 304 if unchanged else 200, {**headers, "ETag": etag}))
+        unchanged = received.headers.get("if-none-match") == etag
+        return self._with_rate_limit(JsonReply(value, 304 if unchanged else 200, {**headers, "ETag": etag}))
 
-    def _with_rate_limit(self, reply: Told) -> Told:
+    def _with_rate_limit(self, reply: JsonReply) -> JsonReply:
         self.left -= reply.status != 304  # a 304 does not count against the limit
         rate = {"limit": self.limit, "remaining": max(0, self.left), "reset": 4_000_000_000}
         limits = {f"X-RateLimit-{name}": str(value) for name, value in rate.items()}
-        return Told(reply.value, reply.status, {**limits, **self.headers, **reply.headers})
+        return JsonReply(reply.value, reply.status, {**limits, **self.headers, **reply.headers})

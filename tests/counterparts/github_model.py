@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote, urlencode
 
 from tests.counterparts.github import GitHub
-from tests.counterparts.server import Asked, Told
+from tests.counterparts.server import JsonReply, ReceivedRequest
 
 NO_COMMIT = "0" * 40
 
@@ -365,24 +365,24 @@ class GitHubModel(GitHub):
 
     # Answers
 
-    def __call__(self, asked: Asked) -> Told:
+    def __call__(self, received: ReceivedRequest) -> JsonReply:
         """Answer one request."""
-        path = unquote(asked.path).strip("/")
+        path = unquote(received.path).strip("/")
         for old in self.repository.former_names:
             if path == f"repos/{old}" or path.startswith(f"repos/{old}/"):
-                query = f"?{urlencode(asked.params)}" if asked.params else ""
+                query = f"?{urlencode(received.params)}" if received.params else ""
                 path = path.replace(f"repos/{old}", f"repos/{self.repository.name}", 1)
-                return Told({}, 301, {"Location": f"http://{asked.headers['host']}/{path}{query}"})
-        return super().__call__(asked)
+                return JsonReply({}, 301, {"Location": f"http://{received.headers['host']}/{path}{query}"})
+        return super().__call__(received)
 
-    def _compare(self, path: str, asked: Asked) -> Told:
+    def _compare(self, path: str, received: ReceivedRequest) -> JsonReply:
         ends = path.partition("/compare/")[2].split("...")
         old, new = (self.repository.heads.get(end, end) for end in ends)
         between = [self.things[self._path(f"commits/{sha}")] for sha in self._between(old, new)]
-        reply = self._page(between, path, asked)
+        reply = self._page(between, path, received)
         status = "ahead" if between else "behind"
         value = {"commits": reply.value, "total_commits": len(between), "status": status}
-        return Told(value, reply.status, reply.headers)
+        return JsonReply(value, reply.status, reply.headers)
 
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -7,7 +7,7 @@ import json
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from tests.counterparts import Asked, Reply, as_json
+from tests.counterparts import ReceivedRequest, Reply, as_json
 
 API = "/api/v4/"
 LONG_AGO = "2000-01-01T00:00:00.000Z"
@@ -86,32 +86,32 @@ class GitLab:
         entries.append(entry)
         return entry
 
-    def __call__(self, asked: Asked) -> Reply:
+    def __call__(self, received: ReceivedRequest) -> Reply:
         """Answer one request."""
-        path = unquote(urlsplit(asked.path).path.removeprefix(API))
-        if asked.headers.get("private-token") != "glpat-far":
+        path = unquote(urlsplit(received.path).path.removeprefix(API))
+        if received.headers.get("private-token") != "glpat-far":
             return as_json({"message": "401 Unauthorized"}, 401)
         if path in self.refuse:
             return self.refuse[path]
         if path in self.moved:
             return Reply(302, b"", {"Location": f"{API}projects/{self.moved[path]}"})
         if path in self.lists:
-            return self._list(self.lists[path], path, asked)
+            return self._list(self.lists[path], path, received)
         if path in self.things:
-            return self._conditional(self.things[path], asked, {})
+            return self._conditional(self.things[path], received, {})
         if path.endswith("/repository/merge_base"):
-            return self._merge_base(path.removesuffix("merge_base"), asked)
+            return self._merge_base(path.removesuffix("merge_base"), received)
         return as_json({"message": "404 Not found"}, 404)
 
-    def _merge_base(self, repository: str, asked: Asked) -> Reply:
-        before, after = [value for key, value in parse_qsl(urlsplit(asked.path).query) if key == "refs[]"]
+    def _merge_base(self, repository: str, received: ReceivedRequest) -> Reply:
+        before, after = [value for key, value in parse_qsl(urlsplit(received.path).query) if key == "refs[]"]
         shas = [commit.get("id") for commit in self.lists.get(f"{repository}commits", [])]
         if before not in shas or after not in shas:
             return as_json({"message": "404 Merge Base Not Found"}, 404)
         return as_json({"id": before if shas.index(before) >= shas.index(after) else after})
 
-    def _list(self, items: list[Any], path: str, asked: Asked) -> Reply:
-        params = params_of(asked)
+    def _list(self, items: list[Any], path: str, received: ReceivedRequest) -> Reply:
+        params = params_of(received)
         if after := params.get("updated_after"):
             items = sorted((row for row in items if _time(row) >= after.replace("Z", "")), key=_time)
         if after := params.get("id_after"):
@@ -136,18 +136,18 @@ class GitLab:
         size, number = min(int(params.get("per_page", 20)), self.page), int(params.get("page", 1))
         part = items[(number - 1) * size : number * size]
         following = str(number + 1) if number * size < len(items) else ""
-        return self._conditional(part, asked, {"X-Next-Page": following, "X-Total": str(len(items))})
+        return self._conditional(part, received, {"X-Next-Page": following, "X-Total": str(len(items))})
 
-    def _conditional(self, value: Any, asked: Asked, headers: dict[str, str]) -> Reply:
+    def _conditional(self, value: Any, received: ReceivedRequest, headers: dict[str, str]) -> Reply:
         etag = f'W/"{hashlib.sha256(json.dumps(value).encode()).hexdigest()[:32]}"'
-        status = 304 if asked.headers.get("if-none-match") == etag else 200
+        status = 304 if received.headers.get("if-none-match") == etag else 200
         body = b"" if status == 304 else json.dumps(value).encode()
         return Reply(status, body, {**headers, **self.headers, "ETag": etag})
 
 
-def params_of(asked: Asked) -> dict[str, str]:
+def params_of(received: ReceivedRequest) -> dict[str, str]:
     """Return the parameters of a request."""
-    return dict(parse_qsl(urlsplit(asked.path).query))
+    return dict(parse_qsl(urlsplit(received.path).query))
 
 
 def _time(row: Any) -> str:

@@ -13,7 +13,7 @@ from tests import counterparts
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReceivedRequest:
     """A received request: its path with percent-encoding, its parameters, its headers in lower case."""
 
     path: str
@@ -22,7 +22,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Told:
+class JsonReply:
     """A response. `value` is sent as JSON; bytes are sent unchanged."""
 
     value: Any = None
@@ -35,25 +35,25 @@ class FakeServer:
     """The address of the server, and the received requests."""
 
     url: str = ""
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
 
 
 @contextmanager
-def run_fake_json_server(answer: Callable[[Asked], Told]) -> Iterator[FakeServer]:
+def run_fake_json_server(answer: Callable[[ReceivedRequest], JsonReply]) -> Iterator[FakeServer]:
     """Run a fake server that replies with the JSON that `answer` returns."""
     fake_server = FakeServer()
 
-    def reply(request: counterparts.Asked) -> counterparts.Reply:
+    def reply(request: counterparts.ReceivedRequest) -> counterparts.Reply:
         parts = urlsplit(request.path)
-        asked = Asked(parts.path, dict(parse_qsl(parts.query)), request.headers)
-        fake_server.asked.append(asked)
-        return _reply(answer(asked))
+        received = ReceivedRequest(parts.path, dict(parse_qsl(parts.query)), request.headers)
+        fake_server.requests.append(received)
+        return _reply(answer(received))
 
     with counterparts.run_fake_server(reply) as served:
         fake_server.url = served.url
         yield fake_server
 
 
-def _reply(response: Told) -> counterparts.Reply:
+def _reply(response: JsonReply) -> counterparts.Reply:
     raw = response.value if isinstance(response.value, bytes) else json.dumps(response.value).encode()
     return counterparts.Reply(response.status, b"" if response.status == 304 else raw, response.headers)

@@ -19,7 +19,7 @@ from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.ingestion import pending_events, source_events
 from painchain.workers.completion import CompletionWorker
-from tests.counterparts import Asked, FakeServer, Reply, as_json, run_fake_server
+from tests.counterparts import FakeServer, ReceivedRequest, Reply, as_json, run_fake_server
 from tests.support.webhook_source import WEBHOOK_SOURCE, deliver
 
 Events = Callable[..., list[dict[str, Any]]]
@@ -33,7 +33,7 @@ class Forge:
         self.reply: Reply | None = None
         self.before: Callable[[], object] = lambda: None
 
-    def __call__(self, asked: Asked) -> Reply:
+    def __call__(self, received: ReceivedRequest) -> Reply:
         self.before()
         return self.reply or as_json({"metal": "bronze"})
 
@@ -272,7 +272,7 @@ def test_a_slow_source_does_not_delay_the_others(
 ) -> None:
     go_on, quick_done = threading.Event(), threading.Event()
 
-    def slow(asked: Asked) -> Reply:
+    def slow(received: ReceivedRequest) -> Reply:
         go_on.wait(20)
         return as_json({"metal": "lead"})
 

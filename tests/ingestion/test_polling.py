@@ -32,7 +32,7 @@ from painchain.timeline import histogram, queries
 from painchain.timeline.filter import Filter
 from painchain.workers.scheduler import Scheduler
 from tests.conftest import close
-from tests.counterparts import Asked, FakeServer, Reply, as_json, run_fake_server
+from tests.counterparts import FakeServer, ReceivedRequest, Reply, as_json, run_fake_server
 from tests.support.sample_events import CLOCK
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -50,11 +50,11 @@ class ClockSource:
         self.reply: Reply | None = None
         self.before: Callable[[], object] = lambda: None
 
-    def __call__(self, asked: Asked) -> Reply:
+    def __call__(self, received: ReceivedRequest) -> Reply:
         self.before()
         if self.reply:
             return self.reply
-        after = int(asked.path.partition("after=")[2] or 0)
+        after = int(received.path.partition("after=")[2] or 0)
         return as_json({"strikes": [one for one in self.strikes if one["number"] > after], **self.more})
 
 
@@ -608,7 +608,7 @@ def test_the_scheduler_polls_what_is_due_and_one_slow_source_delays_nobody(
 ) -> None:
     go_on, arrived = threading.Event(), threading.Semaphore(0)
 
-    def slow(asked: Asked) -> Reply:
+    def slow(received: ReceivedRequest) -> Reply:
         arrived.release()
         go_on.wait(20)
         return as_json({"strikes": strikes(1)})

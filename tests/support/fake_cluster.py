@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from painchain.connectors.kubernetes.api import RESOURCES
-from tests.counterparts import Asked, Reply, as_json
+from tests.counterparts import ReceivedRequest, Reply, as_json
 
 TOKEN = "canary-token-5c1e77"
 
@@ -81,7 +81,7 @@ class FakeCluster:
         self.lines.append((self.version, key[0], key[1] if verb != "BOOKMARK" else "", line))
         self._changed.notify_all()
 
-    def __call__(self, request: Asked) -> Reply:
+    def __call__(self, request: ReceivedRequest) -> Reply:
         parts = urlsplit(request.path)
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
         if request.headers.get("authorization") != f"Bearer {TOKEN}":

@@ -12,7 +12,7 @@ import pytest
 from painchain.connectors.contract import Delivery, ErrorKind, PollContext, PollError, PollResult, WebhookContext
 from painchain.connectors.github import TYPE
 from tests.counterparts.github import TOKEN, GitHub
-from tests.counterparts.server import FakeServer, Told, run_fake_json_server
+from tests.counterparts.server import FakeServer, JsonReply, run_fake_json_server
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 REPO = "acme/api"
@@ -51,7 +51,7 @@ def poll(server: FakeServer, previous: PollResult | None = None, minutes: float 
     """Poll, from where a previous poll ended."""
     assert TYPE.poll
     cursor = json.loads(json.dumps(previous.cursor)) if previous else {}
-    server.asked.clear()
+    server.requests.clear()
     now = NOW + timedelta(minutes=minutes)
     return TYPE.poll(PollContext(settings(server, **more), cursor, now, connector_id=1))
 
@@ -63,9 +63,9 @@ def deliver(server: FakeServer, topic: str, **body: Any) -> list[Any]:
     assert hook.complete
     context = WebhookContext(1, settings(server), NOW)
     raw = json.dumps({"repository": ABOUT, "sender": {"login": "ann"}, **body}).encode()
-    requests = len(server.asked)
+    requests = len(server.requests)
     events = hook.read(Delivery({"x-github-event": topic}, raw), context)
-    assert len(server.asked) == requests, "reading a delivery sends no request"
+    assert len(server.requests) == requests, "reading a delivery sends no request"
     return [hook.complete(context, event) for event in events]
 
 
@@ -101,7 +101,7 @@ def test_reviews_and_files_are_read_to_the_last_page_and_a_cut_is_noted(
 
 def test_a_number_that_is_not_known_is_absent(github: GitHub, server: FakeServer) -> None:
     pull_request(github, 3)
-    github.refuse[f"repos/{REPO}/pulls/7/reviews"] = Told({"message": "Forbidden"}, 403)
+    github.refuse[f"repos/{REPO}/pulls/7/reviews"] = JsonReply({"message": "Forbidden"}, 403)
     [event] = poll(server).events
     assert not {"approvals", "changes_requested", "files_total"} & set(event.facts)
 
@@ -155,7 +155,7 @@ def test_a_push_and_its_commits_have_the_same_facts_both_ways(github: GitHub, se
 
 def test_an_api_that_lags_or_fails_raises_an_error_for_a_later_try(github: GitHub, server: FakeServer) -> None:
     pull = {"number": 7, "base": {"ref": "main"}, "created_at": ago(hours=1)}
-    for answer, kind in [(Told({}, 404), ErrorKind.NOT_FOUND), (Told({}, 502), ErrorKind.SERVER_ERROR)]:
+    for answer, kind in [(JsonReply({}, 404), ErrorKind.NOT_FOUND), (JsonReply({}, 502), ErrorKind.SERVER_ERROR)]:
         github.refuse[f"repos/{REPO}/pulls/7"] = answer
         with pytest.raises(PollError) as failed:
             deliver(server, "pull_request", action="opened", pull_request=pull)
@@ -166,7 +166,7 @@ def test_a_poll_at_rest_sends_no_more_requests_than_before(github: GitHub, serve
     github.put(REPO, "actions/runs", run(1, run_started_at=ago(minutes=9), updated_at=ago(minutes=4)))
     first = poll(server)
     quiet = poll(server, first, 5)
-    assert (quiet.events, quiet.requests) == ([], len(server.asked))
+    assert (quiet.events, quiet.requests) == ([], len(server.requests))
     assert quiet.requests is not None
     assert quiet.requests < REQUESTS_AT_REST
     # With more than one page of runs, deployments and releases, one older page is read in turn.
@@ -242,7 +242,7 @@ def test_a_renamed_repository_is_followed_and_the_card_notes_its_name(github: Gi
         for path in [path for path in answers if path.startswith(f"repos/{REPO}")]:
             answers[path.replace(REPO, "acme/core")] = answers.pop(path)  # type: ignore[attr-defined]
     github.things["repos/acme/core"]["full_name"] = "acme/core"
-    github.refuse[f"repos/{REPO}"] = Told({}, 301, {"Location": f"{server.url}/repos/acme/core"})
+    github.refuse[f"repos/{REPO}"] = JsonReply({}, 301, {"Location": f"{server.url}/repos/acme/core"})
     github.put("acme/core", "releases", {"id": 6, "tag_name": "v2", "published_at": ago(minutes=-1)})
     second = poll(server, first, 5)
     assert second.note == "acme/api is now called acme/core. Enter the new name."
@@ -274,7 +274,7 @@ def test_an_item_that_fails_is_tried_again_and_then_recorded_with_what_its_list_
 ) -> None:
     pull_request(github, 1)
     github.put(REPO, "releases", {"id": 5, "tag_name": "v1", "published_at": ago(hours=1)})
-    github.refuse[f"repos/{REPO}/pulls/7"] = Told({"message": "Server Error"}, 502)
+    github.refuse[f"repos/{REPO}/pulls/7"] = JsonReply({"message": "Server Error"}, 502)
     polled = poll(server)
     assert [event.title for event in polled.events] == ["[Release] v1"]
     assert polled.note == "Could not read: pull request 7 of acme/api (502)."

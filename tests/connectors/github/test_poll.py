@@ -13,7 +13,7 @@ from painchain.connectors.code_hosts import event_id, parse_time
 from painchain.connectors.contract import ErrorKind, PollContext, PollError, PollResult, SourceEvent
 from painchain.connectors.github import TYPE, client
 from tests.counterparts.github import TOKEN, GitHub
-from tests.counterparts.server import FakeServer, Told, run_fake_json_server
+from tests.counterparts.server import FakeServer, JsonReply, run_fake_json_server
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 REPO = "acme/api"
@@ -102,7 +102,7 @@ def poll(fake_server: FakeServer) -> PollFunction:
 
     def poll_at(minutes: float = 0, **settings: Any) -> PollResult:
         values = {**TYPE.defaults(), "base_url": fake_server.url, "token": TOKEN, "repos": [REPO], **settings}
-        fake_server.asked.clear()
+        fake_server.requests.clear()
         assert TYPE.poll
         polled = TYPE.poll(
             PollContext(values, previous.get("cursor", {}), NOW + timedelta(minutes=minutes), connector_id=1)
@@ -271,7 +271,7 @@ def test_releases_deployments_with_their_states_and_images_are_found(
     assert found[image].title == "[Image] team/api:1.0,latest"
     assert found[image].facts["digest"] == "sha256:abc"
     assert found[image].facts["repository"] == REPO
-    assert "/users/acme/packages/container/team%2Fapi/versions" in [request.path for request in fake_server.asked]
+    assert "/users/acme/packages/container/team%2Fapi/versions" in [request.path for request in fake_server.requests]
 
 
 def test_pushes_and_their_commits_stand_at_the_time_of_the_push(github: GitHub, poll: PollFunction) -> None:
@@ -335,7 +335,7 @@ def test_a_branch_that_is_put_forward_back_and_forward_makes_an_event_each_time(
 
 def heads(github: GitHub, **shas: str) -> None:
     """Set the heads of all branches, on a server without a list of activities."""
-    github.refuse[f"repos/{REPO}/activity"] = Told({"message": "Not Found"}, 404)
+    github.refuse[f"repos/{REPO}/activity"] = JsonReply({"message": "Not Found"}, 404)
     github.things[f"repos/{REPO}/git/matching-refs/heads"] = [
         {"ref": f"refs/heads/{branch}", "object": {"sha": sha}} for branch, sha in shas.items()
     ]
@@ -348,7 +348,7 @@ def test_without_a_list_of_activities_the_heads_of_branches_are_compared(
     heads(github, main="a1", old="a0")
     assert ids(poll()) == [gid("commit", "a1")]
     assert poll(1).events == []
-    assert [request.path for request in fake_server.asked if request.path.endswith("activity")] == []
+    assert [request.path for request in fake_server.requests if request.path.endswith("activity")] == []
     # A branch with an old commit is merged.
     github.put(REPO, "commits", commit("a3", ago(minutes=-1)), commit("a2", ago(days=30)))
     heads(github, main="a3", new="a3")
@@ -378,7 +378,7 @@ def test_without_a_list_of_activities_the_heads_of_branches_are_compared(
 def test_without_lists_of_activities_and_references_the_followed_branches_are_read(
     github: GitHub, poll: PollFunction
 ) -> None:
-    github.refuse[f"repos/{REPO}/activity"] = Told({"message": "Resource not accessible"}, 403)
+    github.refuse[f"repos/{REPO}/activity"] = JsonReply({"message": "Resource not accessible"}, 403)
     github.put(REPO, "commits", commit("a1", ago(hours=2)), commit("a0", ago(days=40)))
     assert ids(poll()) == [gid("commit", "a1")]
     assert (poll(1).events, poll(2).requests) == ([], 7)
@@ -393,7 +393,7 @@ def test_without_lists_of_activities_and_references_the_followed_branches_are_re
 def test_an_empty_repository_is_not_an_error(github: GitHub, poll: PollFunction) -> None:
     assert (poll().events, poll().note) == ([], "")
     heads(github)
-    github.refuse[f"repos/{REPO}/git/matching-refs/heads"] = Told({"message": "Git Repository is empty."}, 409)
+    github.refuse[f"repos/{REPO}/git/matching-refs/heads"] = JsonReply({"message": "Git Repository is empty."}, 409)
     assert (poll().events, poll().note) == ([], "")
 
 
@@ -412,7 +412,7 @@ def test_listed_branches_narrow_commits_pull_requests_and_runs(
         gid("run", 1, 1, "in_progress"),
         gid("run", 1, 1, "success"),
     ]
-    assert {request.path for request in fake_server.asked if "/compare/" in request.path} == {
+    assert {request.path for request in fake_server.requests if "/compare/" in request.path} == {
         f"/repos/{REPO}/compare/a1...a2"
     }
 
@@ -445,7 +445,7 @@ def test_the_first_poll_reads_a_day_back_and_the_next_only_changes(
     spent = github.left
     assert poll(5).events == []
     assert github.left == spent, "what has not changed costs nothing of the rate limit"
-    assert all("if-none-match" in request.headers for request in fake_server.asked)
+    assert all("if-none-match" in request.headers for request in fake_server.requests)
     github.put(REPO, "pulls", pull(3, created_at=ago(minutes=1), updated_at=ago(minutes=1)))
     assert ids(poll(10)) == [gid("pr", 3, "opened")], "at the very time that was read last"
 
@@ -458,7 +458,7 @@ def test_lists_are_read_back_to_the_start_of_the_last_poll(
     github.page = 3
     github.put(REPO, "pulls", *new, *old)
     assert len(poll().events) == 7
-    assert len([request for request in fake_server.asked if request.path.endswith("/pulls")]) == 4
+    assert len([request for request in fake_server.requests if request.path.endswith("/pulls")]) == 4
 
 
 def test_what_exceeds_one_poll_is_read_by_the_next_without_loss(
@@ -537,7 +537,7 @@ def test_without_a_list_all_accessible_repositories_are_polled_and_quiet_ones_ta
 
 
 def test_the_token_of_an_app_lists_the_repositories_of_its_installation(github: GitHub, poll: PollFunction) -> None:
-    github.refuse["user/repos"] = Told({"message": "Resource not accessible by integration"}, 403)
+    github.refuse["user/repos"] = JsonReply({"message": "Resource not accessible by integration"}, 403)
     github.lists["installation/repositories"] = github.lists["user/repos"]
     github.put(REPO, "pulls", pull(1))
     assert ids(poll(repos=[])) == [gid("pr", 1, "opened")]
@@ -563,10 +563,10 @@ def test_ids_have_the_name_as_github_spells_it(github: GitHub, poll: PollFunctio
 def test_deleted_and_forbidden_repositories_are_noted(github: GitHub, poll: PollFunction) -> None:
     github.put(REPO, "pulls", pull(1))
     github.add_repo("acme/shut")
-    github.refuse["repos/acme/shut"] = Told({"message": "Forbidden"}, 403)
-    github.refuse["users/acme/packages"] = Told({"message": "You need at least read:packages scope"}, 403)
-    github.refuse[f"repos/{REPO}/actions/runs"] = Told({"message": "Server Error"}, 502)
-    github.refuse[f"repos/{REPO}/releases"] = Told({"message": "odd"})
+    github.refuse["repos/acme/shut"] = JsonReply({"message": "Forbidden"}, 403)
+    github.refuse["users/acme/packages"] = JsonReply({"message": "You need at least read:packages scope"}, 403)
+    github.refuse[f"repos/{REPO}/actions/runs"] = JsonReply({"message": "Server Error"}, 502)
+    github.refuse[f"repos/{REPO}/releases"] = JsonReply({"message": "odd"})
     polled = poll(repos=["acme/gone", REPO, "acme/shut"])
     assert ids(polled) == [gid("pr", 1, "opened")]
     assert not polled.has_more
@@ -582,29 +582,29 @@ def test_deleted_and_forbidden_repositories_are_noted(github: GitHub, poll: Poll
 
 def test_a_token_that_can_read_nothing_in_a_repository_fails(github: GitHub, poll: PollFunction) -> None:
     for path in github.lists:
-        github.refuse[path] = Told({"message": "Resource not accessible"}, 403)
+        github.refuse[path] = JsonReply({"message": "Resource not accessible"}, 403)
     with pytest.raises(PollError, match="cannot read") as failed:
         poll()
     assert failed.value.kind is ErrorKind.PERMISSION
 
 
 REFUSALS = [
-    ("repos/acme/api", Told({}, 404), ErrorKind.NOT_FOUND, "cannot access it"),
-    ("repos/acme/api", Told({"message": "Server Error"}, 500), ErrorKind.SERVER_ERROR, "server error"),
-    ("repos/acme/api", Told({}, 429, {"Retry-After": "60"}), ErrorKind.RATE_LIMITED, "12:01:00 UTC"),
-    ("repos/acme/api", Told({}, 403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1772632800"}), *(
+    ("repos/acme/api", JsonReply({}, 404), ErrorKind.NOT_FOUND, "cannot access it"),
+    ("repos/acme/api", JsonReply({"message": "Server Error"}, 500), ErrorKind.SERVER_ERROR, "server error"),
+    ("repos/acme/api", JsonReply({}, 429, {"Retry-After": "60"}), ErrorKind.RATE_LIMITED, "12:01:00 UTC"),
+    ("repos/acme/api", JsonReply({}, 403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1772632800"}), *(
         ErrorKind.RATE_LIMITED, "14:00:00 UTC")),
-    ("repos/acme/api", Told({"message": "You have exceeded a secondary rate limit"}, 403), *(
+    ("repos/acme/api", JsonReply({"message": "You have exceeded a secondary rate limit"}, 403), *(
         ErrorKind.RATE_LIMITED, "Rate limit")),
-    ("repos/acme/api", Told(b'{"full_name": "acme'), ErrorKind.INVALID_RESPONSE, "invalid or incomplete JSON"),
-    ("repos/acme/api", Told([]), ErrorKind.INVALID_RESPONSE, "API URL"),
-    ("repos/acme/api", Told({}, 301, {"Location": "http://127.0.0.2:9/"}), ErrorKind.SETTINGS, "another address"),
+    ("repos/acme/api", JsonReply(b'{"full_name": "acme'), ErrorKind.INVALID_RESPONSE, "invalid or incomplete JSON"),
+    ("repos/acme/api", JsonReply([]), ErrorKind.INVALID_RESPONSE, "API URL"),
+    ("repos/acme/api", JsonReply({}, 301, {"Location": "http://127.0.0.2:9/"}), ErrorKind.SETTINGS, "another address"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("path", "answer", "trouble", "words"), REFUSALS)
 def test_a_failed_poll_gives_the_reason(
-    github: GitHub, poll: PollFunction, path: str, answer: Told, trouble: ErrorKind, words: str
+    github: GitHub, poll: PollFunction, path: str, answer: JsonReply, trouble: ErrorKind, words: str
 ) -> None:
     github.refuse[path] = answer
     with pytest.raises(PollError, match=words) as failed:
@@ -618,10 +618,10 @@ def test_a_broken_host_gets_one_request_for_any_number_of_repositories(
 ) -> None:
     names = [f"acme/part{number}" for number in range(5)]
     for name in names:
-        github.refuse[f"repos/{name}"] = Told({"message": "Unavailable"}, 503)
+        github.refuse[f"repos/{name}"] = JsonReply({"message": "Unavailable"}, 503)
     with pytest.raises(PollError, match="server error"):
         poll(repos=names)
-    assert len(fake_server.asked) == 1
+    assert len(fake_server.requests) == 1
 
 
 def test_a_wrong_token_is_reported(poll: PollFunction) -> None:
@@ -653,12 +653,12 @@ def test_a_nearly_exhausted_rate_limit_ends_the_poll_and_postpones_the_next(gith
 
 def test_a_link_to_another_host_is_not_followed(github: GitHub, poll: PollFunction) -> None:
     with run_fake_json_server(github) as elsewhere:
-        answer = Told([pull(1)], 200, {"Link": f'<{elsewhere.url}/repos/{REPO}/pulls?page=2>; rel="next"'})
+        answer = JsonReply([pull(1)], 200, {"Link": f'<{elsewhere.url}/repos/{REPO}/pulls?page=2>; rel="next"'})
         github.refuse[f"repos/{REPO}/pulls"] = answer
         for polled in (poll(), poll(5)):
             assert "does not send the token there" in polled.note
             assert not polled.has_more
-        assert elsewhere.asked == []
+        assert elsewhere.requests == []
     github.refuse.clear()
     github.put(REPO, "pulls", pull(2))
     assert (ids(polled := poll(10)), polled.note) == ([gid("pr", 2, "opened")], "")
@@ -675,8 +675,8 @@ def check(fake_server: FakeServer, **settings: Any) -> Any:
 
 def test_a_connection_test_reports_owner_access_and_what_is_missing(github: GitHub, fake_server: FakeServer) -> None:
     github.headers["X-OAuth-Scopes"] = "public_repo, read:org"
-    github.refuse[f"repos/{REPO}/actions/runs"] = Told({}, 403)
-    github.refuse["users/acme/packages"] = Told({}, 403)
+    github.refuse[f"repos/{REPO}/actions/runs"] = JsonReply({}, 403)
+    github.refuse["users/acme/packages"] = JsonReply({}, 403)
     checked = check(fake_server, repos=[REPO, "acme/gone"])
     assert checked.ok
     assert checked.identity == "zoe (Zoe), personal access token (classic)"

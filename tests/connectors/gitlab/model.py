@@ -9,7 +9,7 @@ from hashlib import sha1
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from tests.counterparts import Asked, Reply, as_json
+from tests.counterparts import ReceivedRequest, Reply, as_json
 from tests.counterparts.gitlab import API, GitLab, params_of
 
 NO_COMMIT = "0" * 40
@@ -233,21 +233,21 @@ class Model(GitLab):
 
     # The API of the repository
 
-    def __call__(self, asked: Asked) -> Reply:
-        path = unquote(urlsplit(asked.path).path.removeprefix(API))
+    def __call__(self, received: ReceivedRequest) -> Reply:
+        path = unquote(urlsplit(received.path).path.removeprefix(API))
         if path == f"{self.prefix}/repository/commits":
-            return self._commits(asked)
+            return self._commits(received)
         if path == f"{self.prefix}/repository/merge_base":
-            before, after = [value for key, value in parse_qsl(urlsplit(asked.path).query) if key == "refs[]"]
+            before, after = [value for key, value in parse_qsl(urlsplit(received.path).query) if key == "refs[]"]
             line = set(self.ancestors(before))
             return as_json({"id": next(sha for sha in self.ancestors(after) if sha in line)})
         if path.startswith(f"{self.prefix}/repository/branches/"):
             head = self.heads.get(path.rpartition("/")[2])
             return as_json({"commit": {"id": head}}) if head else as_json({}, 404)
-        return super().__call__(asked)
+        return super().__call__(received)
 
-    def _commits(self, asked: Asked) -> Reply:
-        params = params_of(asked)
+    def _commits(self, received: ReceivedRequest) -> Reply:
+        params = params_of(received)
         base, dots, head = params["ref_name"].rpartition("..")
         base = self.heads.get(base, base)
         known = set(self.ancestors(base)) if dots else set()

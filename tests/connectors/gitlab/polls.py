@@ -44,10 +44,10 @@ def poll_context(fake_server: FakeServer, cursor: Any = None, now: datetime = NO
 
 def polled(fake_server: FakeServer, cursor: Any = None, now: datetime = NOW, **settings: Any) -> PollResult:
     """Poll, and check what holds for every poll."""
-    before = len(fake_server.asked)
+    before = len(fake_server.requests)
     result = poll(poll_context(fake_server, cursor, now, **settings))
     redirects = {f"/api/v4/{path.replace('/', '%2F').replace('%2F', '/', 1)}" for path in _moved(fake_server)}
-    sent = [asked for asked in fake_server.asked[before:] if path_of(asked) not in redirects]
+    sent = [received for received in fake_server.requests[before:] if path_of(received) not in redirects]
     assert result.requests == len(sent)
     check_events(result.events, now)
     return result
@@ -82,8 +82,8 @@ def all_polls(fake_server: FakeServer, **settings: Any) -> tuple[list[SourceEven
 
 def requested_paths(fake_server: FakeServer) -> list[str]:
     """Return the paths of the requests so far, and forget them."""
-    paths = [path_of(asked) for asked in fake_server.asked]
-    fake_server.asked.clear()
+    paths = [path_of(received) for received in fake_server.requests]
+    fake_server.requests.clear()
     return paths
 
 

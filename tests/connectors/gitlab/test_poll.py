@@ -32,7 +32,7 @@ from tests.connectors.gitlab.polls import (
     requested_paths,
     second,
 )
-from tests.counterparts import Asked, Reply, as_json, path_of, run_fake_server
+from tests.counterparts import ReceivedRequest, Reply, as_json, path_of, run_fake_server
 from tests.counterparts.gitlab import params_of
 
 
@@ -276,9 +276,9 @@ def test_no_event_is_lost_when_a_list_changes_during_the_poll(gitlab):
     items = [merge_request(n, created_at=ago(hours=9 - n), updated_at=ago(hours=9 - n)) for n in range(5)]
     gitlab.add_project(7, "g/p", merge_requests=items)
 
-    def moving(asked: Asked) -> Reply:
-        reply = gitlab(asked)
-        if path_of(asked).endswith("/merge_requests"):
+    def moving(received: ReceivedRequest) -> Reply:
+        reply = gitlab(received)
+        if path_of(received).endswith("/merge_requests"):
             items[0]["updated_at"] = ago(minutes=1)  # the rest moves up, over the edge of a page
         return reply
 
@@ -304,10 +304,10 @@ def test_the_next_poll_requests_updates_with_an_overlap(fake_server, gitlab):
         merge_request(2, created_at=ago(minutes=61), updated_at=ago(minutes=61)),
         merge_request(3, created_at=ago(days=2), updated_at=ago(minutes=1), state="closed", closed_at=ago(minutes=1)),
     ]
-    fake_server.asked.clear()
+    fake_server.requests.clear()
     later = polled(fake_server, first.cursor)
     assert ids(later) == ["7:mr:2:opened", f"7:mr:3:closed:{second(minutes=1)}"]
-    [request] = [asked for asked in fake_server.asked if path_of(asked).endswith("/merge_requests")]
+    [request] = [received for received in fake_server.requests if path_of(received).endswith("/merge_requests")]
     assert params_of(request)["updated_after"] == ago(hours=1, minutes=2)
     assert (params_of(request)["order_by"], params_of(request)["sort"]) == ("updated_at", "asc")
 
@@ -316,9 +316,11 @@ def test_unchanged_lists_are_answered_with_304_and_not_read_further(fake_server,
     gitlab.add_project(7, "g/p", releases=[{"tag_name": "v1", "created_at": ago(hours=1)}])
     gitlab.push(7, {"id": "c1", "committed_date": ago(hours=1)})
     first = polled(fake_server)
-    fake_server.asked.clear()
+    fake_server.requests.clear()
     polled(fake_server, first.cursor)
-    conditional = {path_of(asked).rpartition("/")[2] for asked in fake_server.asked if "if-none-match" in asked.headers}
+    conditional = {
+        path_of(received).rpartition("/")[2] for received in fake_server.requests if "if-none-match" in received.headers
+    }
     assert conditional == {"releases", "events"}
 
 
@@ -407,7 +409,9 @@ def test_only_active_projects_of_the_token_are_listed(fake_server, gitlab):
     gitlab.refuse["projects/1/merge_requests"] = as_json({}, 429)
     with pytest.raises(PollError):
         polled(fake_server)
-    [first, second] = [params_of(asked) for asked in fake_server.asked if path_of(asked) == "/api/v4/projects"]
+    [first, second] = [
+        params_of(received) for received in fake_server.requests if path_of(received) == "/api/v4/projects"
+    ]
     assert (first["membership"], first["last_activity_after"]) == ("true", ago(days=30))
     assert second["id_after"] == "100"
 
@@ -415,8 +419,10 @@ def test_only_active_projects_of_the_token_are_listed(fake_server, gitlab):
 def test_the_token_goes_in_its_header_below_the_base_url(fake_server, gitlab):
     gitlab.add_project(7, "g/p")
     polled(fake_server, base_url=f"{fake_server.url}/api/v4")
-    assert {asked.headers["private-token"] for asked in fake_server.asked} == {"glpat-far"}
-    assert all(asked.path.startswith("/api/v4/") and "glpat" not in asked.path for asked in fake_server.asked)
+    assert {received.headers["private-token"] for received in fake_server.requests} == {"glpat-far"}
+    assert all(
+        received.path.startswith("/api/v4/") and "glpat" not in received.path for received in fake_server.requests
+    )
 
 
 def test_long_lists_of_files_and_jobs_are_read_to_the_end_and_a_cut_is_said(fake_server, gitlab):

@@ -90,7 +90,7 @@ def test_without_the_list_of_events_heads_are_compared_and_nobody_is_named(fake_
     assert "their pushes have no author" in first.note
     later = NOW + timedelta(minutes=5)
     gitlab.push(7, {"id": "c", "committed_date": ago(days=2)}, {"id": "b"}, old)
-    fake_server.asked.clear()
+    fake_server.requests.clear()
     second_poll = polled(fake_server, first.cursor, now=later)
     assert "/api/v4/projects/7/events" not in requested_paths(fake_server)  # it is requested again after a day
     assert [(event_key(event), event.author, event.timestamp) for event in second_poll.events] == [

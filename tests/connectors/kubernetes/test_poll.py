@@ -263,11 +263,11 @@ def test_certificates_are_verified_unless_verification_is_off(cluster: FakeClust
     with run_fake_server(cluster, context) as fake_server:
         assert poll_with(fake_server, ca_certificate=pem).cursor["streams"]
         assert poll_with(fake_server, verify_ssl=False).cursor["streams"]
-        sent = len(fake_server.asked)
+        sent = len(fake_server.requests)
         with pytest.raises(PollError, match=r"certificate of 127\.0\.0\.1 could not be verified") as caught:
             poll_with(fake_server)
         assert caught.value.kind is ErrorKind.TLS
-        assert len(fake_server.asked) == sent  # the token has not left
+        assert len(fake_server.requests) == sent  # the token has not left
         with pytest.raises(PollError, match="CA certificate cannot be read"):
             poll_with(fake_server, ca_certificate="-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----")
 

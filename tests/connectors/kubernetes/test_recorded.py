@@ -16,7 +16,7 @@ from painchain.connectors.kubernetes.json_values import fingerprinter, parse_tim
 from painchain.connectors.kubernetes.observation import observe
 from painchain.connectors.kubernetes.poll import poll
 from painchain.connectors.kubernetes.watch_update import WatchEvent, WatchUpdate
-from tests.counterparts import Asked, FakeServer, Reply, as_json, run_fake_server
+from tests.counterparts import FakeServer, ReceivedRequest, Reply, as_json, run_fake_server
 from tests.kubernetes.story import CANARY, TITLES, by_kind
 from tests.support.fake_cluster import status
 
@@ -38,8 +38,8 @@ class Recorded:
     def __init__(self) -> None:
         self.lists = RECORDING["before"]
 
-    def __call__(self, asked: Asked) -> Reply:
-        parts = urlsplit(asked.path)
+    def __call__(self, received: ReceivedRequest) -> Reply:
+        parts = urlsplit(received.path)
         assert parse_qs(parts.query)["limit"] == ["500"]
         return as_json(self.lists[parts.path]) if parts.path in self.lists else status(404)
 
