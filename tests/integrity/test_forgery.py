@@ -117,8 +117,8 @@ def forge_with_the_old_key(app: Flask) -> None:
         connection.execute(text("DELETE FROM change_events WHERE id > 3"))
         mac = bytes(connection.execute(text("SELECT mac FROM change_events WHERE id = 3")).scalar_one())
         new = new_event(4, source="painchain", event_type="BackupRestored", metadata=facts, **later)
-        mac = old.link(mac, 4, new.content)
-        row = {"id": 4, "words": new.words, "mac": mac, **{name: vars(new)[name] for name in FIELDS}}
+        mac = old.link(mac, 4, new.prepared.content)
+        row = {"id": 4, "words": new.prepared.values[-1], "mac": mac, **{name: vars(new)[name] for name in FIELDS}}
         connection.execute(insert(ChangeEvent.__table__), row)
         values = {"last_event": 4, "mac": mac, "seal": old.seal_head(4, mac), "key_id": old.key_id}
         connection.execute(update(LogHead.__table__).values(values))
