@@ -13,6 +13,8 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     Table,
+    Text,
+    any_,
     bindparam,
     column,
     func,
@@ -45,6 +47,13 @@ def where_in_ranges(query: Select[Any], time: ColumnElement[int], spans: Sequenc
     # OFFSET 0 keeps PostgreSQL from reordering this into a scan of every row.
     in_span = query.where(time >= span.c.low, time < span.c.high).offset(literal_column("0")).lateral("in_span")
     return select(*in_span.c).select_from(span).join(in_span, true())
+
+
+def is_one_of(name: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:
+    """Return the condition that a text is one of many `values`, which PostgreSQL takes as one parameter."""
+    if db.engine.dialect.name == "sqlite":
+        return name.in_(values)
+    return name == any_(literal(values, ARRAY(Text)))
 
 
 def current_sequence(connection: Connection, tables: Iterable[Table]) -> dict[str, int]:

@@ -6,9 +6,9 @@ Events are numbered in commit order, so new events change only the bitmaps of th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
-from sqlalchemy import bindparam, delete, literal_column, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.engine import Connection
 
 from painchain.database.bulk import BulkUpsert
@@ -18,6 +18,7 @@ from painchain.database.session import Base
 
 # Event numbers in one row. A row then fits into a page on both databases, and PostgreSQL does not compress it.
 CHUNK = 15_000
+ALL_TIME = 0  # the grain of bitmaps for values
 SOURCE = "source"  # a facet of the bitmaps only: rollups have a column for the source
 
 Key = tuple[str, int, int, str]  # facet, grain, slot, value
@@ -28,14 +29,7 @@ _sets = Base.metadata.tables[EventSet.__tablename__]
 _PUT = BulkUpsert(_sets, "bits", adds=False)
 _KEY = [column.name for column in _sets.primary_key]
 _DELETE = Prepared(delete(_sets).where(*(_sets.c[name] == bindparam(name) for name in _KEY)))
-_VALUES = Prepared(
-    select(_sets.c.value, _sets.c.bits).where(
-        _sets.c.facet == bindparam("facet"),
-        _sets.c.grain == literal_column("0"),
-        _sets.c.slot == literal_column("0"),
-        _sets.c.chunk == bindparam("chunk"),
-    )
-)
+_STORED = select(*(_sets.c[name] for name in ("facet", "grain", "slot", "value", "bits")))
 
 
 def encode(bits: int) -> bytes:
@@ -92,18 +86,14 @@ def _change(connection: Connection, members: Iterable[Member], change: Callable[
         _DELETE.run(connection, *emptied)
 
 
-def _stored(connection: Connection, chunk: int, keys: Iterable[Key]) -> dict[Key, int]:
+def _stored(connection: Connection, chunk: int, keys: Collection[Key]) -> dict[Key, int]:
     """Return the stored bitmaps of a chunk: all values of the facets in `keys`, and the time slots in `keys`."""
     stored: dict[Key, int] = {}
-    slots = defaultdict(list)
-    for facet, grain, slot, _ in keys:
-        slots[facet, grain].append(slot)
-    for (facet, grain), numbers in slots.items():
-        if grain:
-            query = select(_sets.c.slot, _sets.c.bits).where(_sets.c.facet == facet, _sets.c.grain == grain)
-            in_slots = connection.execute(query.where(_sets.c.slot.in_(numbers), _sets.c.chunk == chunk))
-            stored |= {(facet, grain, slot, ""): decode(bits) for slot, bits in in_slots}
-        else:
-            rows = _VALUES.all(connection, facet=facet, chunk=chunk)
-            stored |= {(facet, 0, 0, value): decode(bits) for value, bits in rows}
+    of_values = [key for key in keys if key[1] == ALL_TIME]
+    of_slots = [key for key in keys if key[1] != ALL_TIME]  # slots of two grains never have the same number
+    for some_keys in filter(None, (of_values, of_slots)):
+        facets, grains, slots, _ = (sorted({*parts}) for parts in zip(*some_keys, strict=True))
+        query = _STORED.where(_sets.c.facet.in_(facets), _sets.c.grain.in_(grains), _sets.c.slot.in_(slots))
+        rows = connection.execute(query.where(_sets.c.chunk == chunk))
+        stored |= {(facet, grain, slot, value): decode(bits) for facet, grain, slot, value, bits in rows}
     return stored

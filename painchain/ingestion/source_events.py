@@ -16,6 +16,7 @@ from painchain.connectors.base import Kind
 from painchain.connectors.contract import SourceEvent
 from painchain.connectors.http_client import link
 from painchain.core.crypto import KeyUnusable
+from painchain.database.dialects import is_one_of
 from painchain.database.models import ChangeEvent, Connector, LogHead
 from painchain.database.session import autocommit_connection
 from painchain.eventlog.writer import EventLogWriter, NewEvent, new_request_id
@@ -110,7 +111,7 @@ def unknown(events: Sequence[SourceEvent], connector_id: int) -> tuple[list[Sour
     ids, newest = list(by_id), []
     for start in range(0, len(ids), STEP):
         batch = ids[start : start + STEP]
-        query = select(LogHead.last_event, _event.event_id).outerjoin(ChangeEvent, _event.event_id.in_(batch))
+        query = select(LogHead.last_event, _event.event_id).outerjoin(ChangeEvent, is_one_of(_event.event_id, batch))
         with autocommit_connection() as connection:
             rows = connection.execute(query).all()
         newest.append(rows[0].last_event)
@@ -138,7 +139,7 @@ def is_recorded(event_id: str) -> bool:
 
 
 def _known(connection: Connection, ids: Sequence[str]) -> set[str]:
-    return set(connection.scalars(select(_event.event_id).where(_event.event_id.in_(ids)))) if ids else set()
+    return set(connection.scalars(select(_event.event_id).where(is_one_of(_event.event_id, ids)))) if ids else set()
 
 
 def _known_by_former_ids(connection: Connection, connector_id: int, events: Iterable[SourceEvent]) -> set[str]:
@@ -153,7 +154,7 @@ def _known_by_former_ids(connection: Connection, connector_id: int, events: Iter
     for start in range(0, len(former), STEP):
         ids = [former_id for former_id, _, _ in former[start : start + STEP]]
         query = select(_event.event_id, _event.timestamp)
-        rows = connection.execute(query.where(_event.event_id.in_(ids), _event.connector_id == connector_id))
+        rows = connection.execute(query.where(is_one_of(_event.event_id, ids), _event.connector_id == connector_id))
         stored.update((row.event_id, row.timestamp) for row in rows)
     known = {event_id for former_id, time, event_id in former if _is_same(stored.get(former_id), time)}
     return known | _known_by_any_ending(connection, connector_id, events)

@@ -59,12 +59,17 @@ def _postgresql_factory(statements: list[str]) -> type[psycopg.Cursor[Any]]:
             _record(statements, query)
             super().executemany(query, *values, **more)
 
+        def copy(self, statement: Any, *values: Any, **more: Any) -> Any:
+            self.begin()
+            _record(statements, statement)
+            return super().copy(statement, *values, **more)
+
     return Cursor
 
 
 @contextmanager
 def recorded_statements(app: Flask) -> Iterator[list[str]]:
-    """Record the statements that the app sends to its database: one for each ``execute`` or ``executemany``.
+    """Record the statements that the app sends to its database: one for each ``execute``, ``executemany`` or COPY.
 
     BEGIN counts; COMMIT and ROLLBACK do not, nor does the pool's check of a connection. The list is
     empty at first, and contains statements of SQLAlchemy and statements that go directly to the driver.

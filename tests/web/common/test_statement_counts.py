@@ -1,7 +1,8 @@
 """Actions send few statements to the database, because each is a round trip that the person waits for.
 
-A statement is one ``execute`` or ``executemany`` on the driver's cursor, counted below SQLAlchemy and below PainChain's
-own prepared statements. BEGIN counts, COMMIT and ROLLBACK do not. Loading the session of the person counts too.
+A statement is one ``execute``, ``executemany`` or COPY on the driver's cursor, counted below SQLAlchemy and below
+PainChain's own prepared statements. BEGIN counts, COMMIT and ROLLBACK do not. Loading the session of the person counts
+too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from flask.testing import FlaskClient
 
 from painchain import connectors
 from painchain.connectors.contract import PollResult, SourceEvent
-from painchain.ingestion import polling
+from painchain.ingestion import poll_results, polling
+from painchain.ingestion.source_events import STEP
 from tests.support.accounts import add_person, sign_in
 from tests.support.html import fill, form_of
 from tests.support.statements import recorded_statements
@@ -27,6 +29,7 @@ LIST = "/settings/integrations"
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
 HTMX_EDIT, PLAIN_EDIT, POLLED_EVENT = 15, 9, 8
+POLLED_BATCHES = 45  # of four batches; each second one adds the events since the last to counts and indexes
 DASHBOARD = 12
 
 
@@ -75,6 +78,18 @@ def test_a_poll_that_finds_one_event(app, make_connector, monkeypatch):
         assert lease is not None
         assert polling.poll(lease, lambda: now) == 1
     assert len(statements) <= POLLED_EVENT, numbered(statements)
+
+
+@pytest.mark.both_databases
+def test_a_poll_that_finds_several_batches_of_events(app, make_connector):
+    number = make_connector(enabled="y", tags="early, late")
+    events = [
+        SourceEvent(f"github-Commit-{index}", "Commit", f"[Commit] {index}", NOW, "dev", text="one")
+        for index in range(STEP * 4)
+    ]
+    with recorded_statements(app) as statements, app.app_context():
+        assert poll_results.store(number, PollResult(events, {}), NOW + timedelta(hours=1)) == len(events)
+    assert len(statements) <= POLLED_BATCHES, numbered(statements)
 
 
 @pytest.mark.both_databases
