@@ -14,10 +14,19 @@ def projects(settings: Mapping[str, Any], cursor: Cursor) -> dict[str, str]:
 
     The projects in the settings are followed; without any, those that the last poll found.
     """
-    known = names if isinstance(names := cursor.get("names"), dict) else {}
+    known = names if isinstance(names := of_server(settings, cursor).get("names"), dict) else {}
     followed: dict[str, str] = {}
     for ref in settings.get("projects") or known:
         path = text(known.get(ref), "path") or ref
         project_id = text(known.get(ref), "id")
         followed |= {identity: path for identity in (ref.casefold(), path.casefold(), project_id) if identity}
     return followed
+
+
+def of_server(settings: Mapping[str, Any], cursor: Cursor) -> Cursor:
+    """Return the cursor if it belongs to the server in the settings, else {}: another server counts its own projects.
+
+    Older versions did not store the server.
+    """
+    server = settings.get("base_url")
+    return cursor if cursor.get("base", server) == server else {}

@@ -9,7 +9,7 @@ from typing import Any
 
 from painchain.connectors.code_hosts import objects
 from painchain.connectors.contract import ErrorKind, PollContext, PollError, PollResult, RateLimit
-from painchain.connectors.gitlab import payloads
+from painchain.connectors.gitlab import followed, payloads
 from painchain.connectors.gitlab.client import PAGE, SERVER_ERRORS, GitLabClient, iso, open_client, quote_path
 from painchain.connectors.gitlab.payloads import Project
 from painchain.connectors.gitlab.project import ProjectReader
@@ -28,15 +28,16 @@ def poll(context: PollContext) -> PollResult:
 class PollRound:
     """Reads each project once. A round can take several polls; `todo` are the projects that are left.
 
-    The cursor stores `asked` (the setting that the round is for), `todo`, `projects` (how far each has been read, by
-    its id), `names` (the id and path of each project by its name in the settings, or by its id), `missing` and
-    `refused`.
+    The cursor stores `base` (the server's URL), `asked` (the setting that the round is for), `todo`, `projects` (how
+    far each has been read, by its id), `names` (the id and path of each project by its name in the settings, or by its
+    id), `missing` and `refused`.
     """
 
     def __init__(self, api: GitLabClient, context: PollContext):
         self.api, self.context = api, context
         self.configured: list[str] = list(context.settings.get("projects") or [])
-        self.cursor: dict[str, Any] = deepcopy(context.cursor)
+        self.cursor: dict[str, Any] = deepcopy(followed.of_server(context.settings, context.cursor))
+        self.cursor["base"] = context.settings["base_url"]
         self.server_error: PollError | None = None
 
     def run(self) -> PollResult:
@@ -77,6 +78,7 @@ class PollRound:
         names = {ref: name for ref, name in names.items() if ref in refs}
         kept = refs | {name["id"] for name in names.values()}
         self.cursor = {
+            "base": self.cursor["base"],
             "asked": self.configured,
             "todo": todo,
             "projects": {key: state for key, state in projects.items() if key in kept},

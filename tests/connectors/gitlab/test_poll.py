@@ -33,7 +33,7 @@ from tests.connectors.gitlab.polls import (
     second,
 )
 from tests.counterparts import ReceivedRequest, Reply, as_json, path_of, run_fake_server
-from tests.counterparts.gitlab import params_of
+from tests.counterparts.gitlab import GitLab, params_of
 
 
 def test_a_first_poll_looks_back_a_day_and_the_second_finds_nothing_again(fake_server, gitlab):
@@ -414,6 +414,26 @@ def test_only_active_projects_of_the_token_are_listed(fake_server, gitlab):
     ]
     assert (first["membership"], first["last_activity_after"]) == ("true", ago(days=30))
     assert second["id_after"] == "100"
+
+
+def test_another_server_in_the_settings_is_read_from_the_start_and_names_its_own_projects(fake_server, gitlab):
+    gitlab.add_project(7, "g/p")
+    gitlab.push(7, {"id": "c1"}, at=ago(hours=1))
+    first = polled(fake_server, projects=["g/p"])
+    assert first.cursor["base"] == fake_server.url
+    other = GitLab()
+    other.add_project(7, "x/y")  # has the number of the first server's project
+    other.add_project(8, "g/p")
+    other.push(8, {"id": "d1"}, at=ago(hours=2))
+    with run_fake_server(other) as other_server:
+        second = polled(other_server, first.cursor, projects=["g/p"])
+        assert ids(second) == ["8:push:9000", "8:commit:d1"]
+        assert second.cursor["names"] == {"g/p": {"id": "8", "path": "g/p"}}
+        other.things.pop("projects/g/p")
+        with pytest.raises(PollError, match="None of the projects were found"):  # not project 7
+            polled(other_server, first.cursor, projects=["g/p"])
+    older = {key: value for key, value in first.cursor.items() if key != "base"}
+    assert ids(polled(fake_server, older, projects=["g/p"])) == []
 
 
 def test_the_token_goes_in_its_header_below_the_base_url(fake_server, gitlab):
