@@ -53,7 +53,7 @@ def add(event_log: EventLogWriter, connector: Connector, events: Sequence[Source
     origin = source_events.origin(connector)
     recorded = source_events.known_ids(event_log.connection, connector.id, events)
     safe = {safe_event_id(event.event_id): event for event in events if event.event_id not in recorded}
-    pending = set(event_log.connection.scalars(select(_pending.event_id).where(_pending.event_id.in_(safe))))
+    pending = source_events.stored_ids(event_log.connection, _pending.event_id, list(safe))
     rows = [
         {
             "event_id": event_id,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.engine import Connection
 
 from painchain.configuration import connector_store
@@ -138,8 +138,16 @@ def is_recorded(event_id: str) -> bool:
         return bool(_known(connection, [safe_event_id(event_id)]))
 
 
+def stored_ids(connection: Connection, column: ColumnElement[str], ids: Sequence[str]) -> set[str]:
+    """Return those of the ids that a column has. One query looks for at most ``STEP`` ids."""
+    batches = (ids[start : start + STEP] for start in range(0, len(ids), STEP))
+    return {
+        stored for batch in batches for stored in connection.scalars(select(column).where(is_one_of(column, batch)))
+    }
+
+
 def _known(connection: Connection, ids: Sequence[str]) -> set[str]:
-    return set(connection.scalars(select(_event.event_id).where(is_one_of(_event.event_id, ids)))) if ids else set()
+    return stored_ids(connection, _event.event_id, ids)
 
 
 def _known_by_former_ids(connection: Connection, connector_id: int, events: Iterable[SourceEvent]) -> set[str]:

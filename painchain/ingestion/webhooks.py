@@ -176,8 +176,9 @@ def _add(event_log: EventLogWriter, connector: Connector, events: Sequence[Sourc
     """Record the events that are complete, and store the others as pending. Return how many are new."""
     handler = type_of(connector).webhook
     can_complete = handler is not None and handler.complete is not None
-    incomplete = [event for event in events if event.details is not None and can_complete]
-    complete = [event for event in events if event not in incomplete]
+    complete, incomplete = list[SourceEvent](), list[SourceEvent]()
+    for event in events:
+        (incomplete if can_complete and event.details is not None else complete).append(event)
     added = add_new(event_log, connector, complete, now) if complete else 0
     return added + pending_events.add(event_log, connector, incomplete, now)
 

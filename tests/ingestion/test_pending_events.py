@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,16 +12,17 @@ from urllib.parse import urlsplit
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import event as listener
 
 from painchain import connectors
-from painchain.connectors.contract import SourceEvent
+from painchain.connectors.contract import Delivery, SourceEvent, WebhookContext
 from painchain.database.models import Connector, PendingEvent
 from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.ingestion import pending_events, source_events
 from painchain.workers.completion import CompletionWorker
 from tests.counterparts import FakeServer, ReceivedRequest, Reply, as_json, run_fake_server
-from tests.support.webhook_source import WEBHOOK_SOURCE, deliver
+from tests.support.webhook_source import HOOK, WEBHOOK_SOURCE, deliver
 
 Events = Callable[..., list[dict[str, Any]]]
 SECOND = timedelta(seconds=1)
@@ -114,6 +116,39 @@ def test_an_event_that_is_pending_is_not_accepted_twice(app: Flask, events: Even
     assert hook.deliver("bell", "gong") == {"events": 0, "reason": "Its events are already recorded."}
     work(app)
     assert sorted(metals(events)) == ["bell", "gong"]
+
+
+class CountedId(str):
+    """The id of an event that counts how often it is compared."""
+
+    __slots__ = ()
+    comparisons = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        CountedId.comparisons += 1
+        return str.__eq__(self, other)
+
+
+def test_the_work_for_a_large_delivery_grows_with_its_size(
+    app: Flask, client: FlaskClient, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(delivery: Delivery, context: WebhookContext) -> list[SourceEvent]:
+        return [replace(event, event_id=CountedId(event.event_id)) for event in HOOK.read(delivery, context)]
+
+    monkeypatch.setitem(connectors.TYPES, "forge", replace(WEBHOOK_SOURCE, webhook=replace(HOOK, read=read)))
+    monkeypatch.setattr(CountedId, "comparisons", 0)
+    parameters: list[int] = []
+    with app.app_context():
+        listener.listen(
+            db.engine,
+            "before_cursor_execute",
+            lambda *arguments: parameters.append(0 if arguments[5] else len(arguments[3])),
+        )
+    assert hook.deliver(*map(str, range(1_200))) == {"events": 1_200}
+    assert CountedId.comparisons < 5_000, "not each event with each other"
+    assert max(parameters) <= source_events.STEP + 1, "one query looks for a bounded number of ids"
+    assert pending(app) == 1_200
 
 
 def test_an_api_that_fails_for_a_moment_is_asked_again(
