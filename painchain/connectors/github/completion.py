@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from painchain.connectors.code_hosts import dig, objects, parse_time, text
@@ -13,12 +14,13 @@ from painchain.connectors.github.client import GitHubClient, open_client
 from painchain.connectors.github.events import pulls, pushes
 from painchain.connectors.github.events.pushes import Push
 from painchain.connectors.github.pagination import cursor_time
-from painchain.connectors.github.repository import Repository
+from painchain.connectors.github.repository import TOLERANCE, Repository
 from painchain.connectors.poll_budget import PollBudgetExceeded
 
-LARGEST_DIFFERENCE = timedelta(seconds=10)  # between the times of a delivery and of an activity
+SAME_DAY = timedelta(days=1)  # the most between the times of a delivery and of its push in the list of activities
 
 Details = dict[str, Any]
+IsRecorded = Callable[[str], bool]
 
 
 def pull_request(repository: Repository, number: str, state: str) -> Details | None:
@@ -51,15 +53,18 @@ def complete(context: WebhookContext, event: SourceEvent) -> SourceEvent:
     repository = Repository(
         context.connector_id, text(reference, "id"), text(reference, "repository"), text(reference, "branch_default")
     )
-    completer = {"pull": _pull_request, "run": _workflow_run, "push": _push, "commit": _commit}.get(
-        text(reference, "kind")
-    )
-    if completer is None:
+    completers = {"pull": _pull_request, "run": _workflow_run, "commit": _commit}
+    kind = text(reference, "kind")
+    if kind != "push" and kind not in completers:
         return replace(event, details=None)
     with open_client(context.settings, context.now) as http:
         try:
             api = GitHubClient(http, context.now, lambda: False, {})
-            return replace(completer(api, repository, event, reference), details=None)
+            if kind == "push":
+                completed = _push(api, repository, event, reference, context.is_recorded)
+            else:
+                completed = completers[kind](api, repository, event, reference)
+            return replace(completed, details=None)
         except PollBudgetExceeded as exceeded:
             raise PollError(str(exceeded), ErrorKind.RATE_LIMITED) from None
 
@@ -77,29 +82,44 @@ def _workflow_run(api: GitHubClient, repository: Repository, event: SourceEvent,
     return replace(event, facts={**event.facts, **({"failed_jobs": names} if names else {})})
 
 
-def _push(api: GitHubClient, repository: Repository, event: SourceEvent, reference: Any) -> SourceEvent:
-    push, others = _listed_push(api, repository, _referenced_push(reference))
+def _push(
+    api: GitHubClient, repository: Repository, event: SourceEvent, reference: Any, is_recorded: IsRecorded
+) -> SourceEvent:
+    push = _referenced_push(reference)
+    path, params = f"{repository.path}/activity", {"ref": f"refs/heads/{push.branch}", **details.MANY}
+    listed, others = api.get_optional(path, params), None
+    if listed is not None:
+        activities = [pushes.activity_push(item) for item in objects(listed)]
+        moves = [other for other in activities if other and other.key == push.key]
+        push = _listed_push(repository, event, push, moves, is_recorded)
+        others = [other.time for other in moves if other.time != push.time]
     completed = pushes.push_event(repository, push, others, details.comparison(api, repository, push))
     listed_id = event.event_id if others is None else completed.event_id
     former_ids = {**completed.former_ids, event.event_id: None, completed.event_id: None}
-    former_ids.pop(listed_id)
+    for known_id in [listed_id, *(repository.event_id(*pushes.identity(push), time) for time in others or ())]:
+        former_ids.pop(known_id, None)  # the ids of other pushes are no former ids of this one
     return replace(completed, event_id=listed_id, url=completed.url or event.url, former_ids=former_ids)
 
 
-def _listed_push(api: GitHubClient, repository: Repository, push: Push) -> tuple[Push, list[datetime] | None]:
-    """Return a delivered push as the list of activities has it, and the times of other moves to the same commit.
+def _listed_push(
+    repository: Repository, event: SourceEvent, push: Push, moves: list[Push], is_recorded: IsRecorded
+) -> Push:
+    """Return a delivered push as the list of activities has it.
 
-    A delivery has the time of the repository's last push, which can be a later one. If the push is not listed, it is
-    returned as it is, and other moves are not known: None.
+    A delivery has the time of the repository's last push, which can be a later one. If no push between the same commits
+    has this time, the newest one counts that is not recorded yet; if all are, the newest.
+
+    :raises PollError: if it is not listed. The list can lag behind webhooks.
     """
-    path, params = f"{repository.path}/activity", {"ref": f"refs/heads/{push.branch}", **details.MANY}
-    activities = [pushes.activity_push(item) for item in objects(api.get_optional(path, params))]
-    moves = [other for other in activities if other and other.key == push.key]
-    same = [other for other in moves if other.before == push.before]
-    nearest = min(same, key=lambda other: abs(other.time - push.time), default=None)
-    if nearest is None or abs(nearest.time - push.time) > LARGEST_DIFFERENCE:
-        return push, None
-    return nearest, [other.time for other in moves if other.time != nearest.time]
+    same = [other for other in moves if other.before == push.before and abs(other.time - push.time) <= SAME_DAY]
+    if not same:
+        raise _not_found(event)
+    nearest = min(same, key=lambda other: abs(other.time - push.time))
+    if abs(nearest.time - push.time) <= timedelta(seconds=TOLERANCE):
+        return nearest
+    same.sort(key=lambda other: other.time, reverse=True)
+    unrecorded = (other for other in same if not is_recorded(repository.event_id(*pushes.identity(other), other.time)))
+    return next(unrecorded, same[0])
 
 
 def _commit(api: GitHubClient, repository: Repository, event: SourceEvent, reference: Any) -> SourceEvent:

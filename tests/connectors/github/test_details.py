@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -56,12 +56,12 @@ def poll(server: FakeServer, previous: PollResult | None = None, minutes: float 
     return TYPE.poll(PollContext(settings(server, **more), cursor, now, connector_id=1))
 
 
-def deliver(server: FakeServer, topic: str, **body: Any) -> list[Any]:
-    """Return the events of a delivery, completed through the API."""
+def deliver(server: FakeServer, topic: str, recorded: Collection[str] = (), **body: Any) -> list[Any]:
+    """Return the events of a delivery, completed through the API. `recorded` are the ids in the log."""
     hook = TYPE.webhook
     assert hook
     assert hook.complete
-    context = WebhookContext(1, settings(server), NOW)
+    context = WebhookContext(1, settings(server), NOW, is_recorded=lambda event_id: event_id in recorded)
     raw = json.dumps({"repository": ABOUT, "sender": {"login": "ann"}, **body}).encode()
     requests = len(server.requests)
     events = hook.read(Delivery({"x-github-event": topic}, raw), context)
@@ -151,6 +151,37 @@ def test_a_push_and_its_commits_have_the_same_facts_both_ways(github: GitHub, se
     assert push.facts["commits"] == 119
     event = polled[commit.event_id]
     assert (commit.facts, commit.text, commit.author) == (event.facts, event.text, event.author)
+
+
+def test_a_delivered_push_has_the_id_of_its_own_entry_in_the_list(github: GitHub, server: FakeServer) -> None:
+    author = {"name": "Ann", "date": ago(days=40)}
+    body = {"before": "a0", "after": "a1", "ref": "refs/heads/main"}
+
+    def deliver_push(pushed_at: str | None, recorded: Collection[str] = ()) -> Any:
+        return deliver(server, "push", recorded, **body, repository={**ABOUT, "pushed_at": pushed_at})[0]
+
+    with pytest.raises(PollError) as failed:
+        deliver_push(ago(minutes=3))
+    assert failed.value.kind is ErrorKind.NOT_FOUND, "the list lags behind: this is tried again"
+    commits = [
+        {"sha": sha, "commit": {"message": "Work", "author": author, "committer": author}} for sha in ("a1", "a0")
+    ]
+    github.put(REPO, "commits", commits[1])
+    github.push(REPO, ago(minutes=3), commits[0])
+    [listed] = [event for event in poll(server).events if event.event_type == "Push"]
+    # The delivery has the time of a later push, or none.
+    for pushed_at in (ago(minutes=3), ago(minutes=2), None):
+        push = deliver_push(pushed_at)
+        assert (push.event_id, push.timestamp) == (listed.event_id, NOW - timedelta(minutes=3))
+    # The same commit is pushed again after a step back: the entry that is not recorded yet is the right one.
+    ends = {"before": "a0", "after": "a1", "ref": "refs/heads/main", "activity_type": "push"}
+    github.put(REPO, "activity", {"id": 9, "timestamp": ago(minutes=1), **ends})
+    again = deliver_push(ago(minutes=1))
+    assert again.timestamp == NOW - timedelta(minutes=1)
+    assert listed.event_id not in again.former_ids
+    assert deliver_push(ago(seconds=30), {listed.event_id}).event_id == again.event_id
+    assert deliver_push(ago(seconds=30), {again.event_id}).event_id == listed.event_id
+    assert deliver_push(ago(seconds=30), {again.event_id, listed.event_id}).event_id == again.event_id
 
 
 def test_an_api_that_lags_or_fails_raises_an_error_for_a_later_try(github: GitHub, server: FakeServer) -> None:
