@@ -54,8 +54,9 @@ class SourceEvent:
 
     `former_ids` are the ids under which older versions may have stored this very event, each with the time of the
     stored event, or None if any time will do. If the same connector has stored one of them, the event is a duplicate.
-    A former id can end in ``:*``: then the last part can be anything, and the time is right to a minute. This finds
-    an event that a webhook reported before the source's own id was known.
+    A former id can end in ``:*``: then the last part can be anything, other parts that are ``*`` too, and the time is
+    right to a minute. This finds an event that a webhook reported before the source's own id was known. If only the
+    previous poll is known to be earlier, `former_since` is its time: the event can be stored at any time since then.
 
     `details` refers to what the source's API still has to add to an event that a webhook reported: JSON that
     ``WebhookHandler.complete`` understands. None means that the event is complete.
@@ -71,6 +72,7 @@ class SourceEvent:
     text: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     former_ids: Mapping[str, datetime | None] = field(default_factory=dict)
+    former_since: datetime | None = None
     details: Mapping[str, Any] | None = None
 
 

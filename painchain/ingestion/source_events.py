@@ -25,7 +25,8 @@ from painchain.ingestion.sanitize import MIN_SECRET, UNSTORABLE, cleaned, is_saf
 STEP = 500  # events of one transaction at most, so that other writers need not wait long
 ROUNDING = timedelta(seconds=2)  # between the time of the same event in a webhook and in the source's API
 PROVISIONAL = timedelta(minutes=1)  # between an event and the delivery that reported it
-ANY_ENDING = "*"  # at the end of a former id: its last part is not known
+ANY_PART = "*"  # in a former id that ends with it: this part is not known
+ANY_ENDING = f":{ANY_PART}"
 # No source is older. Programs that have no date write year 1, 1970 or 1980.
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
@@ -174,25 +175,27 @@ def _is_same(stored: datetime | None, expected: datetime | None) -> bool:
 
 
 def _known_by_any_ending(connection: Connection, connector_id: int, events: Iterable[SourceEvent]) -> set[str]:
-    """Return the ids of the events that were stored at about their time under an id with another last part."""
+    """Return the ids of the events that were stored at about their time under an id with other parts at the ``*``."""
     former = [
-        (former_id.removesuffix(ANY_ENDING), time, event.event_id)
+        (tuple(former_id.split(":")), event.former_since or time - PROVISIONAL, time + PROVISIONAL, event.event_id)
         for event in events
         for former_id, time in event.former_ids.items()
         if former_id.endswith(ANY_ENDING) and time is not None
     ]
     if not former:
         return set()
-    times = [time for _, time, _ in former]
-    is_near = _event.timestamp.between(min(times) - PROVISIONAL, max(times) + PROVISIONAL)
+    is_near = _event.timestamp.between(min(row[1] for row in former), max(row[2] for row in former))
     query = select(_event.event_id, _event.timestamp).where(_event.connector_id == connector_id, is_near)
-    stored: dict[str, list[datetime]] = {}
+    shapes = {tuple(part == ANY_PART for part in parts) for parts, _, _, _ in former}
+    stored: dict[tuple[str, ...], list[datetime]] = {}
     for row in connection.execute(query):
-        stored.setdefault(row.event_id.rpartition(":")[0] + ":", []).append(row.timestamp)
+        parts = row.event_id.split(":")
+        for shape in shapes:
+            if len(shape) == len(parts):
+                masked = tuple(ANY_PART if is_any else part for part, is_any in zip(parts, shape, strict=True))
+                stored.setdefault(masked, []).append(row.timestamp)
     return {
-        event_id
-        for beginning, time, event_id in former
-        if any(abs(time - other) < PROVISIONAL for other in stored.get(beginning, ()))
+        event_id for parts, start, end, event_id in former if any(start < time < end for time in stored.get(parts, ()))
     }
 
 

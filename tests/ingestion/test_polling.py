@@ -527,12 +527,21 @@ def test_events_that_an_older_version_stored_under_another_id_are_known(inside: 
         found("known by its beginning", former_ids={"push:a:*": NOW - 59 * SECOND}),
         found("an hour later", former_ids={"push:a:*": NOW - HOUR}),
         found("with another beginning", former_ids={"push:*": NOW}),
+        found("since a poll", former_ids={"push:*:*": NOW + HOUR}, former_since=NOW - SECOND),
+        found("before the poll", former_ids={"push:*:*": NOW + HOUR}, former_since=NOW + SECOND),
     ]
-    new = ["an hour later", "at another time", "new", "of another connector", "with another beginning"]
+    new = [
+        "an hour later",
+        "at another time",
+        "new",
+        "of another connector",
+        "with another beginning",
+        "before the poll",
+    ]
     with writer.writing() as event_log:
         connector = db.session.get_one(Connector, number)
         assert add_new(event_log, connector, again[:4], NOW) == 1
-    assert poll_results.store(number, PollResult(again, {}), NOW) == 4
+    assert poll_results.store(number, PollResult(again, {}), NOW) == 5
     assert sorted(titles()) == sorted([*(event.title for event in old), "others", *new])
     assert poll_results.store(number, PollResult(again, {}), NOW) == 0
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from painchain.connectors.code_hosts import text
-from painchain.connectors.contract import ErrorKind, PollError
+from painchain.connectors.contract import ErrorKind, PollError, SourceEvent
 from painchain.connectors.gitlab import details, push_events
 from painchain.connectors.gitlab.client import REFUSED, GitLabClient, iso, quote_path
 from painchain.connectors.gitlab.payloads import Item, Project, first_time, parse_moment
@@ -74,10 +74,19 @@ class PushReader:
                 forced = details.is_forced(self.api, self.project, push)
                 moves = state.get("moves", 0)
                 occurrence = (branch, push.before, push.after, moves)
-                self.api.add(push_events.push_event(self.project, push, forced, self.api.context.now, *occurrence))
+                event = push_events.push_event(self.project, push, forced, self.api.context.now, *occurrence)
+                self.api.add(self._known_from_webhooks(event, push, parse_moment(state.get("seen"))))
             self._add_commits(push, None)
             state |= {"etag": state.pop("next_etag", None), "moves": state.get("moves", 0) + 1}
             state["seen"] = self.api.context.now.isoformat()
+
+    def _known_from_webhooks(self, event: SourceEvent, push: Push, last_poll: datetime | None) -> SourceEvent:
+        """Return an event that is a duplicate if webhooks reported a push to the same head since the last poll.
+
+        Several pushes between two polls look like one, so that `before` can be different.
+        """
+        any_push = f"{self.project.event_id('push', push.branch)}:*:{push.after}:*"
+        return replace(event, former_ids={any_push: event.timestamp}, former_since=last_poll)
 
     def _push_in_progress(self, branch: str) -> Push | None:
         state = self.state[branch]

@@ -21,7 +21,7 @@ from painchain.timeline import queries
 from painchain.timeline.filter import Filter
 from tests.connectors.gitlab import former
 from tests.connectors.gitlab.follower import Follower
-from tests.counterparts import run_fake_server
+from tests.counterparts import as_json, run_fake_server
 from tests.counterparts.gitlab import GitLab
 
 NOW = datetime(2013, 12, 3, 18, tzinfo=UTC)
@@ -111,3 +111,26 @@ def test_a_push_recorded_without_the_api_is_not_recorded_again_by_a_poll(app):
             gitlab.add_push(7, "production", before, after, "2026-03-04T11:59:58.000Z")
         follower.poll(TODAY)
         assert len(follower.rows()) == 4
+
+
+def test_pushes_recorded_without_the_list_of_events_are_not_doubled_by_comparing_heads(app):
+    gitlab = GitLab()
+    gitlab.add_project(7, "acme/api")
+    gitlab.refuse["projects/7/events"] = as_json({"message": "403 Forbidden"}, 403)
+    gitlab.push(7, {"id": "a"})
+    with app.app_context(), run_fake_server(gitlab) as fake_server:
+        follower = Follower(fake_server, ["acme/api"], TODAY)
+        follower.poll(TODAY)
+        for minute, (before, after) in enumerate([("a", "b"), ("b", "c")], 1):
+            push = {"before": before, "after": after, "ref": "refs/heads/main", "user_username": "eve"}
+            body = {"object_kind": "push", "project": former.PROJECT, **push}
+            follower.deliver(body, f"key {minute}", TODAY + timedelta(minutes=minute), is_completed=False)
+        gitlab.push(7, {"id": "c"}, {"id": "b"}, {"id": "a"})
+        follower.poll(TODAY + timedelta(minutes=10))
+        pushes = [row for row in follower.rows() if row.event_type == "Push"]
+        assert [(row.event_metadata["after"], row.author) for row in pushes] == [("b", "eve"), ("c", "eve")]
+        for minute, head in enumerate("bc", 11):  # moved back and forth, and nothing is delivered
+            gitlab.push(7, {"id": head}, {"id": "a"})
+            follower.poll(TODAY + timedelta(minutes=minute))
+        pushes = [row for row in follower.rows() if row.event_type == "Push"]
+        assert [row.author for row in pushes] == ["eve", "eve", "unknown", "unknown"]
