@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from datetime import UTC, datetime
 from typing import Any
 
 from painchain.connectors.base import EventType, Field, Kind, Shape, fields
+from painchain.connectors.contract import ErrorKind, PollError
+from painchain.core import logs
+
+log = logging.getLogger(__name__)
+
+# No code host has other times. Programs that have no date write year 1, 1970 or 9999.
+EARLIEST, LATEST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 # One part of a path, except "." and "..", which would point to another path.
 PATH_PART = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]+"
@@ -162,19 +170,31 @@ def integer(value: Any, *path: str | int) -> int | None:
 
 
 def parse_time(value: Any, *path: str | int) -> datetime | None:
-    """Return the time at `path` (ISO 8601, or seconds since 1970) in UTC, or None.
+    """Return the time at `path` (ISO 8601, or seconds since 1970) in UTC; None if it is none or absurd.
 
     >>> parse_time("2026-03-04T05:06:07Z"), parse_time("soon"), parse_time({"at": None}, "at")
     (datetime.datetime(2026, 3, 4, 5, 6, 7, tzinfo=datetime.timezone.utc), None, None)
+    >>> parse_time("0001-01-01T00:00:00Z"), parse_time("9999-12-31T23:59:59Z"), parse_time(0)
+    (None, None, None)
     """
     member = dig(value, *path)
     try:
         if isinstance(member, int) and not isinstance(member, bool):
-            return datetime.fromtimestamp(member, UTC)
-        time = datetime.fromisoformat(member) if isinstance(member, str) else None
-        return time and (time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC))
+            time = datetime.fromtimestamp(member, UTC)
+        elif isinstance(member, str):
+            time = datetime.fromisoformat(member)
+            time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        else:
+            return None
+        return time if EARLIEST <= time < LATEST else None
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def unreadable(problem: Exception, what: str) -> PollError:
+    """Log an unexpected exception while `what` was read, and return it as an error of this part alone."""
+    logs.log_failure(log, f"Reading {what}", problem)
+    return PollError("PainChain could not read the answer; its log has the details.", ErrorKind.INTERNAL)
 
 
 def first_line(message: str, length: int = 100) -> str:

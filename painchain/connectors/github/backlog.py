@@ -45,7 +45,7 @@ class Backlog:
         """
         for task in sorted(self._tasks(), key=lambda task: text(task, "time")):
             kind, tries = text(task, "kind"), integer(task, "tries") or 0
-            is_done = kind not in kinds
+            is_done = kind not in kinds or tries >= MAX_TRIES
             self._session.check_room()
             with self._session.attempt(f"{LABELS.get(kind, kind)} {text(task, 'key')} of {name}", counts_as_list=False):
                 if kind in kinds:

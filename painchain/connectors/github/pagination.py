@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from painchain.connectors.code_hosts import dig, parse_time
+from painchain.connectors.code_hosts import dig, parse_time, unreadable
 from painchain.connectors.contract import MAX_EVENTS, ErrorKind, PollContext, PollError, SourceEvent
 from painchain.connectors.github.client import REFUSED, GitHubClient
 from painchain.connectors.http_client import Response, next_page
@@ -77,7 +77,10 @@ class PollSession:
         try:
             yield
             self.lists_read += counts_as_list
-        except PollError as error:
+        except PollBudgetExceeded:
+            raise
+        except Exception as problem:  # one odd item must not stop the rest
+            error = problem if isinstance(problem, PollError) else unreadable(problem, name)
             errors = [*(failure for _, failure in self.failures), error]
             unanswered = [failure for failure in errors if failure.kind is ErrorKind.UNREACHABLE]
             is_broken = error.kind not in REFUSED and not self.api.has_answered

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from painchain.connectors.code_hosts import integer, objects, text
+from painchain.connectors.code_hosts import integer, objects, text, unreadable
 from painchain.connectors.contract import PollError
 from painchain.connectors.gitlab import activity, details, events, images, releases
 from painchain.connectors.gitlab.client import (
@@ -21,6 +21,7 @@ from painchain.connectors.gitlab.client import (
 )
 from painchain.connectors.gitlab.payloads import Item, Project, parse_moment, person_name
 from painchain.connectors.gitlab.pushes import PushReader
+from painchain.connectors.poll_budget import PollBudgetExceeded
 
 INSTANT = timedelta(milliseconds=1)  # GitLab sends milliseconds but stores smaller parts
 REFUSED_PAUSE = timedelta(days=1)  # until a list of events that the token may not read is requested again
@@ -58,7 +59,13 @@ class ProjectReader:
         for name, read in self._lists().items():
             try:
                 read()
-            except PollError as error:
+            except PollBudgetExceeded:
+                raise
+            except Exception as problem:  # one odd item must not stop the other lists
+                if not isinstance(problem, PollError):
+                    refused[name] = unreadable(problem, f"{name} of project {self.project.id}")
+                    continue
+                error = problem
                 if error.kind not in REFUSED and (
                     error.kind not in SERVER_ERRORS or any(other.kind in SERVER_ERRORS for other in refused.values())
                 ):

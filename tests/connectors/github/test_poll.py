@@ -12,6 +12,8 @@ import pytest
 from painchain.connectors.code_hosts import event_id, parse_time
 from painchain.connectors.contract import ErrorKind, PollContext, PollError, PollResult, SourceEvent
 from painchain.connectors.github import TYPE, client
+from painchain.connectors.github.pagination import PollSession
+from painchain.connectors.poll_budget import PollBudgetExceeded
 from tests.counterparts.github import TOKEN, GitHub
 from tests.counterparts.server import FakeServer, JsonReply, run_fake_json_server
 
@@ -432,6 +434,29 @@ def test_an_incomplete_item_is_recorded_and_does_not_stop_the_poll(github: GitHu
     assert by_id(polled)[gid("pr", 4, "opened")].title == "[PR]"
     known = {event_type.name: {field.key for field in event_type.fields} for event_type in TYPE.event_types}
     assert [event.event_id for event in polled.events if not set(event.facts) <= known[event.event_type]] == []
+
+
+def test_absurd_times_stop_no_poll(github: GitHub, poll: PollFunction) -> None:
+    for number, time in [(1, "0001-01-01T00:00:00Z"), (2, "9999-12-31T23:59:59Z"), (3, "9999-12-31T23:59:59-23:00")]:
+        github.put(REPO, "pulls", pull(number, state="closed", closed_at=time))
+        ends = {"before": "a", "after": f"b{number}", "ref": "refs/heads/main"}
+        github.put(REPO, "activity", {"id": number, "timestamp": time, **ends})
+    assert {gid("pr", 1, "opened"), gid("pr", 2, "opened"), gid("pr", 3, "opened")} <= set(ids(poll()))
+    assert poll(1).note == ""
+
+
+def test_an_unexpected_error_stops_only_one_part_of_a_poll(caplog: pytest.LogCaptureFixture) -> None:
+    context = PollContext({**TYPE.defaults(), "token": TOKEN}, {}, NOW)
+    with client.open_client(context.settings, NOW) as http:
+        session = PollSession(context, client.GitHubClient(http, NOW, lambda: False, {}))
+        session.api.has_answered = True
+        with session.attempt("releases of acme/api"):
+            raise ValueError("secret")
+        with pytest.raises(PollBudgetExceeded), session.attempt("pull requests of acme/api"):
+            raise PollBudgetExceeded
+    assert [(name, error.kind) for name, error in session.failures] == [("releases of acme/api", ErrorKind.INTERNAL)]
+    assert "Reading releases of acme/api failed: ValueError" in caplog.text
+    assert "secret" not in caplog.text
 
 
 # Cursors

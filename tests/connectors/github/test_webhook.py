@@ -113,6 +113,15 @@ def test_an_image_of_the_year_1_is_published_now() -> None:
     assert [event.timestamp for event in read("registry_package", body)] == [NOW]
 
 
+def test_an_absurd_time_in_a_delivery_is_not_used() -> None:
+    for time in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", -62135596800):
+        [pushed] = read("push", push("refs/heads/fix", repository={**REPO, "pushed_at": time}))
+        assert (pushed.event_id, pushed.timestamp) == (gid("push", "fix", "5ha", "d1"), NOW)
+        pull = {"number": 7, "state": "closed", "closed_at": time, "base": {"ref": "main"}}
+        [closed] = read("pull_request", {"action": "closed", "pull_request": pull, "repository": REPO})
+        assert (closed.event_id, closed.timestamp) == (gid("pr", 7, "closed", "d1"), NOW)
+
+
 def test_a_merged_pull_request_has_the_id_that_polling_gives_it() -> None:
     pull = {
         **{"number": 7, "title": "Fix", "merged": True, "state": "closed", "merged_at": "2026-03-04T11:00:00Z"},
