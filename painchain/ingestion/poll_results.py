@@ -22,7 +22,7 @@ from painchain.database.types import EPOCH
 from painchain.eventlog import writer
 from painchain.eventlog.writer import EventLogWriter
 from painchain.ingestion.sanitize import safe_text
-from painchain.ingestion.source_events import STEP, append, new_events, origin, unknown
+from painchain.ingestion.source_events import STEP, append, known_since, new_events, origin, unknown
 from painchain.scheduling.poll_leases import PolledConnector, PollLease
 from painchain.timeline import coverage
 
@@ -61,13 +61,14 @@ def store(connector_id: int, result: PollResult, now: datetime, lease: PollLease
     polled = lease.polled if lease and len(fresh) <= STEP else _read(connector_id)
     if polled is None:
         raise LeaseLost
-    source, added = origin(polled.connector), 0
+    source, added, known = origin(polled.connector), 0, set[str]()
     for start in range(0, len(fresh) - STEP, STEP):
         batch = new_events(source, fresh[start : start + STEP], now)
         with writer.writing() as event_log:
             if not _is_held(event_log.connection, connector_id, lease):
                 raise LeaseLost(added)
-            added += append(event_log, batch, newest)
+            known |= known_since(event_log, connector_id, fresh[start:], newest)
+            added += append(event_log, batch, known)
             newest = event_log.last_event
     rest = fresh[(len(fresh) - 1) // STEP * STEP :] if fresh else []
     events = new_events(source, rest, now)
@@ -82,7 +83,10 @@ def store(connector_id: int, result: PollResult, now: datetime, lease: PollLease
                 connector = db.session.get_one(Connector, connector_id)
                 events = new_events(origin(connector), rest, now)
                 _record_success(event_log, connector, result, before, now)
-        return added + (append(event_log, events, newest) if event_log else 0)
+        if event_log:
+            known |= known_since(event_log, connector_id, rest, newest)
+            added += append(event_log, events, known)
+        return added
 
 
 def fail(connector_id: int, error: PollError, now: datetime, lease: PollLease | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -69,9 +69,7 @@ def add_new(event_log: EventLogWriter, connector: Connector, events: Sequence[So
 
 def add_new_from(event_log: EventLogWriter, source: Origin, events: Sequence[SourceEvent], now: datetime) -> int:
     """Append the events of a source, as ``add_new`` does; its connector may be deleted by now."""
-    stored_before = _known_by_former_ids(event_log.connection, source.id, events)
-    fresh = [event for event in events if event.event_id not in stored_before]
-    return append(event_log, new_events(source, fresh, now))
+    return append(event_log, new_events(source, events, now), known_since(event_log, source.id, events))
 
 
 def new_events(source: Origin, events: Iterable[SourceEvent], now: datetime) -> list[NewEvent]:
@@ -87,17 +85,25 @@ def new_events(source: Origin, events: Iterable[SourceEvent], now: datetime) -> 
     return list(by_id.values())
 
 
-def append(event_log: EventLogWriter, events: Sequence[NewEvent], looked_up: int | None = None) -> int:
-    """Append those of the events that are not in the log yet, and return how many.
+def append(event_log: EventLogWriter, events: Iterable[NewEvent], known: Collection[str]) -> int:
+    """Append the events whose stored ids are not among the `known` ones, and return how many."""
+    fresh = [event for event in events if event.event_id not in known]
+    event_log.append(*fresh)
+    return len(fresh)
 
-    Nothing is looked up if `looked_up`, the newest event when these were found to be unknown, still is the newest.
+
+def known_since(
+    event_log: EventLogWriter, connector_id: int, events: Sequence[SourceEvent], looked_up: int | None = None
+) -> set[str]:
+    """Return the stored ids of the events that are in the log, inside an open write transaction.
+
+    `looked_up` is the newest event when these were found to be unknown. Nothing is looked up if it still is the newest;
+    otherwise former ids are looked up in the events after it.
     """
-    if looked_up != event_log.last_event:
-        event_log.flush()
-        known = _known(event_log.connection, [event.event_id for event in events])
-        events = [event for event in events if event.event_id not in known]
-    event_log.append(*events)
-    return len(events)
+    if looked_up == event_log.last_event:
+        return set()
+    event_log.flush()
+    return {safe_event_id(event_id) for event_id in known_ids(event_log.connection, connector_id, events, looked_up)}
 
 
 def unknown(events: Sequence[SourceEvent], connector_id: int) -> tuple[list[SourceEvent], int]:
@@ -126,11 +132,16 @@ def unknown(events: Sequence[SourceEvent], connector_id: int) -> tuple[list[Sour
     return fresh, min(newest, default=0)
 
 
-def known_ids(connection: Connection, connector_id: int, events: Sequence[SourceEvent]) -> set[str]:
-    """Return the ids of those events that are in the log, under their own id or a former one."""
+def known_ids(
+    connection: Connection, connector_id: int, events: Sequence[SourceEvent], after: int | None = None
+) -> set[str]:
+    """Return the ids of those events that are in the log, under their own id or a former one.
+
+    Former ids are looked up in the events after number `after`.
+    """
     stored = _known(connection, [safe_event_id(event.event_id) for event in events])
     known = {event.event_id for event in events if safe_event_id(event.event_id) in stored}
-    return known | _known_by_former_ids(connection, connector_id, events)
+    return known | _known_by_former_ids(connection, connector_id, events, after)
 
 
 def is_recorded(event_id: str) -> bool:
@@ -151,8 +162,11 @@ def _known(connection: Connection, ids: Sequence[str]) -> set[str]:
     return stored_ids(connection, _event.event_id, ids)
 
 
-def _known_by_former_ids(connection: Connection, connector_id: int, events: Iterable[SourceEvent]) -> set[str]:
-    """Return the ids of the events that an older version has stored for this connector under another id."""
+def _known_by_former_ids(
+    connection: Connection, connector_id: int, events: Sequence[SourceEvent], after: int | None = None
+) -> set[str]:
+    """Return the ids of the events that are stored for this connector under another id."""
+    is_searched = (_event.connector_id == connector_id, _event.id > (after or 0))
     former = [
         (safe_event_id(former_id), time, event.event_id)
         for event in events
@@ -163,10 +177,10 @@ def _known_by_former_ids(connection: Connection, connector_id: int, events: Iter
     for start in range(0, len(former), STEP):
         ids = [former_id for former_id, _, _ in former[start : start + STEP]]
         query = select(_event.event_id, _event.timestamp)
-        rows = connection.execute(query.where(is_one_of(_event.event_id, ids), _event.connector_id == connector_id))
+        rows = connection.execute(query.where(is_one_of(_event.event_id, ids), *is_searched))
         stored.update((row.event_id, row.timestamp) for row in rows)
     known = {event_id for former_id, time, event_id in former if _is_same(stored.get(former_id), time)}
-    return known | _known_by_any_ending(connection, connector_id, events)
+    return known | _known_by_any_ending(connection, events, is_searched)
 
 
 def _is_same(stored: datetime | None, expected: datetime | None) -> bool:
@@ -174,7 +188,9 @@ def _is_same(stored: datetime | None, expected: datetime | None) -> bool:
     return stored is not None and (expected is None or abs(stored - expected) < ROUNDING)
 
 
-def _known_by_any_ending(connection: Connection, connector_id: int, events: Iterable[SourceEvent]) -> set[str]:
+def _known_by_any_ending(
+    connection: Connection, events: Iterable[SourceEvent], is_searched: Sequence[ColumnElement[bool]]
+) -> set[str]:
     """Return the ids of the events that were stored at about their time under an id with other parts at the ``*``."""
     former = [
         (tuple(former_id.split(":")), event.former_since or time - PROVISIONAL, time + PROVISIONAL, event.event_id)
@@ -185,7 +201,7 @@ def _known_by_any_ending(connection: Connection, connector_id: int, events: Iter
     if not former:
         return set()
     is_near = _event.timestamp.between(min(row[1] for row in former), max(row[2] for row in former))
-    query = select(_event.event_id, _event.timestamp).where(_event.connector_id == connector_id, is_near)
+    query = select(_event.event_id, _event.timestamp).where(*is_searched, is_near)
     shapes = {tuple(part == ANY_PART for part in parts) for parts, _, _, _ in former}
     stored: dict[tuple[str, ...], list[datetime]] = {}
     for row in connection.execute(query):

@@ -572,6 +572,37 @@ def test_many_are_stored_in_several_steps_and_a_crash_between_them_doubles_nothi
     assert (histogram.count(Filter(source=("clock",))), state(number).cursor) == (35, {"last": 35})
 
 
+@pytest.mark.both_databases
+def test_what_is_recorded_between_lookup_and_storing_is_not_recorded_again(
+    inside: Flask, fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("painchain.ingestion.poll_results.STEP", 3)
+    number, writing = add(fake_server), writer.writing
+    former_ids: list[dict[str, datetime | None]] = [{"provisional": NOW}, {"push:a:*": NOW}, {"push:b:*": NOW}, {}]
+    polled = [
+        *(found(f"in the first step {one}", former_ids=former) for one, former in enumerate(former_ids)),
+        *(found(f"later {one}", former_ids=former) for one, former in enumerate(former_ids)),
+        found("push:c:1", former_ids={"push:c:*": NOW}),
+        *(found(str(one)) for one in range(3)),
+        found("push:c:2", former_ids={"push:c:*": NOW}),
+        found("later too", former_ids={"provisional too": NOW}),
+    ]
+    delivered = [found(f"later {3}"), found("provisional"), found("push:a:delivery 1"), found("provisional too")]
+
+    def deliver_first() -> Any:
+        monkeypatch.setattr(writer, "writing", writing)
+        with writer.writing() as event_log:
+            assert add_new(event_log, db.session.get_one(Connector, number), delivered, NOW) == 4
+        return writing()
+
+    monkeypatch.setattr(writer, "writing", deliver_first)
+    assert poll_results.store(number, PollResult(polled, {}), NOW) == len(polled) - 6
+    in_the_first_step, later = ["in the first step 2", "in the first step 3"], ["later 2"]
+    pushes = ["push:c:1", "push:c:2"]
+    expected = [*(event.title for event in delivered), *in_the_first_step, *later, *pushes, "0", "1", "2"]
+    assert sorted(titles()) == sorted(expected)
+
+
 def test_webhooks_add_what_polling_has_not_found_and_nothing_else(inside: Flask, fake_server: FakeServer) -> None:
     number = add(fake_server)
     assert poll_results.store(number, PollResult([found("a")], {}), NOW) == 1
