@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -42,6 +43,20 @@ def compare(
     facts = facts_of(object_type.kind, old.state if old else {}, new.state)
     text = sentence(old.state, new.state, changed) if old else ""
     return _event(object_type, new, verb, verb, facts, text, new, now, since), new
+
+
+def compare_all(
+    object_type: ObjectType, old: StoredObject | None, new: ObservedObject, now: datetime, since: datetime
+) -> tuple[list[SourceEvent], StoredObject | None]:
+    """Return every event of an observed object, and the object to store: a pod has one for each failing container."""
+    event, after = compare(object_type, old, new, now, since)
+    events: list[SourceEvent] = []
+    while event:
+        events.append(event)
+        event = None
+        if object_type.kind == "Pod":
+            event, after = compare(object_type, after, new, now, since)
+    return events, after
 
 
 def deletion(
@@ -156,13 +171,20 @@ def _release_event(
 def _compare_pod(
     object_type: ObjectType, old: StoredObject | None, new: ObservedObject, now: datetime, since: datetime
 ) -> Comparison:
-    """Report each trouble of a pod once, until it has recovered."""
+    """Report the first trouble of a pod that is not reported yet, each once, until the pod has recovered.
+
+    The failure of the pod itself only repeats that of a container.
+    """
     if "left_out" in new.state or pods.has_recovered(new.state, now):
         return None, None
     reported: list[str] = old.state.get("told", []) if old else []
     troubles = pods.new_troubles(reported, new.state)
     if not troubles:
         return None, old
-    facts = next(iter(troubles.values()))
-    stored = StoredObject(new.uid, new.namespace, new.name, new.version, {"told": [*reported, *troubles]})
-    return _event(object_type, new, "modified", facts["reason"], facts, "", new, now, since), stored
+    key, facts = next(iter(troubles.items()))
+    of_pod = [other for other, trouble in troubles.items() if "container" not in trouble and other != key]
+    stored = StoredObject(new.uid, new.namespace, new.name, new.version, {"told": [*reported, key, *of_pod]})
+    event = _event(object_type, new, "modified", facts["reason"], facts, "", new, now, since)
+    if reported and old and old.version == new.version:
+        event = replace(event, event_id=f"{event.event_id}:{facts.get('container', '')}")
+    return event, stored

@@ -22,7 +22,7 @@ from painchain.connectors.http_client import HttpClient, Response, ResponseTooLa
 from painchain.connectors.kubernetes import helm
 from painchain.connectors.kubernetes.api import Cluster, ResourceStream, resolve_cluster
 from painchain.connectors.kubernetes.bookkeeping import LeaveOut, leave_out
-from painchain.connectors.kubernetes.changes import compare, deletion
+from painchain.connectors.kubernetes.changes import compare_all, deletion
 from painchain.connectors.kubernetes.json_values import Fingerprint, as_dict, as_list, fingerprinter, parse_time
 from painchain.connectors.kubernetes.observation import (
     ObjectType,
@@ -218,10 +218,9 @@ def _compare(stream: ResourceStream, before: Any, listing: Listing, comparison: 
             comparison.has_more = True
             break
         stored = stored_object(uid, entries.get(uid))
-        event, after = compare(object_type, stored, observed, comparison.now, comparison.since)
+        events, after = compare_all(object_type, stored, observed, comparison.now, comparison.since)
         _store(entries, uid, after)
-        if event and not is_new:
-            comparison.events.append(event)
+        comparison.events += [] if is_new else events
     deleted = [StoredObject(uid, *entry) for uid, entry in entries.items() if uid not in listing.objects]
     for old in sorted(deleted, key=_revision):
         if comparison.is_full:

@@ -12,7 +12,7 @@ from painchain.connectors.contract import Cursor, PollGap, PollResult, SourceEve
 from painchain.connectors.kubernetes import helm
 from painchain.connectors.kubernetes.api import ResourceStream
 from painchain.connectors.kubernetes.bookkeeping import DEFAULT_LEAVE_OUT, LeaveOut
-from painchain.connectors.kubernetes.changes import Comparison, compare, deletion
+from painchain.connectors.kubernetes.changes import compare_all, deletion
 from painchain.connectors.kubernetes.json_values import parse_time
 from painchain.connectors.kubernetes.observation import ObjectType, ObservedObject, StoredObject, stored_object
 
@@ -89,9 +89,8 @@ class WatchUpdate:
         entries = dict(stream["known"])
         uid = watch_event.observed.uid
         stored = stored_object(uid, entries.pop(uid, None))
-        event, after = self._compare(stored, watch_event, stream, entries, now, since)
-        if event:
-            events.append(event)
+        new_events, after = self._compare(stored, watch_event, stream, entries, now, since)
+        events += new_events
         if after:
             entries[uid] = after.entry()
         return {**stream, "at": at, "known": entries}
@@ -104,23 +103,24 @@ class WatchUpdate:
         others: Mapping[str, Any],
         now: datetime,
         since: datetime,
-    ) -> Comparison:
-        """Return the event of a line compared to the stored object, and the object to store."""
+    ) -> tuple[list[SourceEvent], StoredObject | None]:
+        """Return the events of a line compared to the stored object, and the object to store."""
         assert watch_event.observed is not None  # noqa: S101  for the type checker: bookmarks come no further
         object_type = ObjectType(self.cluster, watch_event.stream.resource.kind, self.leave_out)
         if old and not is_later(watch_event.version, old.version):
-            return None, old  # a poll has observed a later version
+            return [], old  # a poll has observed a later version
         if watch_event.verb == "deleted":
             last = watch_event.observed
-            return (deletion(object_type, old, last, now, since, others.values()) if old else None), None
+            event = deletion(object_type, old, last, now, since, others.values()) if old else None
+            return [event] if event else [], None
         if (
             old is None
             and watch_event.verb == "modified"
             and object_type.kind != "Pod"
             and not is_later(watch_event.version, stream["at"])
         ):
-            return None, None  # a poll has observed the deletion
-        return compare(object_type, old, watch_event.observed, now, since)
+            return [], None  # a poll has observed the deletion
+        return compare_all(object_type, old, watch_event.observed, now, since)
 
 
 def is_later(version: str, other: str) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from painchain.connectors import kubernetes
 from painchain.connectors.contract import SourceEvent
 from painchain.connectors.kubernetes.api import RESOURCES
-from painchain.connectors.kubernetes.changes import compare, deletion
+from painchain.connectors.kubernetes.changes import compare, compare_all, deletion
 from painchain.connectors.kubernetes.json_values import fingerprinter
 from painchain.connectors.kubernetes.observation import ObjectType, ObservedObject, StoredObject, observe
 from painchain.connectors.kubernetes.workload import WORKLOADS
@@ -313,6 +313,22 @@ def test_a_failed_pod_reports_the_reason_and_waiting_to_start_is_not_a_problem()
     assert PodHistory().observe(pod(phase="Failed")) == ("Failed", {"reason": "Failed"})
     assert PodHistory().observe(pod(waiting="ContainerCreating")) is None
     assert PodHistory().observe(pod(waiting="ImagePullBackOff"))[0] == "ImagePullBackOff"  # type: ignore[index]
+
+
+def test_each_failing_container_of_a_pod_is_an_event_and_the_failure_of_the_pod_repeats_them() -> None:
+    failing = pod(waiting="CrashLoopBackOff", phase="Failed")
+    [app] = failing["status"]["containerStatuses"]
+    sidecar = {**app, "name": "proxy", "state": {"waiting": {"reason": "ImagePullBackOff"}}}
+    failing["status"]["containerStatuses"] = [app, sidecar]
+    pod_type, item = ObjectType("prod", "Pod"), observed("Pod", failing)
+    events, stored = compare_all(pod_type, None, item, NOW, SINCE)
+    assert [(event.event_id, event.status, event.facts.get("container")) for event in events] == [
+        ("prod:shop:Pod:web:u-1:7:modified", "CrashLoopBackOff", "app"),
+        ("prod:shop:Pod:web:u-1:7:modified:proxy", "ImagePullBackOff", "proxy"),
+    ]
+    assert compare_all(pod_type, stored, item, NOW, SINCE) == ([], stored)
+    later, _ = compare_all(pod_type, compare(pod_type, None, item, NOW, SINCE)[1], item, NOW, SINCE)
+    assert later == events[1:]
 
 
 ODD: list[Any] = [
