@@ -16,7 +16,8 @@ RESTARTED = "kubectl.kubernetes.io/restartedAt"  # in a pod template: somebody r
 
 # Annotations that controllers, kubectl and agents of nodes write by themselves. "*" is any text.
 MACHINE_ANNOTATIONS = (
-    *("*/last-*", "*/*-timestamp", "*/*.timestamp", "*/reflected-at", "*/replicated-at"),
+    *("*/last-updated", "*/last-update-time", "*/last-applied*", "*/last-change*", "*/last-refresh*", "*/last-sync*"),
+    *("*/*-timestamp", "*/*.timestamp", "*/reflected-at", "*/replicated-at"),
     LEADER,
     *("kubectl.kubernetes.io/last-applied-configuration", "meta.helm.sh/*"),
     *("deployment.kubernetes.io/*", "deprecated.daemonset.template.generation", "batch.kubernetes.io/*"),
@@ -27,9 +28,20 @@ MACHINE_ANNOTATIONS = (
     *("field.cattle.io/publicEndpoints", "objectset.rio.cattle.io/*", "lifecycle.cattle.io/*", "cattle.io/status"),
     # Nodes.
     *("node.alpha.kubernetes.io/*", "volumes.kubernetes.io/*", "csi.volume.kubernetes.io/*"),
-    *("alpha.kubernetes.io/provided-node-ip", "kubeadm.alpha.kubernetes.io/*", "cluster.x-k8s.io/*"),
-    *("nfd.node.kubernetes.io/*", "*.nfd.node.kubernetes.io/*", "flannel.alpha.coreos.com/*", "projectcalico.org/*"),
-    *("*.cilium.io/*", "k8s.ovn.org/*", "k3s.io/*", "rke2.io/*", "*.k3s.cattle.io/*", "management.cattle.io/*"),
+    *("alpha.kubernetes.io/provided-node-ip", "kubeadm.alpha.kubernetes.io/*"),
+    *("cluster.x-k8s.io/cluster-name*", "cluster.x-k8s.io/machine", "cluster.x-k8s.io/owner-*"),
+    *("cluster.x-k8s.io/labels-from-machine", "cluster.x-k8s.io/annotations-from-machine"),
+    *("nfd.node.kubernetes.io/*", "*.nfd.node.kubernetes.io/*", "flannel.alpha.coreos.com/*"),
+    *("projectcalico.org/IPv*", "projectcalico.org/VXLAN*", "projectcalico.org/Wireguard*"),
+    *(
+        "projectcalico.org/kube-labels",
+        "network.cilium.io/*",
+        "k8s.ovn.org/*",
+        "k3s.io/*",
+        "rke2.io/*",
+        "*.k3s.cattle.io/*",
+        "management.cattle.io/*",
+    ),
     *("machineconfiguration.openshift.io/*", "container.googleapis.com/*", "node.gke.io/last-applied-*"),
 )
 

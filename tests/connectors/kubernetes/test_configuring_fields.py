@@ -288,8 +288,25 @@ MACHINE_WRITTEN = (
     "meta.helm.sh/release-name",
     "csi.volume.kubernetes.io/nodeid",
     "management.cattle.io/pod-requests",
+    "network.cilium.io/ipv4-cilium-host",
+    "projectcalico.org/IPv4VXLANTunnelAddr",
+    "cluster.x-k8s.io/cluster-namespace",
     "cloud.google.com/neg-status",
 )
+
+
+CONFIGURING = (
+    "cluster.x-k8s.io/paused",
+    "example.com/last-resort-backend",
+    "ingress.cilium.io/loadbalancer-mode",
+    "projectcalico.org/loadBalancerIPs",
+    "service.cilium.io/global",
+)
+
+
+def test_annotations_of_networks_and_clusters_that_configure_are_changes() -> None:
+    event = changed("Service", resource(), resource({"annotations": dict.fromkeys(CONFIGURING, "true")}))
+    assert event.facts["annotations_added"] == list(CONFIGURING)
 
 
 @pytest.mark.parametrize("kind", SPECIFICATIONS)
