@@ -178,7 +178,13 @@ class EventLogWriter:
 
 def new_request_id(now: datetime) -> str:
     """Return a unique id of 32 hexadecimal digits. Ids grow with time, so that their index is only appended to."""
-    return f"{microseconds(now):016x}{token_hex(8)}"
+    return new_request_ids(now, 1)[0]
+
+
+def new_request_ids(now: datetime, count: int) -> list[str]:
+    """Return unique request ids. Their random digits are drawn together, which takes a fraction of the time."""
+    start, digits = f"{microseconds(now):016x}", token_hex(8 * count)
+    return [f"{start}{digits[16 * index : 16 * index + 16]}" for index in range(count)]
 
 
 def key_id() -> str:

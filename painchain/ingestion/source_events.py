@@ -19,7 +19,7 @@ from painchain.core.crypto import KeyUnusable
 from painchain.database.dialects import is_one_of
 from painchain.database.models import ChangeEvent, Connector, LogHead
 from painchain.database.session import autocommit_connection
-from painchain.eventlog.writer import EventLogWriter, NewEvent, new_request_id
+from painchain.eventlog.writer import EventLogWriter, NewEvent, new_request_ids
 from painchain.ingestion.sanitize import MIN_SECRET, UNSTORABLE, cleaned, is_safe, safe_event_id
 
 STEP = 500  # events of one transaction at most, so that other writers need not wait long
@@ -72,14 +72,14 @@ def add_new_from(event_log: EventLogWriter, source: Origin, events: Sequence[Sou
     return append(event_log, new_events(source, events, now), known_since(event_log, source.id, events))
 
 
-def new_events(source: Origin, events: Iterable[SourceEvent], now: datetime) -> list[NewEvent]:
+def new_events(source: Origin, events: Sequence[SourceEvent], now: datetime) -> list[NewEvent]:
     """Return events of a source as they are written, with their words; each event once.
 
     Each has a request id of its own: a poll is no action of a person.
     """
     by_id: dict[str, NewEvent] = {}
-    for event in events:
-        new_event = _new_event(source, event, now)
+    for event, request_id in zip(events, new_request_ids(now, len(events)), strict=True):
+        new_event = _new_event(source, event, request_id, now)
         if by_id.setdefault(new_event.event_id, new_event) is new_event:
             _ = new_event.prepared
     return list(by_id.values())
@@ -215,9 +215,8 @@ def _known_by_any_ending(
     }
 
 
-def _new_event(source: Origin, event: SourceEvent, now: datetime) -> NewEvent:
+def _new_event(source: Origin, event: SourceEvent, request_id: str, now: datetime) -> NewEvent:
     """Return an event of a source as it is written: unchanged if it is safe, else cleaned."""
-    request_id = new_request_id(now)
     try:
         new_event = _as_written(source, event, request_id, now)
         if is_safe(event, source.secrets, new_event.prepared.facts):
