@@ -21,7 +21,7 @@ from painchain.ingestion import source_events
 from painchain.ingestion.sanitize import safe_event_id, sanitize, storable
 from painchain.ingestion.source_events import Origin
 
-LEASE = timedelta(seconds=30)  # another server takes over from one that died after this time
+LEASE = timedelta(minutes=2)  # longer than completing takes: then another server takes over from one that died
 MAX_AGE = timedelta(seconds=30)  # an event that lacks details for longer is recorded without them
 MAX_TRIES = 6
 

@@ -94,7 +94,7 @@ class CompletionWorker(Worker):
         finally:
             db.session.remove()
             with self._changed:
-                del self._running[claimed.id]
+                self._running.pop(claimed.id, None)  # gone if it was claimed twice because its lease expired
 
     def _wait(self, seconds: float) -> None:
         with self._changed:

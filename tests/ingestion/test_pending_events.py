@@ -256,10 +256,36 @@ def test_another_server_takes_over_from_one_that_died(app: Flask, events: Events
     with app.app_context():
         assert pending_events.claim(datetime.now(UTC))
         assert pending_events.claim(datetime.now(UTC)) is None
+        assert pending_events.claim(datetime.now(UTC) + 60 * SECOND) is None, "completing an event can take a minute"
     work(app)
     assert metals(events) == {}
     work(app, pending_events.LEASE + SECOND)
     assert (metals(events), pending(app)) == ({"bell": "bronze"}, 0)
+
+
+def test_an_event_whose_lease_expires_while_it_is_completed_is_recorded_once(
+    app: Flask, events: Events, forge: Forge, fake_server: FakeServer, hook: Hook, caplog: pytest.LogCaptureFixture
+) -> None:
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def wait_for_the_second() -> None:
+        if arrived.is_set():
+            go_on.set()
+        arrived.set()
+        go_on.wait(20)
+
+    forge.before = wait_for_the_second
+    hook.deliver("bell")
+    times = [datetime.now(UTC)]
+    worker = CompletionWorker(app, lambda: times[-1])
+    first = threading.Thread(target=worker.run_once)
+    first.start()
+    assert arrived.wait(20)
+    times.append(times[-1] + pending_events.LEASE + SECOND)
+    worker.run_once()
+    first.join(20)
+    assert (metals(events), pending(app), len(fake_server.paths)) == ({"bell": "bronze"}, 0, 2)
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_an_event_that_stops_every_server_is_recorded_as_it_is(
