@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -62,18 +63,18 @@ class PushReader:
             return
         if not is_followed or not push.after:
             comparison = details.comparison(self._session.api, self._repository, push)
-            self._session.add(pushes.push_event(self._repository, push, others, comparison))
+            self._add_push(task, push, others, comparison)
             return
         path = details.comparison_path(self._repository, push)
         pages = self._compared_pages(task, push, path, others) if path else self._branch_pages(task, push)
         if not path:
-            self._session.add(pushes.push_event(self._repository, push, others))
+            self._add_push(task, push, others)
         self._read_commits(task, push, pages)
 
     def add_task(self, task: Task) -> None:
         """Record a push with what its list has."""
         if not task.get("is_first"):
-            self._session.add(pushes.push_event(self._repository, _push(task)))
+            self._add_push(task, _push(task))
 
     def _followed(self) -> list[str]:
         return self._settings.get("branches") or [self._repository.branch]
@@ -106,7 +107,8 @@ class PushReader:
         reader = HeadReader(self._session.api, self._repository, self._state, self._followed())
         for push, is_first in reader.read(time):
             if is_wanted_branch(push.branch, self._settings):
-                self._add_task(f"{push.branch} {push.after} {cursor_time(time)}", push, since, [], is_first)
+                key = f"{push.branch} {push.after} {cursor_time(time)}"
+                self._add_task(key, push, since, [], is_first=is_first, compared_at=cursor_time(self._now))
         position["since"] = cursor_time(self._now)
 
     def _pushed_at(self, position: ListPosition) -> datetime:
@@ -114,15 +116,26 @@ class PushReader:
         pushed_at = self._repository.pushed_at
         return pushed_at if pushed_at and read_since(position) <= pushed_at <= self._now else self._now
 
-    def _add_task(self, key: str, push: Push, since: str, others: list[datetime], is_first: bool = False) -> None:
-        more = {"others": [cursor_time(time) for time in others]} if others else {}
+    def _add_task(self, key: str, push: Push, since: str, others: list[datetime], **more: Any) -> None:
+        if others:
+            more["others"] = [cursor_time(time) for time in others]
         self._backlog.add(
             "push",
             key,
             cursor_time(push.time),
             **{"branch": push.branch, "before": push.before, "after": push.after, "status": push.status},
-            **{"pusher": push.pusher, "since": since, "is_first": is_first, **more},
+            **{"pusher": push.pusher, "since": since, **more},
         )
+
+    def _add_push(self, task: Task, push: Push, others: list[datetime] | None = None, comparison: Any = None) -> None:
+        """Record a push. If heads were compared, a webhook can have reported it at any time since the previous poll."""
+        event = pushes.push_event(self._repository, push, others, comparison)
+        if compared_at := parse_time(task, "compared_at"):
+            beginning = self._repository.event_id(*pushes.identity(push))
+            # A time has three parts, the id of a delivery one.
+            any_ids = {f"{beginning}:*:*:*": compared_at, f"{beginning}:*": compared_at}
+            event = replace(event, former_ids={**event.former_ids, **any_ids}, former_since=read_since(task))
+        self._session.add(event)
 
     def _compared_pages(self, task: Task, push: Push, path: str, others: list[datetime]) -> Iterator[list[Any]]:
         """Yield the commits between both ends of a push, and record the push with the first page."""
@@ -130,7 +143,7 @@ class PushReader:
         try:
             for value in self._session.values(task, path, {**SOME, "page": 1}):
                 if not is_resumed:
-                    self._session.add(pushes.push_event(self._repository, push, others, value))
+                    self._add_push(task, push, others, value)
                     is_resumed = True
                 yield objects(value, "commits")
             return
@@ -138,7 +151,7 @@ class PushReader:
             if error.kind is not ErrorKind.NOT_FOUND:
                 raise
         # One end no longer exists, or both have no history in common.
-        self._session.add(pushes.push_event(self._repository, push, others))
+        self._add_push(task, push, others)
         yield from self._branch_pages(task, push, text(task, "since"))
 
     def _branch_pages(self, task: Task, push: Push, since: str = "") -> Iterator[list[Any]]:

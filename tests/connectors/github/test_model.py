@@ -27,7 +27,7 @@ from painchain.eventlog import writer
 from painchain.ingestion import completion, pending_events, poll_results, webhooks
 from tests.counterparts.github import TOKEN
 from tests.counterparts.github_model import START, GitHubModel
-from tests.counterparts.server import FakeServer, run_fake_json_server
+from tests.counterparts.server import FakeServer, JsonReply, run_fake_json_server
 
 WORK: dict[str, Callable[[GitHubModel], None]] = {
     "push": lambda github: github.push(),
@@ -211,6 +211,27 @@ def check(app: Flask, work: list[str], way: str, seed: int) -> None:
     with app.app_context(), run_fake_json_server(github) as server:
         painchain = play(server, github, work, way, random.Random(seed))
         assert differences(painchain, github) == ([], []), (work, way)
+
+
+def test_pushes_of_webhooks_are_not_doubled_where_polls_compare_the_heads_of_branches(app: Flask) -> None:
+    github = GitHubModel(START)
+    github.refuse["repos/acme/api/activity"] = JsonReply({"message": "Not Found"}, 404)
+    with app.app_context(), run_fake_json_server(github) as server:
+        painchain = install(server.url, ["acme/api"])
+        for step in (None, ["push", "push to a branch"], ["push", "delete a branch"], ["promote and roll back"]):
+            delivered = len(github.deliveries)
+            for work in step or ():
+                github.wait(2)
+                WORK[work](github)
+            deliver(painchain, github, delivered, random.Random(1))
+            github.wait(3)
+            github.things["repos/acme/api/git/matching-refs/heads"] = [
+                {"ref": f"refs/heads/{branch}", "object": {"sha": sha}}
+                for branch, sha in github.repository.heads.items()
+            ]
+            painchain.poll(github.now)
+        assert differences(painchain, github) == ([], [])
+        assert "heads" in next(iter(painchain.cursor["repos"].values()))
 
 
 def test_the_timeline_equals_the_history_however_events_arrive(app: Flask) -> None:
