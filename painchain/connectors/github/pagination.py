@@ -31,7 +31,8 @@ ChangedAt = Callable[[Any], datetime | None]
 class PollSession:
     """The state of one poll: its events, and the parts that could not be read.
 
-    `unchanged` has the paths of lists without news, `has_more` says of each other list whether it has a second page.
+    `changed` and `unchanged` have the paths of lists with and without news; a list that was refused is in neither.
+    `has_more` says of each list with news whether it has a second page.
     `notes` are for the people who look at the connector.
     """
 
@@ -40,6 +41,7 @@ class PollSession:
         self.api = api
         self.failures: list[tuple[str, PollError]] = []
         self.lists_read = 0
+        self.changed = set[str]()
         self.unchanged = set[str]()
         self.has_more: dict[str, bool] = {}
         self.notes: list[str] = []
@@ -128,7 +130,9 @@ class PollSession:
         response = self._first(position, path, params, conditional)
         if response.is_unchanged:
             self.unchanged.add(path)
-        elif is_first:
+        else:
+            self.changed.add(path)
+        if is_first and not response.is_unchanged:
             self.has_more[path] = next_page(response) is not None
         while not response.is_unchanged:
             self.check_room()

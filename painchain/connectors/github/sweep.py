@@ -36,8 +36,7 @@ class Sweep:
         if not waiting:
             self._state.pop("sweep", None)
             return
-        paths = [path for path, _, _ in self._lists.values()]
-        is_quiet = all(path in self._session.unchanged for path in paths)
+        is_quiet = not any(path in self._session.changed for path, _, _ in self._lists.values())
         for _ in range(1 if is_quiet else BUSY_PAGES):
             sweep = self._state.setdefault("sweep", {})
             kind = text(sweep, "kind") if text(sweep, "kind") in waiting else waiting[0]

@@ -208,6 +208,11 @@ def test_a_poll_at_rest_sends_no_more_requests_than_before(github: GitHub, serve
     for minutes in range(15, 60, 5):
         polled = poll(server, polled, minutes)
         assert (polled.events, polled.requests) == ([], REQUESTS_AT_REST)
+    # A list that the token cannot read is no news either.
+    github.refuse[f"repos/{REPO}/deployments"] = JsonReply({"message": "Forbidden"}, 403)
+    for minutes in (60, 65, 70):
+        polled = poll(server, polled, minutes)
+        assert (polled.events, polled.requests) == ([], REQUESTS_AT_REST)
 
 
 def test_old_items_that_change_are_found(github: GitHub, server: FakeServer) -> None:
@@ -253,6 +258,8 @@ def test_releases_that_are_promoted_or_deleted_are_found(github: GitHub, server:
     first = poll(server)
     release.update(prerelease=False, updated_at=ago(minutes=-3))
     second = poll(server, first, 5)
+    [promoted] = deliver(server, "release", action="released", release=release)
+    assert promoted.event_id == second.events[0].event_id
     github.lists[f"repos/{REPO}/releases"].clear()
     del github.things[f"repos/{REPO}/releases/5"]
     third = poll(server, second, 10)
