@@ -100,7 +100,7 @@ class RepositoryReader:
         promoted_at = (parse_time(release, "updated_at") or self._now) if self._is_promoted(release) else None
         published_at = parse_time(release, "published_at")
         if promoted_at or published_at is None or published_at >= since:
-            self._session.add(*releases.published(self._repository, release, self._now, promoted_at))
+            self._session.add(*releases.published(self._repository, release, self._now, promoted_at, since))
         number = text(release, "id")
         others = [other for other in strings(self._state, "prereleases") if other != number]
         is_prerelease = number and not releases.is_draft(release) and releases.status_of(release) == "prerelease"

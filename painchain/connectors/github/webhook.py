@@ -28,7 +28,7 @@ from painchain.connectors.github.repository import Repository, describe, is_want
 
 RELEASED = ("published", "released", "prereleased")
 PACKAGES = ("package", "registry_package")  # whose repository can be missing
-PROMOTION = timedelta(seconds=30)  # a release that was published longer ago was a pre-release until now
+PROMOTION = timedelta(seconds=30)  # a release that was published longer ago was something else until now
 
 INSTRUCTIONS = (
     "In the repository or organization: Settings, Webhooks, Add webhook. Content type application/json; choose the "
@@ -175,14 +175,20 @@ def _release(message: Message) -> Sequence[SourceEvent]:
         return [releases.deleted(message.repository, release, message.sender, message.now)]
     if action not in RELEASED:
         raise NothingToRecord(f"The action {action} of a release is not recorded.")
-    promoted_at = _promoted_at(release, message.now) if action == "released" else None
-    return releases.published(message.repository, release, message.now, promoted_at)
+    return releases.published(message.repository, release, message.now, _changed_at(action, release, message.now))
 
 
-def _promoted_at(release: Any, now: datetime) -> datetime | None:
-    """Return when a pre-release became a release; None if it was published as one. Both are called "released"."""
-    published_at, changed_at = parse_time(release, "published_at"), parse_time(release, "updated_at") or now
-    return changed_at if published_at and changed_at - published_at > PROMOTION else None
+def _changed_at(action: str, release: Any, now: datetime) -> datetime | None:
+    """Return when a pre-release became a release, or the other way round; None if it was published as what it is.
+
+    GitHub uses the same words for both.
+    """
+    published_at, changed_at = parse_time(release, "published_at"), parse_time(release, "updated_at")
+    if action == "released":
+        changed_at = changed_at or now
+    if action == "published" or published_at is None or changed_at is None:
+        return None
+    return changed_at if changed_at - published_at > PROMOTION else None
 
 
 def _push(message: Message) -> Sequence[SourceEvent]:

@@ -217,6 +217,26 @@ def test_a_prerelease_that_is_promoted_and_then_deleted_is_three_events() -> Non
     assert read("release", {"action": "deleted", "release": {**release, "draft": True}, "repository": REPO}) == []
 
 
+def test_a_release_that_is_demoted_and_promoted_again_makes_an_event_each_time() -> None:
+    release = {"id": 5, "tag_name": "v1", "published_at": "2026-03-01T11:00:00Z"}
+    changes = [("released", False, 1), ("prereleased", True, 2), ("released", False, 3), ("prereleased", True, 4)]
+    events = []
+    for action, is_prerelease, day in changes:
+        changed = {**release, "prerelease": is_prerelease, "updated_at": f"2026-03-0{day}T11:00:10Z"}
+        body = {"action": action, "release": changed, "repository": REPO}
+        [event] = read("release", body)
+        assert [again.event_id for again in read("release", body)] == [event.event_id]
+        events.append(event)
+    assert [(event.status, event.timestamp.day) for event in events] == [
+        ("published", 1),
+        ("prerelease", 2),
+        ("published", 3),
+        ("prerelease", 4),
+    ]
+    assert len({event.event_id for event in events}) == 4
+    assert events[0].event_id == gid("release", 5, "published", "2026-03-01T11:00:00Z")
+
+
 def test_a_renamed_repository_is_known_by_its_number() -> None:
     body = push("refs/heads/main")
     moved = {**body, "repository": {**REPO, "full_name": "acme/core"}}

@@ -22,20 +22,31 @@ def status_of(release: Any) -> str:
 
 
 def published(
-    repository: Repository, release: Any, now: datetime, promoted_at: datetime | None = None
+    repository: Repository,
+    release: Any,
+    now: datetime,
+    changed_at: datetime | None = None,
+    since: datetime | None = None,
 ) -> list[SourceEvent]:
     """Return the event of a published release; [] for a draft.
 
-    `promoted_at` is the time when a pre-release became a release.
+    `changed_at` is the time when a pre-release became a release after it was published, or the other way round,
+    `since` the time of the previous poll.
     """
     if is_draft(release):
         return []
     published_at = parse_time(release, "published_at") or parse_time(release, "created_at")
     number, status = item_id(release), status_of(release)
-    time = promoted_at or published_at or now
+    time = changed_at or published_at or now
+    event_id = repository.event_id("release", number, status, *([published_at] if published_at else []))
+    former_ids = repository.former_ids("release", number, time if published_at else None)
+    if changed_at and parse_time(release, "updated_at"):
+        # Each change has its own id. A webhook can have reported it before the release was changed in another way.
+        former_ids[f"{event_id}:*:*:*"] = now
+        event_id = repository.event_id("release", number, status, *([published_at] if published_at else []), changed_at)
     return [
         SourceEvent(
-            event_id=repository.event_id("release", number, status, *([published_at] if published_at else [])),
+            event_id=event_id,
             event_type="Release",
             title=_title(release),
             timestamp=time,
@@ -44,7 +55,8 @@ def published(
             url=link(dig(release, "html_url")),
             text=text(release, "body"),
             facts=_facts(repository, release),
-            former_ids=repository.former_ids("release", number, time if published_at else None),
+            former_ids=former_ids,
+            former_since=since,
         )
     ]
 
