@@ -12,6 +12,8 @@ from painchain.connectors.http_client import link
 
 # The times that two parts of GitHub give for one occurrence can differ by this many seconds.
 TOLERANCE = 5
+# The same, where other occurrences may be unknown.
+UNLISTED_TOLERANCE = 1
 
 
 @dataclass(frozen=True)
@@ -43,16 +45,18 @@ class Repository:
         return event_id("github", self.connector_id, self.id, kind, *occurrence)
 
     def nearby_ids(
-        self, time: datetime, others: Collection[datetime], seconds: int, kind: str, *occurrence: str | int
+        self, time: datetime, others: Collection[datetime] | None, kind: str, *occurrence: str | int
     ) -> dict[str, datetime | None]:
         """Return the ids that an occurrence has if another part of GitHub gives a time that differs by some seconds.
 
-        `others` are the times of other occurrences of this kind: a time that is as near to one of them is left out.
+        `others` are the times of other occurrences of this kind, None if they are not known. A time that is as near to
+        one of them is left out.
         """
+        seconds = UNLISTED_TOLERANCE if others is None else TOLERANCE
         nearby: dict[str, datetime | None] = {}
         for difference in range(-seconds, seconds + 1):
             candidate = time + timedelta(seconds=difference)
-            distance = min((abs(candidate - other) for other in others), default=timedelta.max)
+            distance = min((abs(candidate - other) for other in others or ()), default=timedelta.max)
             if difference and abs(candidate - time) < distance:
                 nearby[self.event_id(kind, *occurrence, candidate)] = None
         return nearby

@@ -196,6 +196,8 @@ def test_a_repeated_state_is_another_event_and_a_repeated_delivery_the_same() ->
     assert closed("2026-03-04T10:00:00Z") == first
     # Another part of GitHub gives a time that differs by a second.
     assert gid("pr", 7, "closed", "2026-03-04T10:00:01Z") in first[0].former_ids
+    # A change two seconds later is another one.
+    assert not closed("2026-03-04T10:00:02Z")[0].former_ids.keys() & {first[0].event_id}
 
 
 def test_a_prerelease_that_is_promoted_and_then_deleted_is_three_events() -> None:

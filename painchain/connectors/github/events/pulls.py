@@ -63,15 +63,15 @@ def pull_request(
     pull: Any,
     change: StateChange,
     now: datetime,
-    others: Collection[datetime] = (),
+    others: Collection[datetime] | None = None,
     more: Mapping[str, Any] | None = None,
     details: Mapping[str, Any] | None = None,
     occurrence: str = "unknown",
 ) -> SourceEvent:
     """Return the event of an opened, merged, closed or reopened pull request.
 
-    `others` are the times of other changes to the same state, `more` are facts of other requests. `occurrence`
-    identifies the change if its time is not known.
+    `others` are the times of other changes to the same state, None if they are not known. `more` are facts of other
+    requests. `occurrence` identifies the change if its time is not known.
     """
     state, time, author = change
     number = item_id(pull, "number")
@@ -79,7 +79,7 @@ def pull_request(
     former = repository.former_ids("pr", f"{number}-{state}", time)
     if state not in ONCE:
         identity = (number, state, time or occurrence)
-        former |= repository.nearby_ids(time, others, TOLERANCE, "pr", number, state) if time else {}
+        former |= repository.nearby_ids(time, others, "pr", number, state) if time else {}
     return SourceEvent(
         event_id=repository.event_id("pr", *identity),
         event_type="PullRequest",

@@ -10,12 +10,11 @@ from typing import Any
 from painchain.connectors.code_hosts import dig, first_line, integer, non_empty, objects, parse_time, strings, text
 from painchain.connectors.contract import SourceEvent
 from painchain.connectors.github.events.pulls import file_facts
-from painchain.connectors.github.repository import TOLERANCE, Repository
+from painchain.connectors.github.repository import Repository
 from painchain.connectors.http_client import link
 
 NO_COMMIT = "0" * 40
 STATUS = {"force_push": "forced", "branch_creation": "created", "branch_deletion": "deleted"}
-UNLISTED_TOLERANCE = 1  # seconds, where another move to the same commit may be unknown
 SHORT = 12  # digits of a commit in an id
 
 
@@ -95,7 +94,6 @@ def push_event(
     GitHub's comparison of both ends, which has the number of commits and the address of a page. `occurrence` identifies
     the push if its time is not known.
     """
-    tolerance = UNLISTED_TOLERANCE if others is None else TOLERANCE
     status = push.status or ("forced" if text(comparison, "status") in ("diverged", "behind") else "pushed")
     return SourceEvent(
         event_id=repository.event_id(*identity(push), occurrence or push.time),
@@ -114,7 +112,7 @@ def push_event(
             pusher=push.pusher,
             forced=status == "forced",
         ),
-        former_ids={} if occurrence else repository.nearby_ids(push.time, others or (), tolerance, *identity(push)),
+        former_ids={} if occurrence else repository.nearby_ids(push.time, others, *identity(push)),
         details=details,
     )
 
