@@ -10,7 +10,7 @@ from typing import Any
 from painchain.connectors.code_hosts import objects, text
 from painchain.connectors.contract import ErrorKind, PollContext, PollError, SourceEvent, WebhookContext
 from painchain.connectors.gitlab import activity, details, events, push_events
-from painchain.connectors.gitlab.client import GitLabClient, has_next_page, open_client, quote_path
+from painchain.connectors.gitlab.client import REFUSED, GitLabClient, has_next_page, open_client, quote_path
 from painchain.connectors.gitlab.payloads import Item, Project, parse_moment
 from painchain.connectors.gitlab.push_events import Push
 from painchain.connectors.poll_budget import PollBudgetExceeded
@@ -160,7 +160,18 @@ def _commit(completion: _Completion) -> SourceEvent | None:
     files = details.commit_files(completion.api, completion.project, sha)
     if item is None:
         return None
-    return push_events.commit_event(completion.project, item, push, files, completion.event.timestamp)
+    return push_events.commit_event(completion.project, item, push, files, _time_of_push(completion, push))
+
+
+def _time_of_push(completion: _Completion, push: Push) -> datetime:
+    """Return when GitLab lists a push, which its commits share; the time of the delivery if GitLab does not list it."""
+    try:
+        entries = _listed_pushes(completion, push)
+    except PollError as error:
+        if error.kind not in REFUSED:
+            raise
+        entries = []
+    return entries[0][2] if entries else completion.event.timestamp
 
 
 _COMPLETERS: Mapping[str, Callable[[_Completion], SourceEvent | None]] = {

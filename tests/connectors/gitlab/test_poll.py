@@ -232,6 +232,7 @@ def test_completed_webhooks_are_the_events_of_polls_also_for_a_numeric_setting(f
     before, after = bodies["push"]["before"], bodies["push"]["after"]
     gitlab.push(7, *pushed, {"id": before}, branch="master", before=before, author="jsmith")
     assert pushed[0]["id"] == after
+    gitlab.things |= {f"projects/7/repository/commits/{commit['id']}": commit for commit in pushed}
     result = polled(fake_server, projects=["7"])
     completed = [HANDLER.complete(context, event) if event.details else event for event in hooked]
     check_events(completed, NOW)
@@ -243,6 +244,8 @@ def test_completed_webhooks_are_the_events_of_polls_also_for_a_numeric_setting(f
         known = event.facts.keys() & {"merged", "branches", "status", "commit", "tag", "before", "after", "push"}
         assert {key: event.facts[key] for key in known} == {key: polled_event.facts[key] for key in known}
         assert (event.title[:5], event.status) == (polled_event.title[:5], polled_event.status)
+    times_of_push = {event.timestamp for event in completed if event.event_type in ("Push", "Commit")}
+    assert times_of_push == {NOW - timedelta(hours=1)}  # not of the delivery, a minute later
     merge_request_event = next(event for event in completed if event.event_type == "MergeRequest")
     assert merge_request_event.facts["comments"] == 3
 
