@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -14,6 +15,9 @@ from painchain.connectors.gitlab.payloads import Item, Project, first_time, pars
 FIRST_TAGS = 50  # of a repository with more, the first poll reports none
 MAX_PAGES = 10  # of the tags of one repository
 MOVING = ("latest", "stable", "edge", "nightly", "main", "master")
+CHECKED_TAGS = 2  # of the other known tags of a repository, in each poll
+CHECKED_AGAIN = timedelta(hours=1)  # after this time
+DIGEST_START = len("sha256:") + 16  # how much of a digest is stored to notice that a tag moved
 State = dict[str, Any]
 
 
@@ -38,8 +42,9 @@ def read(api: GitLabClient, project: Project, state: State) -> None:
 class _RepositoryReader:
     """Reads one container repository.
 
-    GitLab lists tags by name only; the digest of each takes a request. So only new tags and moving ones ("latest") are
-    requested. If another known tag moves, that is not noticed.
+    GitLab lists tags by name only; the digest of each takes a request. So each poll requests the new tags, the moving
+    ones ("latest"), and a few of the others in turn. `checked` stores the start of the digest of each of the others, ""
+    if it is not known, and when it was requested.
     """
 
     def __init__(self, api: GitLabClient, project: Project, repository: Item, state: State):
@@ -60,9 +65,25 @@ class _RepositoryReader:
             if (name in self.moving or name not in before) and self._read_tag(name):
                 known.append(name)  # now: the next poll does not read it again, however this one ends
                 self.api.made_progress |= name not in before
+        self._check_again([name for name in names if name in before and name not in self.moving])
         present = set(names)
         self.state["known"] = [name for name in dict.fromkeys(known) if name in present]
+        self.state["checked"] = {name: check for name, check in self._checked.items() if name in present}
         self.state |= {"looked": True, "read_at": self.api.context.now.isoformat()}
+
+    @property
+    def _checked(self) -> dict[str, tuple[str, str]]:
+        checked: dict[str, tuple[str, str]] = self.state.setdefault("checked", {})
+        return checked
+
+    def _check_again(self, names: list[str]) -> None:
+        """Read a few known tags again, first those that were not read for the longest time."""
+        now, checked = self.api.context.now, self._checked
+        last = {name: parse_moment(checked.get(name, ("", ""))[1]) for name in names}
+        due = [name for name in names if (at := last[name]) is None or now - at >= CHECKED_AGAIN]
+        for name in sorted(due, key=lambda name: checked.get(name, ("", ""))[1])[:CHECKED_TAGS]:
+            self._read_tag(name)
+            checked[name] = (checked.get(name, ("", ""))[0], now.isoformat())
 
     def _names(self) -> list[str]:
         pages = list(islice(self.api.pages(self.path, {}), MAX_PAGES + 1))
@@ -86,20 +107,30 @@ class _RepositoryReader:
 
     def _add_image(self, name: str, tag: Any) -> None:
         digest = text(tag, "digest")
-        digests: dict[str, str] = self.state.setdefault("digests", {})
-        if not digest or digests.get(name) == digest:
+        if not digest:
+            return
+        if name in self.moving:
+            digests: dict[str, str] = self.state.setdefault("digests", {})
+            before, since = digests.get(name, ""), self.since
+            digests[name] = digest
+        else:
+            before, at = self._checked.get(name, ("", ""))
+            since = parse_moment(at) or self.since
+            digest = digest[:DIGEST_START]
+            self._checked[name] = (digest, self.api.context.now.isoformat())
+            if not before and name in self.state["known"]:
+                return  # it is read for the first time, and is not new
+        if digest == before:
             return
         moves: dict[str, int] = self.state.setdefault("moves", {})
-        if name in digests:
+        if before:
             moves[name] = moves.get(name, 0) + 1
-        self.api.add(self._event(tag, moves.get(name, 0)))
-        if name in self.moving:
-            digests[name] = digest
+        self.api.add(self._event(tag, moves.get(name, 0), since))
 
-    def _event(self, tag: Item, moves: int) -> SourceEvent | None:
+    def _event(self, tag: Item, moves: int, since: datetime) -> SourceEvent | None:
         pushed, context = first_time(tag, "published_at", "created_at"), self.api.context
         if self.first and pushed and pushed < context.since - OVERLAP:
             return None
-        # An older image can get a new tag, and a tag can be put back: that happened since the previous poll.
-        is_new = pushed is not None and pushed >= self.since - OVERLAP
+        # An older image can get a new tag, and a tag can be put back: that happened since the tag was last read.
+        is_new = pushed is not None and pushed >= since - OVERLAP
         return events.image(self.project, self.repository, tag, moves, pushed if pushed and is_new else context.now)

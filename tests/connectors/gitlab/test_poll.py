@@ -372,6 +372,35 @@ def test_new_and_moved_tags_are_new_images_and_others_are_not_requested_again(fa
     assert put_back == [f"7:image:1:latest:sha256%3A{part}" for part in ("1:2", "2:3", "1:4")]
 
 
+def test_each_known_tag_is_read_again_in_turn_and_is_a_new_image_when_it_moved(fake_server, gitlab):
+    gitlab.add_project(7, "group/project", **{"registry/repositories": [recorded("repositories.json")[0]]})
+    tags = "projects/7/registry/repositories/1/tags"
+    names = [f"v{number}" for number in range(5)]
+    gitlab.lists[tags] = [{"name": name} for name in names]
+    for name in names:
+        gitlab.things[f"{tags}/{name}"] = {"name": name, "digest": "sha256:1", "created_at": ago(days=9)}
+    result = polled(fake_server)
+    gitlab.things[f"{tags}/v4"] |= {"digest": "sha256:2", "created_at": ago(minutes=-30)}
+    gitlab.things[f"{tags}/v3"] |= {"digest": "sha256:3"}  # an old image
+    requested, found = [], []
+    for minutes in (30, 60, 61, 62, 63):
+        requested_paths(fake_server)
+        result = polled(fake_server, result.cursor, now=NOW + timedelta(minutes=minutes))
+        paths = requested_paths(fake_server)
+        requested.append([name for name in names if f"/api/v4/{tags}/{name}" in paths])
+        found += [(event_key(event), event.timestamp) for event in result.events]
+    assert requested == [[], ["v0", "v1"], ["v2", "v3"], ["v4"], []]
+    assert found == [
+        ("7:image:1:v3:sha256%3A3:1", NOW + timedelta(minutes=61)),
+        ("7:image:1:v4:sha256%3A2:1", NOW + timedelta(minutes=30)),
+    ]
+    repository = result.cursor["projects"]["7"]["images"]["known"]["1"]
+    del repository["checked"]  # as older versions stored it: what is read first is not new
+    gitlab.things[f"{tags}/v0"] |= {"digest": "sha256:4"}
+    result = polled(fake_server, result.cursor, now=NOW + timedelta(minutes=64))
+    assert ids(result) == []
+
+
 def test_incomplete_items_are_recorded_and_do_not_stop_the_poll(fake_server, gitlab):
     odd: list[Any] = [
         None,
