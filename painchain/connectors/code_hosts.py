@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 EARLIEST, LATEST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 # One part of a path, except "." and "..", which would point to another path.
+MAX_COMPLETED_COMMITS = 20  # of one delivery: the others keep what the delivery says about them
 PATH_PART = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]+"
 
 BRANCHES = Field(

@@ -18,7 +18,8 @@ from painchain.ingestion.sanitize import safe_text
 from painchain.ingestion.source_events import origin, settings_of
 
 # A source may answer so for a moment: its API can lag behind its webhooks.
-PASSING = (ErrorKind.UNREACHABLE, ErrorKind.SERVER_ERROR, ErrorKind.NOT_FOUND)
+PASSING = (ErrorKind.UNREACHABLE, ErrorKind.SERVER_ERROR, ErrorKind.NOT_FOUND, ErrorKind.RATE_LIMITED)
+FAILING = (ErrorKind.UNREACHABLE, ErrorKind.SERVER_ERROR)  # other requests will probably fail too
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,8 @@ def complete(claimed: ClaimedEvent, clock: Callable[[], datetime]) -> None:
     """Complete a claimed event and record it.
 
     If the API fails, the event is tried again for ``pending_events.MAX_AGE`` and then recorded as it is; at once if the
-    error will not go away by itself, or if the connector is disabled or deleted.
+    error will not go away by itself, or if the connector is disabled or deleted. Events of a connector whose API fails
+    are then recorded without asking it again for each. A rate limit postpones all of them.
     """
     if pending_events.is_recorded(claimed):
         pending_events.drop(claimed)
@@ -37,8 +39,7 @@ def complete(claimed: ClaimedEvent, clock: Callable[[], datetime]) -> None:
         event = _complete(claimed, clock())
     except PollError as error:
         now = clock()
-        if _is_passing(error, claimed, now):
-            pending_events.retry_later(claimed, now)
+        if _is_retried(error, claimed, now):
             return
         about = {"members": {"connector": claimed.origin.id}}
         log.warning("A webhook event is recorded without details. %s", error, extra=about)
@@ -77,5 +78,16 @@ def _reader(connector_id: int) -> Callable[[], Cursor]:
     return read_cursor
 
 
-def _is_passing(error: PollError, claimed: ClaimedEvent, now: datetime) -> bool:
-    return error.kind in PASSING and claimed.may_retry(now)
+def _is_retried(error: PollError, claimed: ClaimedEvent, now: datetime) -> bool:
+    """Decide when the event is tried again, and what becomes of the others of its connector; False for never."""
+    connector_id = claimed.origin.id
+    if error.kind is ErrorKind.RATE_LIMITED and error.retry_at:
+        pending_events.give_up(connector_id, now, pending_events.MAX_POSTPONEMENT)
+        pending_events.postpone(claimed, error.retry_at, now)
+        return not claimed.is_overdue(now, pending_events.MAX_POSTPONEMENT)
+    if error.kind in PASSING and claimed.may_retry(now):
+        pending_events.retry_later(claimed, now)
+        return True
+    if error.kind in FAILING:
+        pending_events.give_up(connector_id, now, pending_events.MAX_AGE)
+    return False

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from painchain.connectors.contract import SourceEvent
@@ -23,6 +23,7 @@ from painchain.ingestion.source_events import Origin
 
 LEASE = timedelta(minutes=2)  # longer than completing takes: then another server takes over from one that died
 MAX_AGE = timedelta(seconds=30)  # an event that lacks details for longer is recorded without them
+MAX_POSTPONEMENT = timedelta(minutes=15)  # the longest that the rate limit of a source can hold up its events
 MAX_TRIES = 6
 
 _table = Base.metadata.tables[PendingEvent.__tablename__]
@@ -41,8 +42,11 @@ class ClaimedEvent:
 
     def may_retry(self, now: datetime) -> bool:
         """Say whether there is time for another try."""
-        age = now - self.received_at
-        return self.tries < MAX_TRIES and timedelta() <= age < MAX_AGE
+        return self.tries < MAX_TRIES and not self.is_overdue(now, MAX_AGE)
+
+    def is_overdue(self, now: datetime, max_age: timedelta) -> bool:
+        """Say whether the event is older than this, or from the future: the clock was set back."""
+        return not timedelta() <= now - self.received_at < max_age
 
 
 def add(event_log: EventLogWriter, connector: Connector, events: Sequence[SourceEvent], now: datetime) -> int:
@@ -81,7 +85,7 @@ def claim(now: datetime, except_of: Collection[int] = ()) -> ClaimedEvent | None
     :raises painchain.database.session.WrongKey: when the key was replaced: this process can decrypt no token.
     """
     claimable = (
-        clock.reached_condition(_pending.due, now, MAX_AGE),
+        clock.reached_condition(_pending.due, now, MAX_POSTPONEMENT),
         clock.reached_condition(_pending.taken_until, now, LEASE),
         _pending.connector_id.not_in(list(except_of)),
     )
@@ -106,6 +110,22 @@ def retry_later(claimed: ClaimedEvent, now: datetime) -> None:
     due = now + timedelta(seconds=2 ** (claimed.tries - 1))
     with write_transaction() as connection:
         connection.execute(update(_table).where(_pending.id == claimed.id).values(due=due, taken_until=EPOCH))
+
+
+def postpone(claimed: ClaimedEvent, until: datetime, now: datetime) -> None:
+    """Let this event, and the others of its connector that are due, be tried at another time."""
+    until = min(until, now + MAX_POSTPONEMENT)
+    others_due = and_(_pending.connector_id == claimed.origin.id, _pending.due <= now, _pending.tries < MAX_TRIES)
+    with write_transaction() as connection:
+        connection.execute(update(_table).where(others_due).values(due=until))
+        connection.execute(update(_table).where(_pending.id == claimed.id).values(due=until, taken_until=EPOCH))
+
+
+def give_up(connector_id: int, now: datetime, max_age: timedelta) -> None:
+    """Let the events of a connector that are older than this be recorded as they are, without another request."""
+    is_overdue = (_pending.connector_id == connector_id, _pending.received_at <= now - max_age)
+    with write_transaction() as connection:
+        connection.execute(update(_table).where(*is_overdue).values(due=now, tries=MAX_TRIES))
 
 
 def release(ids: Collection[int]) -> None:

@@ -20,7 +20,7 @@ from painchain.database.models import Connector, PendingEvent
 from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.ingestion import pending_events, source_events
-from painchain.workers.completion import CompletionWorker
+from painchain.workers.completion import THREADS_OF_CONNECTOR, CompletionWorker
 from tests.counterparts import FakeServer, ReceivedRequest, Reply, as_json, run_fake_server
 from tests.support.webhook_source import HOOK, WEBHOOK_SOURCE, deliver
 
@@ -177,9 +177,7 @@ def test_an_api_that_keeps_failing_is_asked_for_thirty_seconds(
     assert (metals(events), pending(app)) == ({"bell": None}, 0)
 
 
-@pytest.mark.parametrize(
-    "reply", [Reply(401), Reply(403), Reply(429, headers={"Retry-After": "600"}), Reply(200, b"no JSON"), as_json({})]
-)
+@pytest.mark.parametrize("reply", [Reply(401), Reply(403), Reply(200, b"no JSON"), as_json({})])
 def test_an_error_that_does_not_go_away_leaves_the_event_as_it_was_delivered(
     app: Flask, events: Events, forge: Forge, hook: Hook, reply: Reply
 ) -> None:
@@ -187,6 +185,47 @@ def test_an_error_that_does_not_go_away_leaves_the_event_as_it_was_delivered(
     hook.deliver("bell")
     work(app)
     assert (metals(events), pending(app)) == ({"bell": None}, 0)
+
+
+def test_a_rate_limit_postpones_the_events_of_a_connector(
+    app: Flask, events: Events, forge: Forge, fake_server: FakeServer, hook: Hook
+) -> None:
+    casts = list(map(str, range(10)))
+    forge.reply = Reply(429, headers={"Retry-After": "600"})
+    hook.deliver(*casts)
+    work(app)
+    work(app, 300 * SECOND)
+    requests = len(fake_server.paths)
+    assert (metals(events), pending(app)) == ({}, 10)
+    assert requests <= THREADS_OF_CONNECTOR, "the others are not asked about"
+    forge.reply = None
+    work(app, 602 * SECOND)
+    assert (metals(events), pending(app)) == (dict.fromkeys(casts, "bronze"), 0)
+    assert len(fake_server.paths) == requests + 10
+
+
+def test_events_wait_for_a_rate_limit_for_a_bounded_time(
+    app: Flask, events: Events, forge: Forge, fake_server: FakeServer, hook: Hook
+) -> None:
+    casts = list(map(str, range(10)))
+    forge.reply = Reply(429, headers={"Retry-After": "7200"})
+    hook.deliver(*casts)
+    work(app)
+    assert pending(app) == 10
+    work(app, pending_events.MAX_POSTPONEMENT + 5 * SECOND)
+    assert (metals(events), pending(app)) == (dict.fromkeys(casts), 0)
+    assert len(fake_server.paths) <= 2 * THREADS_OF_CONNECTOR
+
+
+def test_overdue_events_of_an_api_that_fails_are_recorded_without_a_request_for_each(
+    app: Flask, events: Events, forge: Forge, fake_server: FakeServer, hook: Hook
+) -> None:
+    casts = list(map(str, range(20)))
+    forge.reply = Reply(503)
+    hook.deliver(*casts)
+    work(app, pending_events.MAX_AGE + SECOND)
+    assert (metals(events), pending(app)) == (dict.fromkeys(casts), 0)
+    assert len(fake_server.paths) <= THREADS_OF_CONNECTOR
 
 
 def test_what_was_recorded_first_is_not_completed(

@@ -205,8 +205,9 @@ def _push(message: Message) -> Sequence[SourceEvent]:
     details = completion.push(repository, push)
     events = [pushes.push_event(repository, push, None, comparison, details, occurrence)]
     if push.after and push.branch in (message.context.settings.get("branches") or [repository.branch]):
-        for commit in commits:
-            details = completion.commit(repository, push, text(commit, "id"))
+        for position, commit in enumerate(commits):
+            is_completed = position >= len(commits) - code_hosts.MAX_COMPLETED_COMMITS  # the last one is the newest
+            details = completion.commit(repository, push, text(commit, "id")) if is_completed else None
             events.append(pushes.delivered_commit(repository, commit, push, details))
     return events
 

@@ -185,7 +185,9 @@ def _push(reading: Reading) -> list[SourceEvent]:
         files = {"files_changed": _changed_files(item)}
         commit = push_events.commit_event(project, item, push, files, reading.now)
         if commit:
-            source_events.append(reading.with_details(commit, "commit", push=stored_push(push), sha=item["id"]))
+            is_completed = len(source_events) <= code_hosts.MAX_COMPLETED_COMMITS
+            references = {"push": stored_push(push), "sha": item["id"]}
+            source_events.append(reading.with_details(commit, "commit", **references) if is_completed else commit)
     return source_events
 
 

@@ -151,6 +151,16 @@ def push(ref: str, **more: Any) -> dict[str, Any]:
     }
 
 
+def test_the_newest_twenty_commits_of_a_push_are_completed() -> None:
+    body = push("refs/heads/main")
+    [commit] = body["commits"]
+    events = read("push", {**body, "commits": [{**commit, "id": f"5ha{number}"} for number in range(2_048)]})
+    commits = [event for event in events if event.event_type == "Commit"]
+    assert [event.event_id for event in commits] == [gid("commit", f"5ha{number}") for number in range(2_048)]
+    assert [event.details is not None for event in commits] == [False] * 2_028 + [True] * 20
+    assert events[0].details is not None
+
+
 @pytest.mark.parametrize(
     ("body", "branches", "pushed", "commits"),
     [

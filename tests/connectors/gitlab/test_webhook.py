@@ -165,6 +165,16 @@ def test_irrelevant_deliveries_are_not_events_and_the_reason_is_given():
     )
 
 
+def test_the_newest_twenty_commits_of_a_push_are_completed():
+    body = recorded("push")
+    newest = body["commits"][-1]
+    commits = [{**newest, "id": f"{number:040}"} for number in range(100)]
+    push, *committed = delivered({**body, "commits": commits})
+    assert push.details
+    assert [event.event_id.rpartition(":")[2] for event in committed] == [f"{n:040}" for n in reversed(range(100))]
+    assert [event.details is not None for event in committed] == [True] * 20 + [False] * 80
+
+
 def test_a_push_to_another_branch_and_the_end_of_a_branch_are_events_without_commits():
     push = recorded("push")
     [other] = delivered({**push, "ref": "refs/heads/topic"})
