@@ -285,7 +285,7 @@ def test_changes_while_auditing_was_off_have_no_blame(client, make_connector):
     edit(client, connector_id, poll_interval="600")
     client.post("/api/connectors/1/enable")
     connector_blames = blames(client, connector_id)
-    assert connector_blames["poll_interval"] == "Not recorded who set this. Show history"
+    assert connector_blames["poll_interval"] == "The log does not contain who set this. Show history"
     assert connector_blames["name"] == "Set at creation by system, just now"
 
 
@@ -296,7 +296,8 @@ def test_changes_older_than_the_read_limit_have_no_blame(client, make_connector,
     monkeypatch.setattr(blame, "REACH", 1)
     connector_blames = blames(client, connector_id)
     assert connector_blames["poll_interval"] == "Changed from 300 by system, just now"
-    assert connector_blames["name"] == connector_blames["base_url"] == "Not recorded who set this. Show history"
+    unknown = "The log does not contain who set this. Show history"
+    assert connector_blames["name"] == connector_blames["base_url"] == unknown
 
 
 @pytest.mark.both_databases
