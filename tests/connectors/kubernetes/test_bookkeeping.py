@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from painchain.connectors.kubernetes.bookkeeping import leave_out
-from tests.counterparts import FakeServer, run_fake_server
+from tests.counterparts import FakeServer
 from tests.support.fake_cluster import FakeCluster
 from tests.support.kubernetes import CANARY, Observer, job, put_deployment, put_revision, remove_revision, upgrade
 
 LEADER = "control-plane.alpha.kubernetes.io/leader"
-
-
-@pytest.fixture
-def cluster() -> FakeCluster:
-    return FakeCluster()
-
-
-@pytest.fixture
-def fake_server(cluster: FakeCluster) -> Iterator[FakeServer]:
-    with run_fake_server(cluster) as fake_server:
-        yield fake_server
 
 
 def a_day(cluster: FakeCluster, every_minute: Callable[[int], Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -27,17 +26,6 @@ from tests.support.fake_cluster import TOKEN, FakeCluster, status
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def cluster() -> FakeCluster:
-    return FakeCluster()
-
-
-@pytest.fixture
-def fake_server(cluster: FakeCluster) -> Iterator[FakeServer]:
-    with run_fake_server(cluster) as fake_server:
-        yield fake_server
 
 
 def settings(fake_server: FakeServer, **more: Any) -> dict[str, Any]:
