@@ -198,6 +198,16 @@ def unreadable(problem: Exception, what: str) -> PollError:
     return PollError("PainChain could not read the answer; its log has the details.", ErrorKind.INTERNAL)
 
 
+def unread_commits(count: int | None, has_some: bool = False) -> str:
+    """Return the fact that the commits of a push are missing. `count` is how many it has, None if that is not known.
+
+    >>> unread_commits(12), unread_commits(12, has_some=True), unread_commits(None)
+    ('12, could not be read', '12, not all could be read', 'could not be read')
+    """
+    missing = "not all could be read" if has_some else "could not be read"
+    return missing if count is None else f"{count}, {missing}"
+
+
 def first_line(message: str, length: int = 100) -> str:
     """Return the first line of a message that is not blank, cut to `length` characters."""
     return next((line.strip() for line in message.splitlines() if line.strip()), "")[:length]

@@ -330,6 +330,15 @@ class GitHubModel(GitHub):
             self._deliver("release", action="released", release=dict(release))
             self._happen("Release", f"[Release] v{release['id']}", "published")
 
+    def demote_release(self) -> None:
+        """Turn the newest release that is no pre-release into one."""
+        listed = self.lists[self._path("releases")]
+        release = next((item for item in listed if not item["prerelease"] and not item.get("draft")), None)
+        if release:
+            release.update(prerelease=True, updated_at=self.at())
+            self._deliver("release", action="prereleased", release=dict(release))
+            self._happen("Release", f"[Release] {release['tag_name']}", "prerelease")
+
     def _publish(self, release: dict[str, Any]) -> None:
         release.update(draft=False, published_at=self.at(), updated_at=self.at())
         if release not in self.lists[self._path("releases")]:

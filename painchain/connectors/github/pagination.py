@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from painchain.connectors.code_hosts import dig, parse_time, unreadable
-from painchain.connectors.contract import MAX_EVENTS, ErrorKind, PollContext, PollError, SourceEvent
+from painchain.connectors.contract import MAX_EVENTS, ErrorKind, PollContext, PollError, PollGap, SourceEvent
 from painchain.connectors.github.client import REFUSED, GitHubClient
 from painchain.connectors.http_client import Response, next_page
 from painchain.connectors.poll_budget import PollBudgetExceeded
@@ -46,6 +46,7 @@ class PollSession:
         self.has_more: dict[str, bool] = {}
         self.notes: list[str] = []
         self._events: dict[str, SourceEvent] = {}
+        self._gaps: list[PollGap] = []
 
     @property
     def events(self) -> list[SourceEvent]:
@@ -56,6 +57,28 @@ class PollSession:
         """Add events that are not there yet."""
         for event in events:
             self._events.setdefault(event.event_id, event)
+
+    def put(self, event: SourceEvent) -> None:
+        """Add an event, or replace the one with its id."""
+        self._events[event.event_id] = event
+
+    def remove(self, event: SourceEvent) -> None:
+        """Remove an event that this poll has added, so that a later poll can record it."""
+        if self._events.get(event.event_id) is event:
+            del self._events[event.event_id]
+
+    @property
+    def gap(self) -> PollGap | None:
+        """The period in which this poll gave up events, with every reason; None if it gave up none."""
+        if not self._gaps:
+            return None
+        reasons = " ".join(dict.fromkeys(gap.reason for gap in self._gaps))
+        return PollGap(min(gap.start for gap in self._gaps), max(gap.end for gap in self._gaps), reasons)
+
+    def give_up(self, since: datetime | None, what: str) -> None:
+        """Record that events are missing which several polls could not read. They are not read again."""
+        now = self.context.now
+        self._gaps.append(PollGap(min(since or now, now), now, f"Could not be read: {what}."))
 
     def note(self, message: str) -> None:
         """Add a note that is not there yet."""

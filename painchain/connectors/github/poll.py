@@ -73,9 +73,7 @@ class PollRound:
             raise self._session.failures[0][1]
         note, api = " ".join([*self._session.notes, *self._failures_note()]), self._session.api
         cursor = self._cursor(has_more)
-        return PollResult(
-            self._session.events, cursor, has_more, note, rate_limit=api.rate_limit, requests=api.requests
-        )
+        return PollResult(self._session.events, cursor, has_more, note, self._session.gap, api.rate_limit, api.requests)
 
     def _read(self) -> None:
         listed = self._session.context.settings.get("repos") or []

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from painchain.connectors.code_hosts import objects, parse_time, strings, text
-from painchain.connectors.contract import ErrorKind, PollError
+from painchain.connectors.code_hosts import dig, integer, objects, parse_time, strings, text, unread_commits
+from painchain.connectors.contract import ErrorKind, PollError, SourceEvent
 from painchain.connectors.github import details
-from painchain.connectors.github.backlog import Backlog, Task
+from painchain.connectors.github.backlog import MAX_TRIES, Backlog, Task
 from painchain.connectors.github.client import REFUSED
 from painchain.connectors.github.events import pushes
 from painchain.connectors.github.events.pushes import Push
@@ -21,9 +21,8 @@ from painchain.connectors.github.repository import Repository, is_wanted_branch
 SOME = {"per_page": 50}  # each commit takes another request
 MAX_NEW_COMMITS = 500  # of a default branch that is new
 RETRY_ACTIVITY = timedelta(days=1)  # how often a server without a list of activities is asked for it
-MAX_HEADS = 1_000
 MAX_DONE = 100  # pushes of the last minute that are remembered
-EMPTY_REPOSITORY = 409
+BROKEN = (ErrorKind.SERVER_ERROR, ErrorKind.INVALID_RESPONSE)  # errors that can concern one commit
 
 
 class PushReader:
@@ -63,18 +62,31 @@ class PushReader:
             return
         if not is_followed or not push.after:
             comparison = details.comparison(self._session.api, self._repository, push)
-            self._add_push(task, push, others, comparison)
+            self._session.add(self._push_event(task, push, others, comparison))
             return
+        event = self._push_event(task, push, others, task.get("comparison"))
         path = details.comparison_path(self._repository, push)
-        pages = self._compared_pages(task, push, path, others) if path else self._branch_pages(task, push)
-        if not path:
-            self._add_push(task, push, others)
-        self._read_commits(task, push, pages)
+        pages = self._compared_pages(task, push, path) if path else self._branch_pages(task, push)
+        self._session.add(event)
+        try:
+            self._read_commits(task, push, pages)
+        except Exception:
+            self._session.remove(event)  # until its commits have been read, or cannot be
+            raise
+        self._session.put(self._push_event(task, push, others, task.get("comparison")))
 
     def add_task(self, task: Task) -> None:
-        """Record a push with what its list has."""
-        if not task.get("is_first"):
-            self._add_push(task, _push(task))
+        """Record a push with what its list has, and that commits of a followed branch are missing."""
+        push, comparison = _push(task), task.get("comparison")
+        if task.get("is_first"):
+            since = parse_time(task, "since")
+            self._session.give_up(since, f"commits of the branch {push.branch} of {self._repository.name}")
+            return
+        event = self._push_event(task, push, None, comparison)
+        if push.after and push.branch in self._followed():
+            missing = unread_commits(integer(comparison, "total_commits"), has_some=comparison is not None)
+            event = replace(event, facts={**event.facts, "commits": missing})
+        self._session.add(event)
 
     def _followed(self) -> list[str]:
         return self._settings.get("branches") or [self._repository.branch]
@@ -127,31 +139,30 @@ class PushReader:
             **{"pusher": push.pusher, "since": since, **more},
         )
 
-    def _add_push(self, task: Task, push: Push, others: list[datetime] | None = None, comparison: Any = None) -> None:
-        """Record a push. If heads were compared, a webhook can have reported it at any time since the previous poll."""
+    def _push_event(self, task: Task, push: Push, others: list[datetime] | None, comparison: Any) -> SourceEvent:
+        """Return the event of a push.
+
+        If heads were compared, a webhook can have reported it at any time since the previous poll.
+        """
         event = pushes.push_event(self._repository, push, others, comparison)
         if compared_at := parse_time(task, "compared_at"):
             beginning = self._repository.event_id(*pushes.identity(push))
             # A time has three parts, the id of a delivery one.
             any_ids = {f"{beginning}:*:*:*": compared_at, f"{beginning}:*": compared_at}
             event = replace(event, former_ids={**event.former_ids, **any_ids}, former_since=read_since(task))
-        self._session.add(event)
+        return event
 
-    def _compared_pages(self, task: Task, push: Push, path: str, others: list[datetime]) -> Iterator[list[Any]]:
-        """Yield the commits between both ends of a push, and record the push with the first page."""
-        is_resumed = "next" in task
+    def _compared_pages(self, task: Task, push: Push, path: str) -> Iterator[list[Any]]:
+        """Yield the commits between both ends of a push, and store in the task what the comparison says of the push."""
         try:
             for value in self._session.values(task, path, {**SOME, "page": 1}):
-                if not is_resumed:
-                    self._add_push(task, push, others, value)
-                    is_resumed = True
+                task["comparison"] = {key: dig(value, key) for key in ("total_commits", "html_url", "status")}
                 yield objects(value, "commits")
             return
         except PollError as error:
             if error.kind is not ErrorKind.NOT_FOUND:
                 raise
         # One end no longer exists, or both have no history in common.
-        self._add_push(task, push, others)
         yield from self._branch_pages(task, push, text(task, "since"))
 
     def _branch_pages(self, task: Task, push: Push, since: str = "") -> Iterator[list[Any]]:
@@ -167,12 +178,19 @@ class PushReader:
                 return
 
     def _read_commits(self, task: Task, push: Push, pages: Iterator[list[Any]]) -> None:
+        is_last_try = (integer(task, "tries") or 0) >= MAX_TRIES - 1
         for page in pages:
             for item in page:
                 pushed = push
                 if task.get("is_first") and (committed := _committed_at(item)) and committed < push.time:
                     pushed = Push(push.branch, "", push.after, committed)  # when it was pushed is not known
-                self._session.add(details.commit(self._session.api, self._repository, text(item, "sha"), pushed, item))
+                try:
+                    event = details.commit(self._session.api, self._repository, text(item, "sha"), pushed, item)
+                except PollError as error:
+                    if not is_last_try or error.kind not in BROKEN:
+                        raise
+                    event = pushes.listed_commit(self._repository, item, pushed)
+                self._session.add(event)
 
 
 def _committed_at(item: Any) -> datetime | None:

@@ -75,8 +75,11 @@ class RunReader:
         self._add(run, details.failed_jobs(self._session.api, self._repository, run))
 
     def add_task(self, task: Task) -> None:
-        """Record a run with what its list has."""
+        """Record a run with what its list has, and that its earlier attempts are missing."""
         self._add(task["run"], [])
+        if since := parse_time(task, "attempts_since"):
+            what = f"earlier attempts of the workflow run {text(task, 'key')} of {self._repository.name}"
+            self._session.give_up(since, what)
 
     def _add(self, run: Any, failed_jobs: list[str]) -> None:
         changes = runs.run_changes(self._repository, run, self._session.context.now, failed_jobs)

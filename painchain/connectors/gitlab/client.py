@@ -71,6 +71,11 @@ class GitLabClient(ApiClient):
         if event is not None and not any(former_id in self.events for former_id in event.former_ids):
             self.events.setdefault(event.event_id, event)
 
+    def put(self, event: SourceEvent | None) -> None:
+        """Replace an event that this poll has added, unless it is None."""
+        if event is not None and event.event_id in self.events:
+            self.events[event.event_id] = event
+
     def note(self, message: str) -> None:
         """Add a message for the person who configures the connector, once."""
         if message not in self.notes:

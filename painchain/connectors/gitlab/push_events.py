@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from painchain.connectors.code_hosts import first_line, integer, non_empty, objects, text
+from painchain.connectors.code_hosts import first_line, integer, non_empty, objects, text, unread_commits
 from painchain.connectors.contract import SourceEvent
 from painchain.connectors.gitlab.payloads import UNKNOWN, Item, Project, first_time, parse_moment, person_name
 from painchain.connectors.http_client import link
@@ -109,6 +109,13 @@ def push_event(
         facts=non_empty(**facts),
         former_ids={f"{project.event_id('push', *push.move)}:*": when},
     )
+
+
+def without_commits(event: SourceEvent, push: Push, has_some: bool) -> SourceEvent:
+    """Return the event of a push that says that all or some of its commits could not be read."""
+    if push.commits == 0:
+        return event
+    return replace(event, facts={**event.facts, "commits": unread_commits(push.commits, has_some)})
 
 
 def _push_url(project: Project, push: Push) -> str | None:

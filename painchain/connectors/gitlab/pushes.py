@@ -42,9 +42,10 @@ class PushReader:
             self._add_many(push, when, occurrence)
         elif not self.branches or push.branch in self.branches:
             forced = details.is_forced(self.api, self.project, push)
-            self.api.add(push_events.push_event(self.project, push, forced, when, occurrence))
+            event = push_events.push_event(self.project, push, forced, when, occurrence)
+            self.api.add(event)
             if push.branch in self.followed:
-                self._add_commits(push, when)
+                self._add_commits(push, when, event)
 
     def _add_many(self, push: Push, when: datetime, occurrence: str) -> None:
         """Add a push to so many branches that GitLab does not list them: their heads show which ones moved."""
@@ -53,11 +54,13 @@ class PushReader:
         for branch in self.followed:
             head, known = self._head(branch), self.state.get(branch, {}).get("head", "")
             if head and head != known:
+                event = None
                 moved = replace(push, branch=branch, before=known, after=head, commits=None, action="")
                 if self.branches and known:
                     forced = details.is_forced(self.api, self.project, moved)
-                    self.api.add(push_events.push_event(self.project, moved, forced, when, occurrence, branch))
-                self._add_commits(moved, when)
+                    event = push_events.push_event(self.project, moved, forced, when, occurrence, branch)
+                    self.api.add(event)
+                self._add_commits(moved, when, event)
 
     def add_moved_heads(self) -> None:
         """Compare the heads of the followed branches, for a GitLab that does not list its events to this token.
@@ -70,13 +73,15 @@ class PushReader:
             if push is None:
                 state["seen"] = self.api.context.now.isoformat()
                 continue
+            event = None
             if push.before:
                 forced = details.is_forced(self.api, self.project, push)
                 moves = state.get("moves", 0)
                 occurrence = (branch, push.before, push.after, moves)
                 event = push_events.push_event(self.project, push, forced, self.api.context.now, *occurrence)
-                self.api.add(self._known_from_webhooks(event, push, parse_moment(state.get("seen"))))
-            self._add_commits(push, None)
+                event = self._known_from_webhooks(event, push, parse_moment(state.get("seen")))
+                self.api.add(event)
+            self._add_commits(push, None, event)
             state |= {"etag": state.pop("next_etag", None), "moves": state.get("moves", 0) + 1}
             state["seen"] = self.api.context.now.isoformat()
 
@@ -111,8 +116,12 @@ class PushReader:
             state["next_etag"] = answer.headers.get("etag")
         return text(answer.value, "commit", "id")
 
-    def _add_commits(self, push: Push, when: datetime | None) -> None:
-        """Add the commits of a push, and store the new head. Without a time, commits get their own."""
+    def _add_commits(self, push: Push, when: datetime | None, event: SourceEvent | None) -> None:
+        """Add the commits of a push, and store the new head. Without a time, commits get their own.
+
+        If they are gone or forbidden, the `event` of the push says so. If GitLab does not answer, the next poll reads
+        them.
+        """
         state = self.state.setdefault(push.branch, {})
         if not push.after:
             del self.state[push.branch]
@@ -121,22 +130,27 @@ class PushReader:
             state |= {"to": push.after, "page": 1}
         since = {"ref_name": push.after, "since": iso((when or self.api.context.now) - NEW_BRANCH_WINDOW)}
         base = state.get("head") or push.before or (self.project.branch if push.branch != self.project.branch else "")
-        # The second is for a branch that was rewritten: the known commit is gone.
-        for params in [{"ref_name": f"{base}..{push.after}"}, since] if base else [since]:
+        is_read = has_some = False
+        # The second is for a branch that was rewritten: the known commit is gone. It can miss some commits.
+        for number, params in enumerate([{"ref_name": f"{base}..{push.after}"}, since] if base else [since]):
             try:
-                self._read_commits(push, params, when)
+                found = self._read_commits(push, params, when)
+                is_read, has_some = number == 0 or found >= (push.commits or 0), has_some or found > 0
                 break
             except PollError as error:
                 if error.kind not in REFUSED:
                     raise
-                if error.kind is ErrorKind.PERMISSION:
-                    self.api.note(f"Could not read: commits of {self.project.path}.")
+                has_some = has_some or state["page"] > 1
                 state["page"] = 1
+        if not is_read:
+            self.api.note(f"Could not read: commits of {self.project.path}.")
+            self.api.put(event and push_events.without_commits(event, push, has_some))
         state["head"] = state.pop("to")
         del state["page"]
 
-    def _read_commits(self, push: Push, params: dict[str, Any], when: datetime | None) -> None:
-        state, now = self.state[push.branch], self.api.context.now
+    def _read_commits(self, push: Push, params: dict[str, Any], when: datetime | None) -> int:
+        """Add the commits of a list, and return how many those are."""
+        state, now, count = self.state[push.branch], self.api.context.now, 0
         left = COMMITS_WITH_FILES if state["page"] == 1 else 0
         for page in self.api.pages(f"{self.path}/commits", {**params, "with_stats": "true"}, state["page"]):
             for item in page:
@@ -145,8 +159,10 @@ class PushReader:
                 left -= 1
                 pushed = when or self._pushed_between_polls(item, push)
                 self.api.add(push_events.commit_event(self.project, item, push, files, min(pushed, now)))
+            count += len(page)
             state["page"] += 1
             self.api.made_progress = True
+        return count
 
     def _pushed_between_polls(self, item: Item, push: Push) -> datetime:
         """Return when a commit was pushed if nothing tells: at its own time, or now if the last poll was later."""

@@ -46,11 +46,12 @@ WORK: dict[str, Callable[[GitHubModel], None]] = {
     "draft a release": GitHubModel.draft_release,
     "publish a draft": GitHubModel.publish_draft,
     "promote a release": GitHubModel.promote_release,
+    "demote a release": GitHubModel.demote_release,
     "rename": GitHubModel.rename,
     "make anew": GitHubModel.recreate,
 }
 # What polling cannot see after these, it must have seen before: a state that was overwritten leaves no trace.
-HIDES = ("release nightly", "promote a release", "rename", "make anew")
+HIDES = ("release nightly", "promote a release", "demote a release", "rename", "make anew")
 NUMBERS = itertools.count()
 QUIET_POLLS = 6  # after the last change, until old pages have been read in turn
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from painchain.connectors.gitlab import client
 from tests.connectors.gitlab.polls import NOW, ago, all_polls, event_key, ids, polled, requested_paths
 from tests.counterparts import as_json
+from tests.counterparts.gitlab import params_of
 
 
 def test_commits_pushed_late_are_found_though_they_are_old(fake_server, gitlab):
@@ -115,3 +118,38 @@ def test_a_push_whose_commits_the_token_may_not_read_is_recorded(fake_server, gi
     gitlab.refuse["projects/7/repository/commits"] = as_json({"message": "403 Forbidden"}, 403)
     result = polled(fake_server)
     assert (ids(result), result.note) == (["7:push:9000"], "Could not read: commits of g/p.")
+    assert result.events[0].facts["commits"] == "1, could not be read"
+
+
+@pytest.mark.parametrize(("known", "moved"), [("old", 9001), ("gone", 9001)])
+def test_a_push_whose_commits_are_gone_says_so_and_one_that_fails_is_read_by_the_next_poll(
+    fake_server, gitlab, known, moved
+):
+    gitlab.add_project(7, "g/p")
+    gitlab.push(7, {"id": "old", "committed_date": ago(hours=9)}, at=ago(hours=3))
+    first = polled(fake_server)
+    gitlab.push(7, {"id": "c2"}, {"id": "c1"}, {"id": "old"}, before=known, at=ago(hours=2))
+    gitlab.refuse["projects/7/repository/commits"] = as_json({"message": "500"}, 500)
+    failed = polled(fake_server, first.cursor)
+    assert (ids(failed), failed.events[0].facts["commits"]) == ([f"7:push:{moved}"], 3)
+    gitlab.refuse["projects/7/repository/commits"] = as_json({"message": "404 Not found"}, 404)
+    gone = polled(fake_server, first.cursor)
+    assert (ids(gone), gone.events[0].facts["commits"]) == ([f"7:push:{moved}"], "3, could not be read")
+    gitlab.refuse.clear()
+    assert ids(polled(fake_server, failed.cursor)) == [f"7:push:{moved}", "7:commit:c2", "7:commit:c1"]
+
+
+def test_a_push_says_that_only_some_of_its_commits_could_be_read(fake_server, gitlab, monkeypatch):
+    gitlab.page = 10
+    gitlab.add_project(7, "g/p")
+    commits = [{"id": f"c{number}", "committed_date": ago(days=9)} for number in range(30)]
+    gitlab.push(7, *commits, {"id": "old"}, before="old", at=ago(hours=1))
+    listed, answer = gitlab._list, as_json({"message": "404 Not found"}, 404)
+
+    def lose_later_pages(items, path, received):
+        is_later = path.endswith("/commits") and params_of(received).get("page") != "1"
+        return answer if is_later else listed(items, path, received)
+
+    monkeypatch.setattr(gitlab, "_list", lose_later_pages)
+    push, *committed = polled(fake_server).events
+    assert (push.facts["commits"], len(committed)) == ("31, not all could be read", 11)

@@ -40,7 +40,7 @@ def published(
     time = changed_at or published_at or now
     event_id = repository.event_id("release", number, status, *([published_at] if published_at else []))
     former_ids = repository.former_ids("release", number, time if published_at else None)
-    if changed_at and parse_time(release, "updated_at"):
+    if changed_at and (parse_time(release, "updated_at") or status == "prerelease"):
         # Each change has its own id. A webhook can have reported it before the release was changed in another way.
         former_ids[f"{event_id}:*:*:*"] = now
         event_id = repository.event_id("release", number, status, *([published_at] if published_at else []), changed_at)
