@@ -7,6 +7,7 @@ from typing import Any
 
 from painchain.connectors.code_hosts import dig, text
 from painchain.connectors.contract import Cursor
+from painchain.connectors.github.cursor import read_names
 
 
 def repositories(settings: Mapping[str, Any], cursor: Cursor) -> dict[str, str]:
@@ -14,7 +15,8 @@ def repositories(settings: Mapping[str, Any], cursor: Cursor) -> dict[str, str]:
 
     The repositories in the settings are followed; without any, those that the last poll found.
     """
-    states, ids = (value if isinstance(value := cursor.get(key), dict) else {} for key in ("repos", "names"))
+    ids, stored = read_names(cursor), cursor.get("repos") if isinstance(cursor, Mapping) else None
+    states = stored if isinstance(stored, dict) else {}
     listed = {name.casefold(): name for name in settings.get("repos") or []}
     if listed:
         by_id = {ids[key]: name for key, name in listed.items() if key in ids}

@@ -17,6 +17,7 @@ from painchain.connectors.code_hosts import dig, parse_time, text
 from painchain.connectors.contract import Cursor, ErrorKind, PollContext, PollError, PollResult
 from painchain.connectors.github import packages
 from painchain.connectors.github.client import GitHubClient, open_client
+from painchain.connectors.github.cursor import read_cursor
 from painchain.connectors.github.pagination import PollSession, cursor_time, list_items
 from painchain.connectors.github.repository import Repository, describe
 from painchain.connectors.github.repository_reader import RepositoryReader
@@ -37,7 +38,8 @@ def poll(context: PollContext) -> PollResult:
     :raises PollError: if nothing can be read.
     """
     # The cursor of another API does not apply.
-    known = deepcopy(context.cursor) if context.cursor.get("base") == context.settings["base_url"] else {}
+    stored = read_cursor(deepcopy(context.cursor))
+    known = stored if stored.get("base") == context.settings["base_url"] else {}
     with open_client(context.settings, context.now) as http:
         session = PollSession(context, GitHubClient(http, context.now, context.stopping, known.get("etags", {})))
         return PollRound(session, known).run()

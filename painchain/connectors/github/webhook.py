@@ -23,6 +23,7 @@ from painchain.connectors.contract import (
     WebhookHandler,
 )
 from painchain.connectors.github import completion
+from painchain.connectors.github.cursor import read_names
 from painchain.connectors.github.events import deployments, images, pulls, pushes, releases, runs
 from painchain.connectors.github.repository import Repository, describe, is_wanted_branch
 
@@ -131,8 +132,8 @@ def _require_listed(payload: Any, context: WebhookContext) -> None:
     name, number = text(payload, "repository", "full_name"), text(payload, "repository", "id")
     if not listed or name.casefold() in listed:
         return
-    numbers = dig(context.read_cursor(), "names")
-    if not number or number not in {text(numbers, key) for key in listed}:
+    numbers = read_names(context.read_cursor())
+    if not number or number not in {numbers.get(key) for key in listed}:
         raise NothingToRecord(f"The repository {name} is not listed." if name else "It names no listed repository.")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from painchain.connectors.code_hosts import text
 from painchain.connectors.contract import Cursor
+from painchain.connectors.gitlab.cursor import read_names
 
 
 def projects(settings: Mapping[str, Any], cursor: Cursor) -> dict[str, str]:
@@ -14,7 +15,7 @@ def projects(settings: Mapping[str, Any], cursor: Cursor) -> dict[str, str]:
 
     The projects in the settings are followed; without any, those that the last poll found.
     """
-    known = names if isinstance(names := of_server(settings, cursor).get("names"), dict) else {}
+    known = read_names(of_server(settings, cursor))
     followed: dict[str, str] = {}
     for ref in settings.get("projects") or known:
         path = text(known.get(ref), "path") or ref
@@ -29,4 +30,4 @@ def of_server(settings: Mapping[str, Any], cursor: Cursor) -> Cursor:
     Older versions did not store the server.
     """
     server = settings.get("base_url")
-    return cursor if cursor.get("base", server) == server else {}
+    return cursor if isinstance(cursor, Mapping) and cursor.get("base", server) == server else {}

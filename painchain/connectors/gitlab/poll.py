@@ -11,6 +11,7 @@ from painchain.connectors.code_hosts import objects
 from painchain.connectors.contract import ErrorKind, PollContext, PollError, PollResult, RateLimit
 from painchain.connectors.gitlab import followed, payloads
 from painchain.connectors.gitlab.client import PAGE, SERVER_ERRORS, GitLabClient, iso, open_client, quote_path
+from painchain.connectors.gitlab.cursor import ROUND, read_cursor
 from painchain.connectors.gitlab.payloads import Project
 from painchain.connectors.gitlab.project import ProjectReader
 from painchain.connectors.poll_budget import PollBudgetExceeded
@@ -36,7 +37,7 @@ class PollRound:
     def __init__(self, api: GitLabClient, context: PollContext):
         self.api, self.context = api, context
         self.configured: list[str] = list(context.settings.get("projects") or [])
-        self.cursor: dict[str, Any] = deepcopy(followed.of_server(context.settings, context.cursor))
+        self.cursor: dict[str, Any] = read_cursor(deepcopy(followed.of_server(context.settings, context.cursor)))
         self.cursor["base"] = context.settings["base_url"]
         self.server_error: PollError | None = None
 
@@ -70,7 +71,8 @@ class PollRound:
 
     def _begin(self) -> None:
         """Start a round, unless one is in progress for these settings."""
-        if self.cursor.get("asked") == self.configured and self.cursor.get("todo") and "names" in self.cursor:
+        is_complete = all(key in self.cursor for key in ROUND)
+        if self.cursor.get("asked") == self.configured and is_complete and self.cursor["todo"]:
             return
         todo = [{"ref": ref} for ref in self.configured] or self._memberships()
         projects, names = self.cursor.get("projects", {}), self.cursor.get("names", {})

@@ -21,6 +21,7 @@ from painchain.connectors.contract import (
 )
 from painchain.connectors.gitlab import events, followed, payloads, push_events
 from painchain.connectors.gitlab.completion import complete, stored_project, stored_push
+from painchain.connectors.gitlab.cursor import read_names
 from painchain.connectors.gitlab.payloads import Item, Project, first_time, person_name
 from painchain.connectors.gitlab.signature import verify
 
@@ -125,7 +126,7 @@ def _is_listed(project: Project, context: WebhookContext) -> bool:
     # GitLab's paths are not case-sensitive.
     if not projects or project.id in projects or project.path.lower() in (path.lower() for path in projects):
         return True
-    names = followed.of_server(context.settings, context.read_cursor()).get("names", {})
+    names = read_names(followed.of_server(context.settings, context.read_cursor()))
     return project.id in (names[ref]["id"] for ref in projects if ref in names)
 
 
