@@ -169,3 +169,18 @@ def test_every_occurrence_of_a_story_is_told_by_each_way(in_app, way):
         assert len(observer.model.history) > 25
         if way == "two connectors":
             assert untimed([_change(row) for row in other.rows()]) == untimed(observer.timeline())
+
+
+@pytest.mark.parametrize("order", ["webhook, poll", "poll, webhook"])
+def test_all_commits_of_a_large_push_have_the_time_of_the_push(in_app, order):
+    with observed_model() as observer:
+        observer.model.push(commits=25)
+        delivered = observer.model.deliveries[0]["commits"]
+        delivered[:] = delivered[-20:]  # GitLab sends the newest twenty
+        pushed_at = observer.model.now
+        observer.model.now += timedelta(minutes=3)
+        for step in order.split(", "):
+            observer.deliver_new() if step == "webhook" else observer.poll()
+        rows = observer.follower.rows()
+        assert [row.event_type for row in rows].count("Commit") == 25
+        assert {row.timestamp - pushed_at for row in rows} == {timedelta()}

@@ -11,7 +11,19 @@ from painchain.connectors.contract import (
     PollError,
     RateLimit,
 )
-from tests.connectors.gitlab.polls import NOW, ago, ids, merge_request, polled, requested_paths, second
+from painchain.connectors.gitlab.client import GitLabClient, open_client
+from painchain.connectors.gitlab.payloads import Project
+from painchain.connectors.gitlab.project import ProjectReader
+from tests.connectors.gitlab.polls import (
+    NOW,
+    ago,
+    ids,
+    merge_request,
+    poll_context,
+    polled,
+    requested_paths,
+    second,
+)
 from tests.counterparts import Reply, as_json
 
 
@@ -97,3 +109,26 @@ def test_a_rate_limit_keeps_the_events_and_the_next_poll_reports_it(fake_server,
     ]
     with pytest.raises(PollError, match="Rate limit"):  # though the overlap finds the same again
         polled(fake_server, later.cursor)
+
+
+class OddReader(ProjectReader):
+    """A reader one of whose lists has an item that nobody expects."""
+
+    def _lists(self):
+        def read_odd():
+            raise ValueError("secret")
+
+        return {**super()._lists(), "merge requests": read_odd}
+
+
+def test_an_unexpected_error_stops_only_one_list(fake_server, gitlab, caplog):
+    release = {"tag_name": "v1", "created_at": ago(hours=1)}
+    gitlab.add_project(7, "g/p", merge_requests=[merge_request(1)], releases=[release])
+    context = poll_context(fake_server)
+    with open_client(context.settings, NOW) as http:
+        api = GitLabClient(http, context)
+        refused = OddReader(api, Project("7", "g/p", connector_id=1), (), {}).read()
+        assert {name: error.kind for name, error in refused.items()} == {"merge requests": ErrorKind.INTERNAL}
+        assert [event.title for event in api.events.values()] == ["[Release] v1"]
+    assert "Reading merge requests of project 7 failed: ValueError" in caplog.text
+    assert "secret" not in caplog.text
