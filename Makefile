@@ -64,9 +64,16 @@ lock-check: .venv/.dev
 	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv/.dev: .venv/.run requirements-dev.lock
+# uv installs in a tenth of pip's time. It is told the index that pip is configured to use. If it fails, pip installs.
+.venv/.dev: .venv/bin/python requirements.lock requirements-dev.lock pyproject.toml setup.py
+	@awk '/^[^ ]/ {ours = /^uv==/} ours' requirements-dev.lock >.venv/uv.lock
+	.venv/bin/python -m pip install --quiet --require-hashes -r .venv/uv.lock
+	index=$$(.venv/bin/python -m pip config list | sed -n "s/^[^=]*[.]index-url='\(.*\)'$$/\1/p" | head -n 1); \
+	export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}"; [ -n "$$UV_DEFAULT_INDEX" ] || unset UV_DEFAULT_INDEX; \
+	.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements-dev.lock || \
 	.venv/bin/python -m pip install --quiet --require-hashes -r requirements-dev.lock
-	@touch $@
+	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch .venv/.run $@
 
 # Of GitHub's descriptions only that of github.com is used: the others take 380 MB.
 tests/node/node_modules/.package-lock.json: tests/node/package-lock.json

@@ -53,8 +53,12 @@ def install(wheel: Path, folder: Path) -> Path:
     """Install the wheel and the locked requirements into an empty environment; return its `painchain` command."""
     environment = folder / "venv"
     venv.create(environment, with_pip=False)
-    pip = [*PIP, "--python", environment / "bin" / "python", "install", "--no-deps"]
-    subprocess.run([*pip, "--require-hashes", "-r", ROOT / "requirements.lock"], check=True)
+    python = environment / "bin" / "python"
+    pip = [*PIP, "--python", python, "install", "--no-deps"]
+    uv = [Path(sys.executable).parent / "uv", "pip", "install", "-q", "--python", python, "--no-deps"]
+    locked = ["--require-hashes", "-r", ROOT / "requirements.lock"]
+    if subprocess.run([*uv, *locked], check=False).returncode:  # uv is faster, but does not know pip's settings
+        subprocess.run([*pip, *locked], check=True)
     subprocess.run([*pip, wheel], check=True)
     return environment / "bin" / "painchain"
 
