@@ -60,7 +60,7 @@ def list_accounts() -> None:
 @LINK
 @reason_option
 def add(name: str, role: str | None, email: str, base: str | None, reason: str) -> None:
-    """Add an account, and print its one-time password link."""
+    """Add an account, and print its reset link."""
     with recording(reason) as trail:
         invited = invitations.invite(name, role or invitations.first_role(), trail, email)
         person, secret = invited.person, invited.secret
@@ -87,7 +87,7 @@ def change_role(name: str, role: str, reason: str) -> None:
 @LINK
 @reason_option
 def reset(name: str, base: str | None, reason: str) -> None:
-    """Print a one-time link that sets a new password. The old password works until the link is used."""
+    """Print a reset link: it sets a new password, once. The old password works until the link is used."""
     with recording(reason) as trail:
         address = link(invitations.new_link(find_person(name), trail), base)
     click.echo(
@@ -139,7 +139,7 @@ def sign_out(name: str | None, all_accounts: bool, reason: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @reason_option
 def remove(name: str, yes: bool, reason: str) -> None:
-    """Remove an account and its sessions and API tokens. Its changes stay on the timeline."""
+    """Remove an account and its sessions and API tokens. Its events stay on the timeline."""
     if not yes:
         click.confirm(f"Remove {plain(name)} and all its sessions and API tokens?", abort=True)
     with recording(reason) as trail:

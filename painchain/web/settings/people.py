@@ -1,4 +1,4 @@
-"""Settings → People: accounts, roles and one-time password links."""
+"""Settings → People: accounts, roles and reset links."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def remove(person_id: int) -> ResponseReturnValue:
             users.remove(person, trail, version_submitted())
     except AccountRefused as refusal:
         return _refused(refusal)
-    return responses.go_to(url_for(".index"), Toast(f"Removed {name}. Their changes stay on the timeline."))
+    return responses.go_to(url_for(".index"), Toast(f"Removed {name}. Their events stay on the timeline."))
 
 
 def _show_link(person: Person, secret: str, first: bool = False) -> ResponseReturnValue:

@@ -261,7 +261,7 @@ ROUTES = (
     ),
     Route("Enable an account", "enable_a_person", "POST", f"{PERSON_PATH}/enable", Person, CHANGE, headers=ETAG),
     Route(
-        "Create a password link",
+        "Create a reset link",
         "make_a_password_link",
         "POST",
         f"{PERSON_PATH}/link",
