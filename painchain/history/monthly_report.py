@@ -23,11 +23,12 @@ from painchain.timeline.filter import BadFilter
 COLUMNS = {
     "added": "Additions",
     "removed": "Removals",
-    "settings": "Configuration changes",
+    "settings": "Setting changes",
     "visibility": "Visibility changes",
     "switched": "Enabled or disabled",
 }
-_EXPORTED = {**COLUMNS, "switched": "Switched on or off"}  # the names in exports stay the same
+# The names in exports stay the same.
+_EXPORTED = {**COLUMNS, "settings": "Configuration changes", "switched": "Switched on or off"}
 _COLUMN_OF = {
     "ConnectorCreated": "added",
     "ConnectorDeleted": "removed",
@@ -55,9 +56,9 @@ class Month:
         """
         match = re.fullmatch(r"([0-9]{4})-([0-9]{2})", text.strip())
         if not match or not 1 <= int(match[2]) <= 12:
-            raise BadFilter("month", "A month is written as a year and a number, such as 2026-01.")
+            raise BadFilter("month", "Enter a month as year and number, such as 2026-01.")
         if not 1971 <= int(match[1]) <= 8999:
-            raise BadFilter("month", "The month must lie between 1971 and 8999.")
+            raise BadFilter("month", "Choose a month in the years 1971 to 8999.")
         return cls(int(match[1]), int(match[2]))
 
     @classmethod

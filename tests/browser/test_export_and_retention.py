@@ -29,12 +29,12 @@ def test_the_shown_events_are_downloaded_as_a_file(page: Page, server: str) -> N
     connector.change(poll_interval=600)
     page.goto(connector.feed)
     page.get_by_role("link", name="Export").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Export 3 changes")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Export 3 events")
     with exported(page, "CSV").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file, strict=True))
     types = ["ConnectorUpdated", "ConfigChanged", "ConnectorCreated"]
     assert [row["event_type"] for row in rows] == types
-    expect(page.get_by_role("heading", level=1)).to_have_text("Export 3 changes")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Export 3 events")
     lines = exported(page, "NDJSON").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["event_type"] for line in lines] == types
     page.goto(f"{server}/?event_type=EventsExported")

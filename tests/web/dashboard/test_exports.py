@@ -87,7 +87,7 @@ def test_csv_of_the_api_has_a_byte_order_mark_on_demand(client: FlaskClient) -> 
 def test_the_page_shows_the_filter_and_the_number_of_events(client: FlaskClient) -> None:
     log(client, "ann")
     page = soup(client.get("/export?range=all&author=ann&q=repl"))
-    assert words(page.select_one("h1")) == "Export 1 change"
+    assert words(page.select_one("h1")) == "Export 1 event"
     assert texts(page, ".goes dt") == ["Author", "Search"]
     assert texts(page, ".goes dd") == ["ann", "repl"]
 

@@ -50,7 +50,7 @@ def test_the_report_of_this_month_lists_the_changes(client, make_connector):
     assert texts(page, ".totals > div") == [
         "Additions2",
         "Removals0",
-        "Configuration changes1",
+        "Setting changes1",
         "Visibility changes0",
         "Enabled or disabled0",
     ]
@@ -73,7 +73,7 @@ def test_a_bar_of_the_chart_links_to_its_day(client):
     client.set_cookie("zone", "Europe/Berlin")
     bars = soup(client.get("/report")).select(".chart a[aria-label]")
     assert len(bars) == 1
-    assert bars[0]["aria-label"].endswith(": 1 change")
+    assert bars[0]["aria-label"].endswith(": 1 configuration change")
     assert len(texts(soup(client.get(bars[0]["href"])), "#feed article")) == 1
 
 
