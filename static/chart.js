@@ -24,8 +24,8 @@
     const total = [...counts.values()].reduce((sum, row) => sum + row.count, 0);
     const when = first === last ? first.dataset.when : `${first.dataset.from} – ${last.dataset.to}`;
     const unknown = part.some((bin) => bin.dataset.uncounted);
-    const changes = `${total.toLocaleString("en")} change${total === 1 ? "" : "s"}${unknown ? " or more" : ""}`;
-    return { when, counts, total: unknown && !total ? "not counted" : changes };
+    const events = `${total.toLocaleString("en")} event${total === 1 ? "" : "s"}${unknown ? " or more" : ""}`;
+    return { when, counts, total: unknown && !total ? "not counted" : events };
   }
 
   const element = (name, text, className = "") => Object.assign(document.createElement(name), { textContent: text, className });

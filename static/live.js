@@ -106,7 +106,7 @@
     if (!button) return;
     button.dataset.count = number;
     button.hidden = !number;
-    if (number) button.textContent = `${number} new change${number === 1 ? "" : "s"} ↑`;
+    if (number) button.textContent = `${number} new event${number === 1 ? "" : "s"} ↑`;
   }
   document.addEventListener("click", (event) => {
     if (event.target !== newer()) return;

@@ -196,7 +196,7 @@ def _obstacle_of_setting(change: Change, field: Field, connector: Connector) -> 
     if not _has(field, now, change.new):
         if _has(field, now, change.old):
             return Obstacle(f"{field.label} is already {format_value(now)}.", moved=True)
-        return Obstacle(f"{field.label} was changed again since: it is now {format_value(now)}.", moved=True)
+        return Obstacle(f"{field.label} was changed again later. It is now {format_value(now)}.", moved=True)
     if MASK in str(change.old):
         return Obstacle(f"The old value of {field.label} is not fully recorded.")
     try:
@@ -208,7 +208,8 @@ def _obstacle_of_setting(change: Change, field: Field, connector: Connector) -> 
     if field.key == "name" and connector_store.is_name_taken(old, connector):
         return Obstacle(f"A connector named “{old}” already exists.", moved=True)
     if connector.secrets and type_of(connector).changes_origin(connector_store.values(connector), {field.key: old}):
-        return Obstacle(f"{field.label} points to another server. Enter it in the form, with a token for that server.")
+        text = f"The old {field.label} points to another server. Enter it in the form, with a token for that server."
+        return Obstacle(text)
     return None
 
 

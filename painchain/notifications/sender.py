@@ -35,7 +35,7 @@ def send_due(clock: Callable[[], datetime]) -> bool:
     db.session.remove()  # no database connection stays open while the message is sent
     title, text = claimed.messages[0]
     if len(claimed.messages) > 1:
-        title = f"PainChain: {len(claimed.messages)} changes"
+        title = f"PainChain: {len(claimed.messages)} events"
         text = "\n\n".join(text for _, text in claimed.messages)
     with logs.context(rule=claimed.rule_id):
         error = _send(claimed.sealed_url, title, text)

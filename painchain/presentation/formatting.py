@@ -125,7 +125,7 @@ def ahead(value: datetime, now: datetime, zone: Any) -> Markup:
     seconds = (value - now).total_seconds()
     if seconds >= 3600:
         return hour(value, now, zone)
-    text = "at once" if seconds <= 0 else "within a minute" if seconds <= 60 else f"in {round(seconds / 60)} min"
+    text = "now" if seconds <= 0 else "within a minute" if seconds <= 60 else f"in {round(seconds / 60)} min"
     return Markup('<time datetime="{}" title="{}">{}</time>').format(value.isoformat(), exact(value), text)
 
 

@@ -16,7 +16,7 @@ from painchain.database.session import Base, db
 from painchain.timeline.filter import Filter
 
 DISABLED, FAILING, RATE_LIMITED, GAP = "disabled", "failing", "rate_limited", "gap"
-KINDS = {DISABLED: "disabled", FAILING: "failing", RATE_LIMITED: "rate limited", GAP: "a gap"}
+KINDS = {DISABLED: "disabled", FAILING: "failing", RATE_LIMITED: "rate limited", GAP: "no data"}
 MAX_GAPS = 500
 
 _gaps = Base.metadata.tables[Lapse.__tablename__]

@@ -55,12 +55,12 @@ def dashboard_opened(page: Page, site: Site) -> None:
 
 def dashboard_empty(page: Page, site: Site) -> None:
     page.goto(f"{site.address}/?start_date=2020-01-01&end_date=2020-01-02")
-    expect(page.locator("#feed")).to_contain_text("No changes in this time range")
+    expect(page.locator("#feed")).to_contain_text("No events in this time range")
 
 
 def dashboard_without_match(page: Page, site: Site) -> None:
     page.goto(f"{site.address}/?author=nobody")
-    expect(page.locator("#feed")).to_contain_text("No changes match this filter")
+    expect(page.locator("#feed")).to_contain_text("No events match this filter")
 
 
 def dashboard_not_understood(page: Page, site: Site) -> None:
@@ -84,7 +84,7 @@ def event(page: Page, site: Site) -> None:
 
 def around(page: Page, site: Site) -> None:
     event(page, site)
-    page.get_by_role("link", name="What else changed around this?").first.click()
+    page.get_by_role("link", name="What else changed around this time?").first.click()
     expect(page.locator("#feed [aria-current]")).to_be_in_viewport()
 
 

@@ -105,7 +105,7 @@ def test_a_team_filters_the_dashboard_and_its_address(page: Page, filled: str) -
     page.locator("#menu-team summary").click()
     page.get_by_label("Long & far").check()
     expect(page).to_have_url(f"{filled}/?range=all&team=Long%20%26%20far")
-    expect(page.locator(".chart-head .count")).to_have_text(f"{KINDS} changes")
+    expect(page.locator(".chart-head .count")).to_have_text(f"{KINDS} events")
     page.set_viewport_size({"width": 390, "height": 844})
     for address in ("", "/new", "/1", "/1/delete"):
         page.goto(f"{filled}/settings/teams{address}")

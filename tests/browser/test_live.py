@@ -32,7 +32,7 @@ def chart(page: Page) -> Locator:
 
 
 def bins_with_changes(page: Page) -> Locator:
-    """Return the bins that have changes."""
+    """Return the bins that have events."""
     return page.locator("#timeline .chart a[aria-label]")
 
 
@@ -60,12 +60,12 @@ def test_dragging_zooms_and_back_and_forward_restore_chart_feed_and_form(page: P
     expect(page.locator("#feed article")).to_have_count(1)
     drag(page, 0.2, 0.5)
     expect(page.locator(".selection")).to_be_visible()
-    expect(page.locator(".tip")).to_contain_text("0 changes")
+    expect(page.locator(".tip")).to_contain_text("0 events")
     page.mouse.up()
 
     expect(page).to_have_url(re.compile(rf"connector={connector.id}&start_date=\S+&end_date=\S+"))
     expect(page.locator("#feed article")).to_have_count(0)
-    expect(page.locator("#timeline .count")).to_have_text("0 changes")
+    expect(page.locator("#timeline .count")).to_have_text("0 events")
     expect(page.locator(".now")).to_have_count(0)
     zoomed = custom_range(page)
     assert all(zoomed)
@@ -73,11 +73,11 @@ def test_dragging_zooms_and_back_and_forward_restore_chart_feed_and_form(page: P
     page.go_back()
     expect(page).to_have_url(f"{connector.feed}&range=7d")
     expect(page.locator("#feed article")).to_have_count(1)
-    expect(page.locator("#timeline .count")).to_have_text("1 change")
+    expect(page.locator("#timeline .count")).to_have_text("1 event")
     expect(page.locator(".ranges a[aria-current]")).to_have_text("7d")
     expect(page.locator(".now")).to_have_text("now")
     page.go_forward()
-    expect(page.locator("#timeline .count")).to_have_text("0 changes")
+    expect(page.locator("#timeline .count")).to_have_text("0 events")
     expect(page.locator("#menu-custom summary")).to_have_attribute("aria-current", "true")
     assert custom_range(page) == zoomed
 
@@ -131,7 +131,7 @@ def test_a_touch_drag_selects_a_range(open_context: OpenContext, server: str) ->
     expect(page.locator(".selection")).to_be_visible()
     touch("touchEnd")
     expect(page).to_have_url(re.compile(r"start_date=\S+&end_date="))
-    expect(page.locator("#timeline .count")).to_have_text("0 changes")
+    expect(page.locator("#timeline .count")).to_have_text("0 events")
 
 
 def test_hover_and_focus_show_the_counts_of_each_source(page: Page, own_server: str) -> None:
@@ -142,15 +142,15 @@ def test_hover_and_focus_show_the_counts_of_each_source(page: Page, own_server: 
     tip = page.locator(".tip")
     expect(tip.locator(".row")).to_have_text(["PainChain4"])
     expect(tip.locator("strong")).to_have_text(re.compile(r"^\w{3} \d+ \w{3}, \d\d:\d\d–\d\d:\d\d$"))
-    expect(tip).to_contain_text("4 changes")
+    expect(tip).to_contain_text("4 events")
     page.mouse.move(5, 5)
     expect(tip).to_have_count(0)
 
     last.focus()
     expect(tip.locator(".row")).to_have_text(["PainChain4"])
-    expect(last).to_have_accessible_name(re.compile(r": 4 changes \(PainChain 4\)$"))
+    expect(last).to_have_accessible_name(re.compile(r": 4 events \(PainChain 4\)$"))
     report(own_server, "made-up")
-    expect(tip).to_contain_text("5 changes")  # the focus survives the update
+    expect(tip).to_contain_text("5 events")  # the focus survives the update
     expect(bins_with_changes(page).last).to_be_focused()
 
 
@@ -181,7 +181,7 @@ def test_clicking_the_legend_hides_a_source_and_going_back_shows_it(page: Page, 
     expect(source).to_have_attribute("aria-pressed", "false")
     expect(source).to_be_focused()
     expect(page.locator("#feed article")).to_have_count(0)
-    expect(page.locator("#timeline .count")).to_have_text("0 changes")
+    expect(page.locator("#timeline .count")).to_have_text("0 events")
     expect(page).to_have_url(re.compile(r"source=github&source=gitlab&source=kubernetes"))
     page.go_back()
     expect(source).to_have_attribute("aria-pressed", "true")
@@ -260,10 +260,10 @@ def test_a_reader_who_scrolled_down_gets_a_link_to_new_events(page: Page, server
     reading = page.locator("#feed article").nth(25)
     reading.scroll_into_view_if_needed()
     box, number = reading.bounding_box(), reading.get_attribute("id")
-    newer = page.get_by_role("button", name="new change")
+    newer = page.get_by_role("button", name="new event")
     report(server, connector.name, 2)
-    expect(newer).to_have_text(re.compile(r"^[12] new changes? ↑$"))
-    expect(newer).to_have_text("2 new changes ↑")
+    expect(newer).to_have_text(re.compile(r"^[12] new events? ↑$"))
+    expect(newer).to_have_text("2 new events ↑")
     after = page.locator(f"#{number}").bounding_box()
     assert box
     assert after
@@ -306,6 +306,6 @@ def test_many_new_events_do_not_replace_the_event_being_read(page: Page, server:
     page.context.set_offline(False)
     expect(page.locator("#feed article")).to_have_count(101)
     expect(page.locator(f"#{number} dl.fields")).to_be_visible()
-    expect(page.get_by_role("button", name="70 new changes")).to_be_visible()
+    expect(page.get_by_role("button", name="70 new events")).to_be_visible()
     for complaint in ("net::ERR_", "htmx:sendError", "htmx:afterRequest"):
         complaints.take(complaint)

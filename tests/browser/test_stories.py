@@ -67,9 +67,9 @@ def test_saving_updates_card_toast_and_recent_changes_without_a_reload(page: Pag
 
     expect(page.locator(".toast")).to_contain_text(f"Saved “{github.name} renamed”. Changed: Connection Name.")
     expect(page.locator("#connector_header h1")).to_have_text(f"{github.name} renamed")
-    recent = page.get_by_role("complementary", name="Recent changes")
+    recent = page.get_by_role("complementary", name="Recent events")
     expect(types(recent.locator("article"))).to_have_text(["Connector Updated", "Config Changed", "Connector Created"])
-    expect(recent.locator("#timeline .count")).to_have_text("3 changes")
+    expect(recent.locator("#timeline .count")).to_have_text("3 events")
     assert is_marked_page(page)
 
 
@@ -91,7 +91,7 @@ def test_an_event_is_shown_with_surrounding_changes_and_reverted(
     page.goto(github.page)
     expect(page.locator("[data-field=poll_interval] .blame")).to_contain_text("from 300")
     page.locator("[data-field=poll_interval] .blame a").click()
-    page.get_by_role("link", name="What else changed around this?").first.click()
+    page.get_by_role("link", name="What else changed around this time?").first.click()
     chosen = page.locator("#feed article[aria-current]")
     expect(chosen.locator("summary")).to_contain_text("300 → 3600")
     expect(chosen).to_be_in_viewport()
@@ -100,7 +100,7 @@ def test_an_event_is_shown_with_surrounding_changes_and_reverted(
     expect(page.locator("#restore .change")).to_have_text("3600 → 300")
     github.change(poll_interval=900)
     page.get_by_role("button", name="Revert").click()
-    expect(page.get_by_role("alert")).to_contain_text("Poll interval was changed again since: it is now 900.")
+    expect(page.get_by_role("alert")).to_contain_text("Poll interval was changed again later. It is now 900.")
     expect(page.get_by_role("button", name="Revert")).to_have_count(0)
     complaints.take("409")
 
@@ -124,9 +124,9 @@ def test_earlier_and_later_changes_are_loaded_around_an_event(page: Page, own_se
     chosen = page.locator("#event-61")
     expect(chosen).to_be_in_viewport()
     expect(page.locator("#feed article")).to_have_count(101)
-    page.get_by_role("link", name="Newer changes").click()
+    page.get_by_role("link", name="Newer events").click()
     expect(page.locator("#feed article")).to_have_count(111)
-    page.get_by_role("link", name="Older changes").click()
+    page.get_by_role("link", name="Older events").click()
     expect(page.locator("#feed article")).to_have_count(121)
     expect(page.locator("#feed > .day")).to_have_count(1)
     expect(page.locator("#newer, #older")).to_have_count(0)
@@ -365,7 +365,7 @@ def test_new_events_leave_an_open_event_open_and_in_place(page: Page, server: st
     assert box
     assert after
     assert abs(after["y"] - box["y"]) < 2
-    expect(page.locator("#timeline .count")).to_have_text(f"{count + 2} changes")
+    expect(page.locator("#timeline .count")).to_have_text(f"{count + 2} events")
     expect(page.locator("#timeline")).to_have_attribute("hx-trigger", "every 60s")
 
 
@@ -380,10 +380,10 @@ def test_new_events_outside_the_filter_do_not_appear(page: Page, server: str) ->
 
 def test_new_events_replace_the_empty_feed_message(page: Page, server: str) -> None:
     page.goto(f"{server}/?q=nightly-job")
-    expect(page.locator("#feed")).to_contain_text("No changes match this filter")
+    expect(page.locator("#feed")).to_contain_text("No events match this filter")
     log(server, add(server).name, 1, author="nightly-job")
     expect(types(page.locator("#feed article"))).to_have_text(["Connector Enabled"])
-    expect(page.get_by_text("No changes match this filter")).to_be_hidden()
+    expect(page.get_by_text("No events match this filter")).to_be_hidden()
 
 
 def test_loading_older_changes_repeats_no_day_and_no_change(page: Page, server: str) -> None:
@@ -392,11 +392,11 @@ def test_loading_older_changes_repeats_no_day_and_no_change(page: Page, server: 
     page.goto(github.feed)
     articles = page.locator("#feed article")
     expect(articles).to_have_count(50)
-    page.get_by_role("link", name="Older changes").click()
+    page.get_by_role("link", name="Older events").click()
     expect(articles).to_have_count(100)
-    page.get_by_role("link", name="Older changes").click()
+    page.get_by_role("link", name="Older events").click()
     expect(articles).to_have_count(111)
-    expect(page.get_by_role("link", name="Older changes")).to_have_count(0)
+    expect(page.get_by_role("link", name="Older events")).to_have_count(0)
     days = page.locator("#feed .day").all_inner_texts()
     numbers = articles.evaluate_all("articles => articles.map(article => article.id)")
     assert len(set(days)) == len(days)
@@ -407,7 +407,7 @@ def test_without_javascript_older_changes_are_pages(plain_page: Page, server: st
     github = add(server)
     log(server, github.name, 60)
     plain_page.goto(github.feed)
-    plain_page.get_by_role("link", name="Older changes").click()
+    plain_page.get_by_role("link", name="Older events").click()
     expect(plain_page.locator("#feed article")).to_have_count(11)
     plain_page.get_by_role("link", name="Show newest").click()
     expect(plain_page.locator("#feed article")).to_have_count(50)
@@ -690,7 +690,7 @@ def test_tab_moves_through_the_dashboard_in_reading_order(page: Page, server: st
     while len(after) < 8:
         after += [name for name in tab_stops(page, 1) if "“" not in name]
     assert after[:5] == ["Search", "How to search", "Clear filter", "Export", "PainChain 1"]
-    assert after[5].endswith(": 1 change (PainChain 1)")
+    assert after[5].endswith(": 1 event (PainChain 1)")
     assert after[6] == "View as table"
     assert "Connector Created" in after[7]
 

@@ -329,7 +329,7 @@ def test_page_and_api_show_the_uncounted_range(app, client, monkeypatch):
         event_log.append(*(new(n, title="Common", timestamp=now - timedelta(minutes=20 * n)) for n in range(60)))
     page = soup(client.get("/?q=common"))
     assert "Counts go back to" in page.select_one("#timeline .counted-since").text
-    assert page.select_one("#timeline .count").text == "9 changes or more"  # one of them is from the first start
+    assert page.select_one("#timeline .count").text == "9 events or more"  # one of them is from the first start
     titles = [title.text for title in page.select("#timeline a[data-uncounted] title")]
     assert titles
     assert all(title.endswith("not counted") for title in titles[:-1])

@@ -129,7 +129,7 @@ def signed_out_reason() -> str:
     person_id = known_browser.person_id()
     person = users.get(person_id) if person_id else None
     if person_id and person is None:
-        return "Your account was removed. Your changes are still on the timeline."
+        return "Your account was removed. Your events stay on the timeline."
     if person and person.disabled_at:
         return "Your account is disabled. Ask an admin to enable it."
     return "Your session has expired or was ended, or your role or password changed."

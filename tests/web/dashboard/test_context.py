@@ -132,7 +132,7 @@ def test_an_event_within_a_large_action_is_not_collapsed(client, record_event):
 def test_an_event_without_neighbours_has_a_message(client, record_event):
     chosen = record_event("chosen")
     page = soup(client.get(f"/events/{chosen}/around"))
-    assert "Nothing else changed within 30m of this event." in texts(page, "main p")
+    assert "No other events within 30m of this event." in texts(page, "main p")
 
 
 @pytest.mark.parametrize(

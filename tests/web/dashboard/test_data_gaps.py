@@ -98,7 +98,7 @@ def test_a_silent_connector_is_listed_with_the_settings_changed_before(client, a
     silence_text = words(soup(client.get("/?range=7d")).select_one(".silences li"))
     assert silence_text.startswith("No GitHub events from Work GitHub since ")
     assert (
-        "They are usually at most 12 min apart. Changed just before: Poll interval changed from 300 to 3600 at "
+        "Its events are usually at most 12 min apart. Changed just before: Poll interval changed from 300 to 3600 at "
         in silence_text
     )
     assert silence_text.endswith(" by alice.")

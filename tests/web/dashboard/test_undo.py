@@ -198,7 +198,7 @@ def test_a_setting_changed_since_is_not_reverted_and_its_current_value_is_shown(
     change(client, connector_id, poll_interval=600)
     event = newest(client, "ConfigChanged")
     change(client, connector_id, poll_interval=900)
-    assert refusal_reason(client, event) == "Poll interval was changed again since: it is now 900."
+    assert refusal_reason(client, event) == "Poll interval was changed again later. It is now 900."
     change(client, connector_id, poll_interval=300)
     assert refusal_reason(client, event) == "Poll interval is already 300."
     assert revert_by_api(client, event).status_code == 409
@@ -216,7 +216,7 @@ def test_a_change_between_preview_and_revert_refuses_the_whole_revert(client, ma
     assert answer.status_code == 409
     page = soup(answer)
     assert bool(page.find("html")) != htmx
-    assert texts(page, "[role=alert]") == ["Nothing was changed: Poll interval was changed again since: it is now 900."]
+    assert texts(page, "[role=alert]") == ["Nothing was changed: Poll interval was changed again later. It is now 900."]
     assert [field["value"] for field in page.select("[name=fields][checked]")] == ["name"]
     assert stored(client, connector_id)["name"] == "Home"
     assert client.get("/api/changes").get_json() == before
@@ -253,7 +253,7 @@ def test_a_value_that_is_no_longer_valid_is_not_reverted(client, make_connector)
     assert refusal_reason(client, event).startswith("The old value is no longer valid: Poll interval must be")
     assert revert_by_api(client, event).status_code == 422
     client.post("/api/painchain/log", json={**report, "old_value": {"odd": 1}, "new_value": ["odd"]})
-    assert "changed again since" in refusal_reason(client, newest(client, "ConfigChanged"))
+    assert "changed again later" in refusal_reason(client, newest(client, "ConfigChanged"))
     client.post("/api/painchain/log", json={**report, "field": "base_url", "old_value": "https://a:b@host.example"})
     assert stored(client, connector_id)["base_url"] == "https://api.github.com"
 

@@ -193,7 +193,7 @@ def test_the_events_of_one_poll_of_an_older_version_are_not_grouped(client, writ
 
 def test_an_empty_feed_suggests_what_to_do(client):
     nothing = read(client, start_date="2001-01-01", end_date="2001-01-02").select_one("#feed #nothing")
-    assert words(nothing.h2) == "No changes in this time range"
+    assert words(nothing.h2) == "No events in this time range"
     ranges = {"7d", "30d", "90d"}
     assert {parse_qs(urlsplit(str(link["href"])).query).get("range", ["-"])[0] for link in nothing.select("a")} - {
         "-"
@@ -203,7 +203,7 @@ def test_an_empty_feed_suggests_what_to_do(client):
 
 def test_a_filter_without_matches_has_a_message_and_can_be_cleared(client):
     page = read(client, author="nobody", range="7d")
-    assert words(page.select_one("#feed #nothing h2")) == "No changes match this filter"
+    assert words(page.select_one("#feed #nothing h2")) == "No events match this filter"
     assert page.select_one("#feed #nothing a")["href"] == "/"
     assert page.select_one("#filter .clear")["href"] == "/?range=7d"
 
@@ -338,9 +338,7 @@ def test_an_invalid_filter_shows_an_error_and_the_last_day(client, events):
             page = soup(response)
             assert response.status_code == 422, query
             assert bool(page.find("html")) is not headers
-            assert "Showing all changes from the last 24 hours instead." in words(
-                page.select_one("#dashboard .problem")
-            )
+            assert "Showing all events from the last 24 hours instead." in words(page.select_one("#dashboard .problem"))
             assert numbers(page) == [event["id"] for event in events()]
 
 
@@ -491,17 +489,17 @@ def test_an_event_recorded_late_is_a_new_event(client, write):
 
 
 def bins(page: BeautifulSoup) -> dict[str, int]:
-    """Return the number of changes of each bin of the chart, by the address that it links to."""
+    """Return the number of events of each bin of the chart, by the address that it links to."""
     counts = {}
     for link in page.select("#timeline svg a"):
-        match = re.fullmatch(r".+: ([0-9]+) changes?( \(.+\))?", words(link.title))
+        match = re.fullmatch(r".+: ([0-9]+) events?( \(.+\))?", words(link.title))
         assert match, link
         counts[str(link["href"])] = int(match[1])
     return counts
 
 
 def table(page: BeautifulSoup) -> Counter[str]:
-    """Return the number of changes of each source in the text alternative of the chart."""
+    """Return the number of events of each source in the text alternative of the chart."""
     counted: Counter[str] = Counter()
     for cell in texts(page, "#timeline .as-text tbody td:last-child"):
         for part in cell.split(", "):
@@ -510,7 +508,7 @@ def table(page: BeautifulSoup) -> Counter[str]:
     return counted
 
 
-def test_each_bin_links_to_the_changes_that_it_counts(client, write):
+def test_each_bin_links_to_the_events_that_it_counts(client, write):
     write(*({"timestamp": datetime.now(UTC) - hours * timedelta(hours=1)} for hours in (1, 1, 5, 23, 30, 100)))
     for query in ({"source": "github"}, {"source": "github", "range": "7d"}):
         page = read(client, **query)
@@ -538,14 +536,14 @@ def test_the_chart_matches_its_text_and_the_feed(client, write):
     in_feed = Counter(labels.get(str(article["data-source"]), "kitchen") for article in page.select("#feed article"))
     assert table(page) == in_feed == {"GitLab": 2, "GitHub": 1, "kitchen": 1, "PainChain": 1}
     assert texts(page, "#timeline .legend .source") == ["GitLab 2", "GitHub 1", "kitchen 1", "PainChain 1"]
-    assert words(page.select_one("#timeline .count")) == "5 changes"
+    assert words(page.select_one("#timeline .count")) == "5 events"
 
 
 def test_the_bars_of_a_bin_are_stacked_by_source(client, write):
     moment = datetime.now(UTC) - timedelta(hours=3)
     write(*({"source": source, "timestamp": moment} for source in ("github", "gitlab", "gitlab", "kubernetes")))
     page = read(client)
-    link = next(link for link in page.select("#timeline svg a") if "4 changes" in words(link.title))
+    link = next(link for link in page.select("#timeline svg a") if "4 events" in words(link.title))
     bars = link.select("rect:not(.hit)")
     assert {bar["class"][0] for bar in bars} == {ADDABLE[key].colour for key in ADDABLE}
     edges = [(float(bar["y"]), float(bar["y"]) + float(bar["height"])) for bar in bars]
@@ -557,13 +555,13 @@ def test_the_bars_of_a_bin_are_stacked_by_source(client, write):
 
 def test_an_empty_chart_has_a_message(client):
     page = read(client, start_date="2001-01-01", end_date="2001-01-02")
-    assert words(page.select_one("#timeline .count")) == "0 changes"
-    assert words(page.select_one("#timeline .as-text p")).startswith("No changes between 1 Jan 2001, 00:00:00")
+    assert words(page.select_one("#timeline .count")) == "0 events"
+    assert words(page.select_one("#timeline .as-text p")).startswith("No events between 1 Jan 2001, 00:00:00")
 
 
 def test_keyboard_and_screen_readers_skip_empty_bins(client):
     for link in read(client).select("#timeline svg a"):
-        if "0 changes" in words(link.title):
+        if "0 events" in words(link.title):
             assert (link["tabindex"], link["aria-hidden"]) == ("-1", "true")
         else:
             assert link["aria-label"] == words(link.title)
@@ -574,7 +572,7 @@ def test_the_chart_can_be_refreshed_separately(client, write):
     write({})
     page = soup(client.get(address, headers=HTMX))
     assert [element["id"] for element in page.find_all(recursive=False)] == ["timeline"]
-    assert words(page.select_one(".count")) == "1 change"
+    assert words(page.select_one(".count")) == "1 event"
 
 
 def test_a_bin_shows_its_time_and_the_count_of_each_source(client, write):
@@ -582,11 +580,11 @@ def test_a_bin_shows_its_time_and_the_count_of_each_source(client, write):
     write(*({"source": source, "timestamp": moment} for source in ("github", "gitlab", "gitlab")))
     page = read(client, start_date="2026-01-15", end_date="2026-01-16")
     [link] = page.select("#timeline svg a[aria-label]")
-    assert link["aria-label"] == "Thu 15 Jan, 14:00–14:30: 3 changes (GitHub 1, GitLab 2)"
+    assert link["aria-label"] == "Thu 15 Jan, 14:00–14:30: 3 events (GitHub 1, GitLab 2)"
     [link] = read(client, start_date="2026-01-01", end_date="2026-02-15").select("#timeline svg a[aria-label]")
-    assert link["aria-label"] == "Thu 15 Jan: 3 changes (GitHub 1, GitLab 2)"
+    assert link["aria-label"] == "Thu 15 Jan: 3 events (GitHub 1, GitLab 2)"
     [link] = read(client, start_date="2025-03-01", end_date="2026-02-15").select("#timeline svg a[aria-label]")
-    assert re.fullmatch(r"\w+ \d+ Jan – \w+ \d+ Jan: 3 changes \(GitHub 1, GitLab 2\)", str(link["aria-label"]))
+    assert re.fullmatch(r"\w+ \d+ Jan – \w+ \d+ Jan: 3 events \(GitHub 1, GitLab 2\)", str(link["aria-label"]))
 
 
 def test_now_is_marked_at_its_position(client):
@@ -619,7 +617,7 @@ def test_the_legend_hides_and_shows_a_source_in_chart_and_feed(client, write):
         "painchain",
         "kitchen sink",
     }
-    assert words(hidden.select_one("#timeline .count")) == "3 changes"
+    assert words(hidden.select_one("#timeline .count")) == "3 events"
     assert table(hidden) == {"GitLab": 1, "PainChain": 1, "kitchen sink": 1}
     assert hidden.select_one("#filter .ranges a[aria-current]").text == "7d"
 

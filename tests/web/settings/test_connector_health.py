@@ -223,7 +223,7 @@ def test_sync_now_makes_a_connector_due_and_changes_nothing_else(client, connect
         assert response.status_code == (200 if route == "htmx" else 303)
         answer = response if route == "htmx" else client.get(response.location)
         assert texts(soup(answer), "#toast .toast span") == ["Syncing “Anvil” now."]
-        assert "next poll at once" in words(soup(answer).select_one(f"#health-{connector_id}"))
+        assert "next poll now" in words(soup(answer).select_one(f"#health-{connector_id}"))
     assert due(client, connector_id) <= datetime.now(UTC)
     assert (len(events()), client.get(f"/api/connectors/{connector_id}").headers["ETag"]) == before
 

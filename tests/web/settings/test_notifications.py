@@ -244,8 +244,8 @@ def test_an_event_of_a_rule_sends_one_message(
     assert fake_receiver.messages == [], "saving does not wait for the delivery"
     run_worker_in()
     run_worker_in()
-    assert sorted(fake_receiver.titles) == ["PainChain: 3 changes", "PainChain: Connector Disabled: PainChain System"]
-    [text] = [message["message"] for message in fake_receiver.messages if message["title"] == "PainChain: 3 changes"]
+    assert sorted(fake_receiver.titles) == ["PainChain: 3 events", "PainChain: Connector Disabled: PainChain System"]
+    [text] = [message["message"] for message in fake_receiver.messages if message["title"] == "PainChain: 3 events"]
     assert [line for line in text.splitlines() if line][::2] == [
         "Disabled “Prod”",
         "Deleted the GitHub connector “Prod”",
@@ -265,7 +265,7 @@ def test_a_connector_that_fails_or_recovers_is_notified(
         trail.log(event_kinds.connector_failing(about, "The source rejected the token."))
         trail.log(event_kinds.connector_recovered(about, 3, now))
     run_worker_in(seconds=1)
-    assert fake_receiver.titles == ["PainChain: 2 changes"]
+    assert fake_receiver.titles == ["PainChain: 2 events"]
     assert "“Prod” is failing: The source rejected the token." in fake_receiver.messages[0]["message"]
 
 
