@@ -123,7 +123,7 @@ def _chosen(proposed: Plan, keys: Sequence[str] | None) -> list[Part]:
     else:
         unknown = [key for key in keys if key not in by_key]
         if unknown or not keys:
-            text = f"Choose from what the event changed: {', '.join(by_key)}."
+            text = f"Choose only settings that this event changed: {', '.join(by_key)}."
             raise UndoRefused(dict.fromkeys(unknown[:20] or ["fields"], text))
         chosen = [by_key[key] for key in dict.fromkeys(keys)]
     return chosen

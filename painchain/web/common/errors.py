@@ -22,7 +22,7 @@ from painchain.web.common.responses import error, json_error
 log = logging.getLogger(__name__)
 
 MESSAGES = {
-    404: ("Not found", "This page does not exist. Deleted items are still on the timeline."),
+    404: ("Not found", "This page does not exist. If something was deleted, the timeline shows when and by whom."),
     405: ("Method not allowed", "This URL does not support this method."),
     413: ("Too large", "Nothing was saved: the request is larger than the server accepts."),
     414: ("Too long", "The URL is too long. Use fewer filters."),

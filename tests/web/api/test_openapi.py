@@ -70,7 +70,7 @@ ALLOWED_REFUSALS = (
     "An Apprise URL",
     "machine",
     "kinds can be",
-    "Choose from what the event changed",
+    "Choose only settings that this event changed",
     "end_date must be later than start_date",
     "must lie between 1970 and 9000",
     "Invalid cursor",

@@ -285,7 +285,7 @@ def test_an_empty_or_unknown_choice_is_refused(client, make_connector, htmx):
     )
     odd = revert(client, event, htmx=htmx, fields=["poll_interval", "name"])
     assert odd.status_code == 422
-    assert "Choose from what the event changed: poll_interval." in words(soup(odd).select_one("[role=alert]"))
+    assert "Choose only settings that this event changed: poll_interval." in words(soup(odd).select_one("[role=alert]"))
     assert stored(client, connector_id)["poll_interval"] == 600
 
 
