@@ -38,7 +38,8 @@ _UPDATE_HEAD = Prepared(update(_head).values({name: bindparam(f"new_{name}") for
 _UPDATE_COUNTED = Prepared(update(_head).values(counted=bindparam("upto")))
 _events = _tables[ChangeEvent.__tablename__]
 _INSERT = BulkInsert(_events)
-_INSERT_TAGS = BulkInsert(_tables[EventTag.__tablename__])
+_tags = _tables[EventTag.__tablename__]
+_INSERT_TAGS = BulkInsert(_tags)
 
 BATCH = 500  # events inserted by one statement at most
 
@@ -164,6 +165,7 @@ class EventLogWriter:
             rollups.subtract(self.connection, batch, self.counted)
             fulltext.forget(self.connection, [number for number in batch if number <= self.counted])
             boundary = pruned_ranges.replace_events(self.connection, batch, self.chain) or boundary
+            self.connection.execute(delete(_tags).where(_tags.c.event.in_(batch)))
             self.connection.execute(delete(_events).where(_events.c.id.in_(batch)))
         return boundary
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from painchain.database.session import Base
@@ -58,9 +58,8 @@ class EventTag(Base):
     __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012  SQLAlchemy's own way
 
     tag: Mapped[str] = mapped_column(Text, primary_key=True)
-    event: Mapped[int] = mapped_column(
-        RowId, ForeignKey("change_events.id", ondelete="CASCADE"), primary_key=True, index=True
-    )
+    # No foreign key: PostgreSQL would look up the event of each tag. ``eventlog.writer`` removes both together.
+    event: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=False, index=True)
 
 
 class EventCount(Base):
