@@ -72,7 +72,8 @@ def create_app_for_key_recovery(settings: Settings) -> Flask:
         keys = key_file.read_keys(source)
         if keys and opens_everything(app, keys):
             raise KeyUnusable(
-                f"The key is not lost: {source.name} opens everything. Replace it with: painchain rotate-key."
+                f"The key is not lost: {source.name} matches the log and decrypts every stored secret. "
+                "To replace it, run: painchain rotate-key."
             )
         keys = keys or key_file.create_key(source)
         assert keys is not None  # noqa: S101  it was created

@@ -62,7 +62,7 @@ def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def microseconds(text: str) -> int:
-    """Return a time as microseconds since 1970. Accept one notation only, so that people read what is verified."""
+    """Return a time as microseconds since 1970. Reject any other notation than that of an export."""
     time = datetime.fromisoformat(text[:-1] + "+00:00")
     if time.isoformat(timespec="microseconds") != text[:-1] + "+00:00" or text[-1] != "Z":
         raise ValueError("not a time in the notation of an export")
@@ -237,10 +237,14 @@ def report(export: Export, checkpoints: list[dict[str, Any]]) -> Iterator[tuple[
     """Yield the lines of the report, each with whether it is good news."""
     yield not export.bad, f"{export.genuine:,} of {export.lines:,} lines are genuine."
     for line, message in export.problems:
-        more = f" {export.bad - 1:,} more lines are not genuine." if export.bad > 1 else ""
+        others = f"{export.bad - 1:,} more {'line is' if export.bad == 2 else 'lines are'} not genuine."
+        more = f" {others}" if export.bad > 1 else ""
         yield False, f"Line {line:,} {message}.{more}"
     if not export.genuine:
-        yield False, "No line is genuine. Check that this is the key of the exported log."
+        yield (
+            False,
+            "No line is genuine. Check that the file is an NDJSON export and that this is the key of the exported log.",
+        )
         return
     if export.outdated:
         outdated, newer = export.outdated
@@ -296,7 +300,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--checkpoint", help="a file of checkpoints to compare with")
     options = parser.parse_args(arguments)
     try:
-        roots = parse_keys(Path(options.key).read_text(encoding="ascii"))
+        roots = parse_keys(Path(options.key).read_text(encoding="ascii", errors="replace"))
         checkpoint_text = (
             Path(options.checkpoint).read_text(encoding="ascii", errors="replace") if options.checkpoint else ""
         )
@@ -307,7 +311,10 @@ def main(arguments: list[str] | None = None) -> int:
                 export.read(line)
         if not export.lines:
             raise Unusable("The export is empty.")
-    except (OSError, UnicodeDecodeError, Unusable) as problem:
+    except OSError as problem:
+        print(f"Could not verify the export. Cannot read {problem.filename}: {problem.strerror}.", file=sys.stderr)
+        return 2
+    except Unusable as problem:
         print(f"Could not verify the export. {problem}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

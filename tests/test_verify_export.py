@@ -215,7 +215,7 @@ def test_no_line_matches_another_key(exported: Lines, verify: Verify) -> None:
     code, output = verify(exported, keys=crypto.new_key())
     assert code == 1
     assert "0 of 9 lines are genuine." in output
-    assert "Check that this is the key of the exported log." in output
+    assert "this is the key of the exported log." in output
 
 
 @ON_SQLITE

@@ -109,7 +109,7 @@ def _errors(name: str, role: str, days: int, owner: Person) -> dict[str, str]:
     elif db.session.scalar(select(ApiToken.id).where(ApiToken.key == key_of(name))):
         errors["name"] = f"A token named “{name}” already exists."
     if role not in ROLES or not allows(owner.role, role):
-        errors["role"] = f"Choose a role that {owner.name} also has."
+        errors["role"] = f"Choose a role that is not higher than the role of {owner.name}."
     if days not in (0, *DAYS):
         errors["days"] = f"Choose {', '.join(map(str, DAYS))} days, or 0 for no expiry."
     return errors

@@ -212,16 +212,18 @@ class Provider:
         except OAuthError as error:
             raise self._token_refused(str(error.error)) from None
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            log.warning("Sign-in through %s: no answer (%s: %s)", self.issuer, type(error).__name__, error)
+            log.warning("Sign-in through %s failed: no response (%s: %s)", self.issuer, type(error).__name__, error)
             message = f"{self.name} does not respond correctly. Try again in a minute."
             raise OidcSignInFailed(message, "the provider did not answer", 503) from None
         except JoseError as error:
             reason = " ".join(filter(None, (error.error, getattr(error, "claim", None))))
-            log.warning("Sign-in through %s: the ID token is invalid (%s)", self.issuer, reason)
+            log.warning("Sign-in through %s failed: the ID token is invalid (%s)", self.issuer, reason)
             message = f"The ID token from {self.name} is invalid ({reason}). You are not signed in. Start again."
             raise OidcSignInFailed(message, f"the ID token is not to be believed: {reason}", 502) from None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            log.warning("Sign-in through %s: not understood (%s: %s)", self.issuer, type(error).__name__, error)
+            log.warning(
+                "Sign-in through %s failed: invalid response (%s: %s)", self.issuer, type(error).__name__, error
+            )
             message = (
                 f"The response from {self.name} is not valid OpenID Connect. See PainChain's server log for details."
             )
@@ -229,7 +231,7 @@ class Provider:
 
     def _token_refused(self, error: str) -> OidcSignInFailed:
         code = error if _CODE.fullmatch(error) else "an error"
-        log.warning("Sign-in through %s: the code was refused (%s)", self.issuer, code)
+        log.warning("Sign-in through %s failed: the provider refused the code (%s)", self.issuer, code)
         if code == "invalid_grant":
             message = f"{self.name} does not accept this sign-in: it was already used or has expired. Start again."
             return OidcSignInFailed(message, "the code was refused: invalid_grant", 400)

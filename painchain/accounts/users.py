@@ -32,7 +32,7 @@ class InvalidAccount(AccountRefused):
 
     def __init__(self, errors: dict[str, str]):
         self.errors = errors
-        super().__init__("Nothing was saved: " + " ".join(errors.values()))
+        super().__init__("Nothing was saved. " + " ".join(errors.values()))
 
 
 class LastAdmin(AccountRefused):

@@ -78,7 +78,9 @@ def restore(file: str, replace: bool, yes: bool, even_broken: bool, reason: str)
         stop(f"Cannot read {file}: {error.strerror or error}.", 1)
     except (BadBackup, RestoreRefused, KeyUnusable) as problem:
         stop(f"{file}: {plain(str(problem))}", 1)
-    click.echo(f"Restored {restored.events:,} events from {plain(restored.time)}. Everyone must sign in again.")
+    click.echo(
+        f"Restored {restored.events:,} events from the backup of {plain(restored.time)}. Everyone must sign in again."
+    )
     if restored.broken:
         click.echo(
             f"The restored log fails verification. It was already broken in the backup: {restored.broken}", err=True
@@ -86,13 +88,13 @@ def restore(file: str, replace: bool, yes: bool, even_broken: bool, reason: str)
     if restored.old_key:
         click.echo(
             f"The backup is signed with the key {restored.old_key}, which has since been replaced. If that key has "
-            "leaked, verify the origin of this file.",
+            "leaked, find out who created this file.",
             err=True,
         )
     if restored.tokens:
         click.echo(
-            f"{restored.tokens:,} API tokens and all accounts and passwords in the backup are valid again. Revoke all "
-            "tokens that were revoked after the backup.",
+            f"{restored.tokens:,} API tokens and all accounts and passwords in the backup are valid again. If you "
+            "revoked tokens after the backup, revoke them again.",
             err=True,
         )
 

@@ -63,8 +63,8 @@ def rotate(begin: Callable[[EventLogWriter], Trail]) -> None:
     click.echo(f"The key is now {done.new}; it was {done.old}. Re-encrypted {secrets}.")
     click.echo("Restart every running server: a server with the old key cannot write.")
     click.echo(
-        f"Back up {plain(key_file.name)} with all {done.keys} keys, the new one first. "
-        "Older events can only be verified with the old keys."
+        f"Back up {plain(key_file.name)}. It must keep its {done.keys} keys, the new one first: "
+        "older events can only be verified with the old keys."
     )
 
 
@@ -78,8 +78,8 @@ def drop() -> None:
         click.echo("Backups and checkpoints signed with the removed keys can no longer be used.")
     else:
         click.echo(
-            f"No key was removed. The keys are {remaining}. The oldest events or the checkpoints in "
-            f"{plain(str(checkpoint_file))} still need the last one."
+            f"No key was removed. The oldest events or the checkpoints in {plain(str(checkpoint_file))} still need the "
+            f"oldest key. Number of keys: {remaining}."
         )
 
 

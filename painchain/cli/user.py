@@ -26,7 +26,7 @@ LINK = click.option(
     "base",
     callback=utf8,
     metavar="URL",
-    help="Base URL for the link.  [default: the listen address]",
+    help="Base URL for the link.  [default: PAINCHAIN_PUBLIC_URL, or else the address of the server]",
 )
 
 

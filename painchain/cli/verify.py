@@ -59,7 +59,7 @@ class VerifyReport:
 @click.option(
     "--deep",
     is_flag=True,
-    help="Also check the indexes for search, filters and charts (two to three minutes more per million events).",
+    help="Also check the indexes for search, filters and charts (adds two to three minutes per million events).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON object.")
 def verify(checkpoint: Path | None, deep: bool, as_json: bool) -> None:

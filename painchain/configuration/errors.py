@@ -15,7 +15,7 @@ class InvalidValues(ChangeRefused):
 
     def __init__(self, errors: dict[str, str]):
         self.errors = {key: scrub(message) for key, message in errors.items()}
-        super().__init__("Nothing was saved: " + " ".join(self.errors.values()))
+        super().__init__("Nothing was saved. " + " ".join(self.errors.values()))
 
 
 class ProtectedConnector(ChangeRefused):

@@ -195,7 +195,7 @@ def parse_time(value: Any, *path: str | int) -> datetime | None:
 def unreadable(problem: Exception, what: str) -> PollError:
     """Log an unexpected exception while `what` was read, and return it as an error of this part alone."""
     logs.log_failure(log, f"Reading {what}", problem)
-    return PollError("PainChain could not read the answer; its log has the details.", ErrorKind.INTERNAL)
+    return PollError("PainChain could not read the response. See the server log for details.", ErrorKind.INTERNAL)
 
 
 def unread_commits(count: int | None, has_some: bool = False) -> str:

@@ -85,7 +85,9 @@ def setting(default: str, parse: Callable[[str], Any], help: str, *, secret: boo
 class Settings:
     """Every setting of a running server. Its repr leaves out secrets."""
 
-    host: str = setting("127.0.0.1", host_name, "Address to listen on. Beyond loopback, everyone has to sign in.")
+    host: str = setting(
+        "127.0.0.1", host_name, "Address to listen on. If it is not a loopback address, everyone has to sign in."
+    )
     port: int = setting("8000", whole_number(0, 65535), "Port to listen on. 0 picks a free port.")
     instance: Path = setting(
         "instance", folder, "Folder for the database and the key file. Created at the first start."
@@ -107,7 +109,7 @@ class Settings:
     secret_key_file: Path | None = setting(
         "",
         secret_file,
-        "File that contains the key instead, such as a Docker or systemd secret. PainChain does not change it.",
+        "File that contains the key, such as a Docker or systemd secret. PainChain does not change it.",
         unset=None,
     )
     trusted_hosts: tuple[str, ...] = setting(
@@ -155,7 +157,7 @@ class Settings:
         secret=True,
     )
     oidc_client_secret_file: Path | None = setting(
-        "", secret_file, "OpenID Connect: file that contains the client secret instead.", unset=None
+        "", secret_file, "OpenID Connect: file that contains the client secret.", unset=None
     )
     oidc_name: str = setting("single sign-on", label, "OpenID Connect: name on the sign-in button (“Sign in with …”).")
     oidc_role: str = setting(
@@ -197,7 +199,7 @@ class Settings:
         secret=True,
     )
     metrics_token_file: Path | None = setting(
-        "", secret_file, "File that contains the token for Prometheus instead.", unset=None
+        "", secret_file, "File that contains the token for Prometheus.", unset=None
     )
 
     @property

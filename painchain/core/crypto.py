@@ -62,10 +62,10 @@ class Keyring:
         """
         if name not in self.ids:
             raise KeyUnusable(
-                "The key is not the one that the log and the stored tokens were written with. "
-                "Put the right secret.key back (or what PAINCHAIN_SECRET_KEY was); if another server made or "
-                "replaced it, copy it from there. "
-                "If it is lost for good: painchain rotate-key --lost."
+                "The key is not the one that signed the log and encrypted the stored tokens. "
+                "Put the right secret.key back (or the previous value of PAINCHAIN_SECRET_KEY). "
+                "If another server created or replaced the key, copy it from there. "
+                "If the key is permanently lost, run: painchain rotate-key --lost."
             )
         first = self.roots[self.ids.index(name)]
         return Keyring((first, *(root for root in self.roots if root != first)))
@@ -90,7 +90,7 @@ def parse_key(text: str, where: str) -> Keyring:
         if roots and all(len(root) == KEY_BYTES for root in roots):
             return Keyring(tuple(dict.fromkeys(roots)))
     raise KeyUnusable(
-        f"{where} does not hold a key (32 bytes in URL-safe base64). Put the right key back from a backup."
+        f"{where} does not contain a valid key (32 bytes in URL-safe base64). Restore the key from a backup."
     )
 
 
@@ -108,6 +108,7 @@ def open_sealed(box: Box, sealed: str) -> str:
         return box.decrypt(sealed.encode()).decode()
     except InvalidToken:
         raise KeyUnusable(
-            "The key does not open the stored tokens: it is not the one they were stored with. If it was replaced just "
-            "now, start PainChain again. Otherwise put the right secret.key back (or what PAINCHAIN_SECRET_KEY was)."
+            "The key does not decrypt the stored tokens: another key encrypted them. If the key was just replaced, "
+            "restart PainChain. "
+            "Otherwise put the right secret.key back (or the previous value of PAINCHAIN_SECRET_KEY)."
         ) from None

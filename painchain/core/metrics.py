@@ -23,13 +23,13 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "painchain_http_requests",
-            "Requests answered, by route, method and class of the status.",
+            "Requests by route, method and status class.",
             ("route", "method", "status"),
             registry=self.registry,
         )
         self._seconds = Histogram(
             "painchain_http_request_duration_seconds",
-            "Time until the answer begins.",
+            "Time from the request to the start of the response.",
             ("route", "method"),
             buckets=SECONDS,
             registry=self.registry,
@@ -42,7 +42,7 @@ class Metrics:
         )
         self._refused = Counter(
             "painchain_writes_refused",
-            "Requests that could not write: others held the database too long (busy), or it failed (database).",
+            "Write requests that failed because the database was busy (busy) or had an error (database).",
             ("reason",),
             registry=self.registry,
         )
@@ -55,7 +55,9 @@ class Metrics:
         self._request_counters: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         for reason in (BUSY, DATABASE):
             self._refused.labels(reason)
-        build = Gauge("painchain_build_info", "What runs here.", ("version", "python"), registry=self.registry)
+        build = Gauge(
+            "painchain_build_info", "Version of PainChain and of Python.", ("version", "python"), registry=self.registry
+        )
         build.labels(__version__, platform.python_version()).set(1)
         ProcessCollector(registry=self.registry)
 

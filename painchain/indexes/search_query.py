@@ -262,7 +262,7 @@ def _reach(text: str) -> timedelta:
     match = _WIDTH.fullmatch(text.strip().lower())
     reach = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else timedelta()
     if not timedelta() < reach <= timedelta(days=366):
-        raise BadFilter("q", "After ~, around: needs a duration of at most 366 days, as in ~90m, ~2h or ~1d.")
+        raise BadFilter("q", "around: needs a duration of at most 366 days after ~, as in ~90m, ~2h or ~1d.")
     return reach
 
 

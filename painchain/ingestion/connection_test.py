@@ -99,9 +99,7 @@ def run_test(connector_type_key: str, settings: Mapping[str, Any], now: datetime
     thread = threading.Thread(target=logs.with_context(run), name="check", daemon=True)
     thread.start()
     thread.join(TEST_SECONDS)
-    late = ConnectionTestResult(
-        False, missing=[f"There was no answer within {TEST_SECONDS:.0f} seconds. Check the URL."]
-    )
+    late = ConnectionTestResult(False, missing=[f"No response within {TEST_SECONDS:.0f} seconds. Check the URL."])
     secret_keys = [field.key for field in connector_type.all_fields if field.kind is Kind.SECRET]
     secrets = [str(settings[key]) for key in secret_keys if settings.get(key)]
     return _without_secrets(results[0] if results else late, secrets)

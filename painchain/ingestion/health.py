@@ -24,7 +24,7 @@ _COPIED = (
 
 @dataclass(frozen=True)
 class Health:
-    """How a connector does: `state` is off, waiting (not polled yet), polling, fine, failing or rate_limited."""
+    """The health of a connector: `state` is off, waiting (not polled yet), polling, fine, failing or rate_limited."""
 
     state: str
     due: datetime | None = None
@@ -41,7 +41,7 @@ class Health:
 
 
 def read(connectors: Sequence[Connector], now: datetime) -> Mapping[int, Health]:
-    """Return how each of the connectors that can be polled does, by connector id."""
+    """Return the health of each connector that can be polled, by connector ID."""
     polled = [connector for connector in connectors if type_of(connector).poll]
     query = select(PollState).where(PollState.connector_id.in_([connector.id for connector in polled]))
     states = db.session.scalars(query.execution_options(populate_existing=True)) if polled else ()
@@ -63,7 +63,7 @@ def list_all(now: datetime) -> list[tuple[Connector, Health | None]]:
 
 
 def of(connector: Connector, poll_state: PollState | None, now: datetime) -> Health:
-    """Return how a connector does whose row of poll_states is `poll_state`, if it has one yet."""
+    """Return the health of a connector from its row in poll_states; None stands for a missing row."""
     if not connector.enabled or poll_state is None:
         return Health("waiting" if connector.enabled else "off")
     if poll_state.trouble == ErrorKind.RATE_LIMITED:

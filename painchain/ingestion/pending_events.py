@@ -41,11 +41,11 @@ class ClaimedEvent:
     tries: int
 
     def may_retry(self, now: datetime) -> bool:
-        """Say whether there is time for another try."""
+        """Return whether there is time for another try."""
         return self.tries < MAX_TRIES and not self.is_overdue(now, MAX_AGE)
 
     def is_overdue(self, now: datetime, max_age: timedelta) -> bool:
-        """Say whether the event is older than this, or from the future: the clock was set back."""
+        """Return whether the event is older than this, or from the future: the clock was set back."""
         return not timedelta() <= now - self.received_at < max_age
 
 
@@ -135,7 +135,7 @@ def release(ids: Collection[int]) -> None:
 
 
 def is_recorded(claimed: ClaimedEvent) -> bool:
-    """Say whether polling, or another delivery, has recorded the event in the meantime."""
+    """Return whether polling, or another delivery, has recorded the event in the meantime."""
     with autocommit_connection() as connection:
         return bool(source_events.known_ids(connection, claimed.origin.id, [claimed.event]))
 
@@ -147,7 +147,7 @@ def drop(claimed: ClaimedEvent) -> None:
 
 
 def record(claimed: ClaimedEvent, event: SourceEvent, now: datetime) -> bool:
-    """Record the event, unless it is recorded already, and delete the pending one. Say whether it was recorded."""
+    """Record the event, unless it is recorded already, and delete the pending one. Return whether it was recorded."""
     with writer.writing() as event_log:
         connector = db.session.get(Connector, claimed.origin.id)
         origin = source_events.origin(connector) if connector else claimed.origin

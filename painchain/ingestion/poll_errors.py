@@ -28,7 +28,7 @@ def as_poll_error(problem: Exception, what: str) -> PollError:
         return PollError(words, ErrorKind.INTERNAL)
     logs.log_failure(log, what, problem)
     return PollError(
-        "PainChain could not read the answer; its log has the details. "
-        "This is a defect in PainChain: please report it.",
+        "PainChain could not read the response. "
+        "This is a bug in PainChain: please report it, with the details from the server log.",
         ErrorKind.INTERNAL,
     )

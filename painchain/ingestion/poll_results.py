@@ -179,7 +179,7 @@ def _record_failure(
 
 
 def author(connector: Connector) -> str:
-    """Return the author of events about how a connector does: the connector itself."""
+    """Return the author of events about a connector's health: the connector itself."""
     return f"connector:{connector.name}"
 
 

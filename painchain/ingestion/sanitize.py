@@ -1,4 +1,4 @@
-"""Make what a source sends safe to store and to show: no credentials, no secrets, nothing endless."""
+"""Make what a source sends safe to store and to show: no credentials, no secrets, limited length."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sanitize(event: SourceEvent, secrets: Sequence[str]) -> SourceEvent:
 
 
 def is_safe(event: SourceEvent, secrets: Sequence[str], facts: Sequence[str]) -> bool:
-    """Say whether an event is safe as it is. Most are. `facts` is the JSON of its text and of other stored members.
+    """Return whether an event is safe as it is. Most are. `facts` is the JSON of its text and of other stored members.
 
     :raises TypeError: when a value has the wrong type; see ``UNSTORABLE``.
     """

@@ -145,7 +145,7 @@ def known_ids(
 
 
 def is_recorded(event_id: str) -> bool:
-    """Say whether an event with this id is in the log."""
+    """Return whether an event with this id is in the log."""
     with autocommit_connection() as connection:
         return bool(_known(connection, [safe_event_id(event_id)]))
 
@@ -184,7 +184,7 @@ def _known_by_former_ids(
 
 
 def _is_same(stored: datetime | None, expected: datetime | None) -> bool:
-    """Say whether an event was stored with the expected time: a webhook can have given it a second later."""
+    """Return whether an event was stored with the expected time: a webhook can have given it a second later."""
     return stored is not None and (expected is None or abs(stored - expected) < ROUNDING)
 
 

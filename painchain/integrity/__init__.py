@@ -1,1 +1,1 @@
-"""Is the log as it was written, and complete? Verification, checkpoints and drift."""
+"""Detect tampering with the log, and changes that it does not contain: verification, checkpoints and drift."""

@@ -83,7 +83,7 @@ def _keys_with_new_first(source: KeySource, current: str, used: set[str]) -> Key
     """Return the keys with an unused one first. A failed rotation may have left one."""
     keys = key_file.read_keys(source)
     if keys is None or current not in keys.ids:
-        raise KeyUnusable(f"{source.name} has changed: the key in use is missing. Restore it.")
+        raise KeyUnusable(f"{source.name} no longer contains the key that is in use. Put that key back.")
     if keys.id not in {*used, current}:
         return keys
     if not source.own:

@@ -46,7 +46,7 @@ class Step:
 
 
 def acquire(now: datetime) -> int | None:
-    """Take over an order that no process works on, and return its ID. It is ours while its `beat` is the one we wrote.
+    """Acquire a prune that no process is working on, and return its ID. The lease is lost when its `beat` changes.
 
     :raises painchain.database.session.WrongKey: when the key was replaced, so this process cannot write.
     """
@@ -66,7 +66,7 @@ def acquire(now: datetime) -> int | None:
 
 
 def run(order_id: int, beat: datetime, clock: Callable[[], datetime]) -> Iterator[Step]:
-    """Carry out an order step by step. The caller sets the pace and may stop after any step.
+    """Run a prune step by step. The caller sets the pace and may stop after any step.
 
     `beat` is when the order was scheduled or acquired. The iteration ends early if another process has taken over, or
     the rule has changed.

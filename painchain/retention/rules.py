@@ -107,7 +107,7 @@ def _prunable_of(source: str, days: int, before: datetime) -> PrunableEvents:
 
 
 def schedule_prune(requested: Iterable[PrunableEvents], cause: str, trail: Trail, beat: datetime) -> list[int]:
-    """Order the deletion of expired events, and return the IDs of the orders.
+    """Schedule the deletion of expired events, and return the IDs of the prunes.
 
     `beat` is the current time if the caller carries them out, and ``EPOCH`` to leave them to the scheduler.
 

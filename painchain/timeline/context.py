@@ -1,4 +1,4 @@
-"""Read the events around one event, and the changes of one connector: by index, and no more than is shown."""
+"""Read the events around one event, and the changes of one connector: through indexes, only as many as are shown."""
 
 from __future__ import annotations
 

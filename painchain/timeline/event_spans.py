@@ -1,4 +1,4 @@
-"""Find the spans of time that can hold a query's events, so that a page is read without a look at all events."""
+"""Find the spans of time that can hold a query's events, so that reading a page does not scan all events."""
 
 from __future__ import annotations
 

@@ -314,7 +314,7 @@ def test_a_secret_encrypted_with_a_lost_key_is_detected_and_can_be_replaced(app)
     with app.app_context():
         secrets.check_key()
         app.extensions["painchain"].box = parse_key(new_key(), "a new key file").box()
-        with pytest.raises(KeyUnusable, match="does not open the stored tokens"):
+        with pytest.raises(KeyUnusable, match="does not decrypt the stored tokens"):
             secrets.check_key()
     assert save(app, number, token="made-up")
     assert secret_events(app) == [("set", "replaced")]

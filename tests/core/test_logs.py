@@ -358,7 +358,7 @@ def test_a_failed_poll_is_logged_with_its_connector(
     )
     assert "in poll" in defect["exception"]
     assert (message_line["connector"], message_line["level"]) == (connector_id, "warning")
-    assert message_line["message"].startswith("A poll failed: PainChain could not read the answer;")
+    assert message_line["message"].startswith("A poll failed: PainChain could not read the response.")
     assert CANARY not in json.dumps(lines)
 
 

@@ -416,7 +416,8 @@ def test_a_defect_of_a_type_is_told_in_words_and_touches_no_other(
     clock_source.reply, clock_source.strikes = None, strikes(1)
     assert poll(NOW) == 1
     assert health(broken, NOW).error == (
-        "PainChain could not read the answer; its log has the details. This is a defect in PainChain: please report it."
+        "PainChain could not read the response. "
+        "This is a bug in PainChain: please report it, with the details from the server log."
     )
     assert health(fine, NOW).state == "fine"
     assert "KeyError" in caplog.text
@@ -634,12 +635,12 @@ def test_a_test_of_a_connection_says_whose_token_it_is_or_what_is_wrong(
     assert connection_test.run_test("clock", wanted, NOW).missing == [
         "127.0.0.1 rejected the token (401). Enter a valid token."
     ]
-    assert "defect" in connection_test.run_test("clock", {}, NOW).missing[0]
+    assert "This is a bug in PainChain" in connection_test.run_test("clock", {}, NOW).missing[0]
     assert "cannot be tested" in connection_test.run_test("painchain", {}, NOW).missing[0]
     monkeypatch.setattr(connection_test, "TEST_SECONDS", 0.05)
     go_on = threading.Event()
     clock_source.before = lambda: go_on.wait(10)
-    assert "no answer within" in connection_test.run_test("clock", wanted, NOW).missing[0]
+    assert "No response within" in connection_test.run_test("clock", wanted, NOW).missing[0]
     go_on.set()
 
 

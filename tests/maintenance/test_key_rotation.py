@@ -180,7 +180,7 @@ def test_a_server_with_the_old_key_keeps_reading_and_writes_nothing(
                 take(now)
         assert retention_rules.due() == due, "the others have the turn"
     for path in (f"/api/connectors/{connector_with_secrets}/test", "/api/notify-rules/1/test"):
-        assert "If it was replaced just now, start PainChain again" in client.post(path).text, path
+        assert "If the key was just replaced, restart PainChain" in client.post(path).text, path
 
 
 def test_a_server_with_the_old_key_does_not_check_the_log(
@@ -554,7 +554,7 @@ def test_a_wrong_key_cannot_chain_an_older_log(
         flask_migrate.downgrade(directory=alembic(app), revision="0011")
     right = file.read_text()
     file.write_text(new_key())
-    with pytest.raises(KeyUnusable, match="does not open the stored tokens"):
+    with pytest.raises(KeyUnusable, match="does not decrypt the stored tokens"):
         create_app(settings)
     file.write_text(right)
     second_server = create_app(settings)

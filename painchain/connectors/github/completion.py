@@ -1,4 +1,4 @@
-"""Complete the events of webhook deliveries through the API, so that they have the facts that polling gives them."""
+"""Complete events from webhooks with facts from GitHub's API, so that they equal the events from polling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say which repositories a GitHub connector follows."""
+"""Return which repositories a GitHub connector follows."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class PollRound:
         return self._states.get(self._names.get(key, key), {})
 
     def _is_done(self, state: State) -> bool:
-        """Say whether a previous poll of this round has read the repository."""
+        """Return whether a previous poll of this round has read the repository."""
         return self._began is not None and isinstance(state.get("about"), dict) and text(state, "seen") >= self._began
 
     def _repository(self, name: str, key: str) -> Repository:
@@ -187,7 +187,7 @@ class PollRound:
         return repositories[:MAX_REPOSITORIES]
 
     def _made_progress(self) -> bool:
-        """Say whether this poll read a repository to the end, or moved the position of any list."""
+        """Return whether this poll read a repository to the end, or moved the position of any list."""
         states, images = self._before
         for key, state in self._states.items():
             about = text(state, "about", "full_name").casefold()

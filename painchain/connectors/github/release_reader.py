@@ -67,7 +67,7 @@ class ReleaseReader:
             self._state[key] = [*others, number][-MAX_NOTED:] if has_status else others
 
     def _has_other_status(self, release: Any) -> bool:
-        """Say whether a release was a pre-release when it was read last and is none now, or the other way round."""
+        """Return whether a release has become a pre-release, or is no longer one, since it was read last."""
         if releases.is_draft(release):
             return False
         number, status = text(release, "id"), releases.status_of(release)

@@ -83,7 +83,7 @@ def describe(connector_id: int, item: Any, *former_names: str) -> Repository:
 
 
 def is_wanted_branch(branch: str, settings: Mapping[str, Any]) -> bool:
-    """Say whether events of a branch are wanted. If the settings list no branches, all are."""
+    """Return whether events of a branch are wanted. If the settings list no branches, all are."""
     return not settings.get("branches") or branch in settings["branches"]
 
 

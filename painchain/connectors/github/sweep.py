@@ -46,7 +46,7 @@ class Sweep:
                     return
 
     def _has_more(self, kind: str, path: str) -> bool:
-        """Say whether a list has a second page, as the response to the newest request for its first page said."""
+        """Return whether a list has a second page, as the response to the newest request for its first page said."""
         older = self._state.setdefault("older", [])
         if path in self._session.has_more:
             has_more = self._session.has_more[path]

@@ -69,7 +69,7 @@ class Message:
         :raises NothingToRecord: if they are not.
         """
         if not is_wanted_branch(branch, self.context.settings):
-            raise NothingToRecord(f"The branch {branch} is not listed.")
+            raise NothingToRecord(f"The connector does not list the branch {branch}.")
 
 
 def verify(delivery: Delivery, secret: str, now: datetime) -> None:
@@ -104,7 +104,7 @@ def read(delivery: Delivery, context: WebhookContext) -> Sequence[SourceEvent]:
     payload = _payload(delivery)
     reader = READERS.get(topic(delivery))
     if reader is None:
-        raise NothingToRecord("PainChain records no events of this kind.")
+        raise NothingToRecord("PainChain records no events for this kind of delivery.")
     _require_listed(payload, context)
     item = _object(payload, "repository") if topic(delivery) not in PACKAGES else dig(payload, "repository")
     repository = describe(context.connector_id, item)
@@ -134,7 +134,8 @@ def _require_listed(payload: Any, context: WebhookContext) -> None:
         return
     numbers = read_names(context.read_cursor())
     if not number or number not in {numbers.get(key) for key in listed}:
-        raise NothingToRecord(f"The repository {name} is not listed." if name else "It names no listed repository.")
+        unlisted = f"The connector does not list the repository {name}."
+        raise NothingToRecord(unlisted if name else "The delivery names no repository that the connector lists.")
 
 
 def _object(payload: Any, *keys: str) -> Any:
@@ -196,7 +197,7 @@ def _push(message: Message) -> Sequence[SourceEvent]:
     payload, repository = message.payload, message.repository
     push = pushes.delivered_push(payload, message.now)
     if push is None:
-        raise NothingToRecord("The push is to no branch.")
+        raise NothingToRecord("Only pushes to branches are recorded.")
     message.require_branch(push.branch)
     occurrence = "" if repository.pushed_at else message.delivery_id
     comparison = {"html_url": payload.get("compare")}
@@ -225,7 +226,7 @@ def _deployment_status(message: Message) -> Sequence[SourceEvent]:
 def _package(message: Message) -> Sequence[SourceEvent]:
     package = message.part("registry_package", "package")
     if not images.is_image(package) or not isinstance(dig(package, "package_version"), dict):
-        raise NothingToRecord("The package is no container image.")
+        raise NothingToRecord("The package is not a container image.")
     package = {**package, "repository": message.payload.get("repository") or package.get("repository")}
     context = message.context
     return [images.delivered(context.connector_id, context.settings["base_url"], package, message.now)]

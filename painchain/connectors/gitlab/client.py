@@ -47,7 +47,7 @@ def iso(when: datetime) -> str:
 
 @dataclass(frozen=True)
 class Rows:
-    """The first rows of a list. If `is_cut`, there are more; `total` is the number of all, if GitLab tells it."""
+    """The first rows of a list. If `is_cut`, there are more. `total` counts all, if GitLab says how many."""
 
     items: list[Item]
     is_cut: bool = False
@@ -129,5 +129,5 @@ class GitLabClient(ApiClient):
 
 
 def has_next_page(answer: Response) -> bool:
-    """Say whether there is a next page. Its URL is not followed: behind a proxy it can name another host."""
+    """Return whether there is a next page. Its URL is not followed: behind a proxy it can name another host."""
     return bool(answer.headers.get("x-next-page") or next_page(answer))

@@ -1,4 +1,4 @@
-"""Add to an event from a webhook what only GitLab's API tells, so that it is the event that polling makes."""
+"""Complete events from webhooks with facts from GitLab's API, so that they equal the events from polling."""
 
 from __future__ import annotations
 

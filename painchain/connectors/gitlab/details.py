@@ -56,7 +56,7 @@ def commit_files(api: GitLabClient, project: Project, sha: str) -> dict[str, Any
 
 
 def is_forced(api: GitLabClient, project: Project, push: Push) -> bool | None:
-    """Say whether a push left out commits that the branch had; None if GitLab cannot tell."""
+    """Return whether a push left out commits that the branch had; None if GitLab cannot tell."""
     if not push.before or not push.after:
         return None
     heads = {"refs[]": [push.before, push.after]}

@@ -1,4 +1,4 @@
-"""Say which projects a GitLab connector follows."""
+"""Return which projects a GitLab connector follows."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class _RepositoryReader:
         return [name for page in pages[:MAX_PAGES] for tag in page if (name := text(tag, "name"))]
 
     def _read_tag(self, name: str) -> bool:
-        """Read one tag. Say whether that is done: it was read, or it is gone or forbidden."""
+        """Read one tag. Return whether that is done: it was read, or it is gone or forbidden."""
         try:
             tag = self.api.get(f"{self.path}/{quote_path(name)}").value
         except PollError as error:

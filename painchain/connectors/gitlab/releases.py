@@ -36,7 +36,7 @@ def _upgraded(state: State) -> State:
 
 
 def _read_order(api: GitLabClient, project: Project, state: State, order: str) -> bool:
-    """Add the releases since the stored time, the newest first. Say whether the list has changed."""
+    """Add the releases since the stored time, the newest first. Return whether the list has changed."""
     now = api.context.now
     start = parse_moment(state.get("at")) or api.context.since
     params, number = {"order_by": order, "sort": "desc", "per_page": PAGE}, 1

@@ -31,7 +31,7 @@ def verify(delivery: Delivery, secret: str, now: datetime) -> None:
 
 
 def _is_signed(delivery: Delivery, secret: str, now: datetime) -> bool:
-    """Say whether one of the signatures is right and recent: HMAC-SHA256 over ``{id}.{timestamp}.{body}``."""
+    """Return whether one of the signatures is right and recent: HMAC-SHA256 over ``{id}.{timestamp}.{body}``."""
     key = _signing_key(secret)
     message_id, timestamp = (delivery.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp"))
     if not key or not message_id or not _is_recent(timestamp, now):
@@ -53,7 +53,7 @@ def _signing_key(secret: str) -> bytes:
 
 
 def _is_recent(timestamp: str, now: datetime) -> bool:
-    """Say whether a time in seconds since 1970 is close to now."""
+    """Return whether a time in seconds since 1970 is close to now."""
     if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= 12):
         return False
     return abs(now.timestamp() - int(timestamp)) <= TOLERANCE.total_seconds()

@@ -121,7 +121,7 @@ def _project(body: Item, connector_id: int) -> Project | None:
 
 
 def _is_listed(project: Project, context: WebhookContext) -> bool:
-    """Say whether the connector follows a project, also if the settings have a path that it had before."""
+    """Return whether the connector follows a project, also if the settings have a path that it had before."""
     projects: Sequence[str] = context.settings.get("projects") or ()
     # GitLab's paths are not case-sensitive.
     if not projects or project.id in projects or project.path.lower() in (path.lower() for path in projects):
@@ -173,7 +173,7 @@ def _push(reading: Reading) -> list[SourceEvent]:
     if push is None:
         raise NothingToRecord("Only pushes to branches are recorded.")
     if not push.before and not push.after:
-        raise UnreadableDelivery("The push has no commit before and none after.")
+        raise UnreadableDelivery("The push has neither a previous nor a new head commit.")
     reading.check_branch(push.branch)
     # GitLab's number of the push is only in its API. Until then the delivery tells pushes apart.
     occurrence = (*push.move, reading.delivery_id or reading.now.isoformat())

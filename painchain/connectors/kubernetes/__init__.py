@@ -45,7 +45,7 @@ TYPE = ConnectorType(
             "CA certificate (PEM)",
             Kind.CERTIFICATE,
             max_length=100_000,
-            help="The certificate that signed the API server's. Empty: the system's trust store.",
+            help="The CA certificate that signed the API server's certificate. Empty: the system's trust store.",
         ),
         Field(
             "verify_ssl",
@@ -78,7 +78,7 @@ TYPE = ConnectorType(
             "leave_out",
             "Leave out",
             Kind.LIST,
-            help="One kind/namespace/name per line; * is any text. Changes of these objects are not recorded.",
+            help="One kind/namespace/name per line; * matches any text. Changes of these objects are not recorded.",
             item=rf"(\*|{LEFT_OUT_KINDS})/[a-z0-9*-]{{1,63}}/[A-Za-z0-9.:*_-]{{1,253}}",
             item_hint="of the form kind/namespace/name, such as ConfigMap/kube-system/* or */ci/*",
         ),

@@ -85,7 +85,7 @@ class LeaveOut:
         return _compile((*LEFT_OUT_BY_DEFAULT, *self.patterns))
 
     def matches(self, kind: str, namespace: str, name: str) -> bool:
-        """Say whether nothing is reported of this object. The namespace of a node is ""."""
+        """Return whether nothing is reported of this object. The namespace of a node is ""."""
         return self._expression.fullmatch(f"{kind}/{namespace}/{name}") is not None
 
 
@@ -100,7 +100,7 @@ def leave_out(settings: Mapping[str, Any]) -> LeaveOut:
 
 @lru_cache(4096)
 def is_machine_annotation(key: str) -> bool:
-    """Say whether an annotation is written by machines and configures nothing.
+    """Return whether an annotation is written by machines and configures nothing.
 
     >>> is_machine_annotation("deployment.kubernetes.io/revision"), is_machine_annotation("a.example/last-updated")
     (True, True)
@@ -111,29 +111,29 @@ def is_machine_annotation(key: str) -> bool:
 
 
 def is_leader_election(metadata: Mapping[str, Any]) -> bool:
-    """Say whether an object only holds the lock of a leader election."""
+    """Return whether an object only holds the lock of a leader election."""
     return LEADER in as_dict(metadata.get("annotations"))
 
 
 def is_machine_taint(key: str) -> bool:
-    """Say whether a controller set this taint of a node."""
+    """Return whether a controller set this taint of a node."""
     return _MACHINE_TAINT.fullmatch(key) is not None
 
 
 def is_machine_label(key: str) -> bool:
-    """Say whether an agent of a node keeps this label of it up to date."""
+    """Return whether an agent of a node keeps this label of it up to date."""
     return _MACHINE_LABEL.fullmatch(key) is not None
 
 
 def is_routine_job(metadata: Mapping[str, Any]) -> bool:
-    """Say whether a CronJob's controller created this Job, not a person with ``kubectl create job --from``."""
+    """Return whether a CronJob's controller created this Job, not a person with ``kubectl create job --from``."""
     is_manual = as_dict(metadata.get("annotations")).get("cronjob.kubernetes.io/instantiate") == "manual"
     owners = as_dicts(metadata.get("ownerReferences"))
     return not is_manual and any(owner.get("kind") == "CronJob" for owner in owners)
 
 
 def has_routine_job_name(name: str) -> bool:
-    """Say whether a Job is named as the controller of a CronJob does: with the time at which it was due.
+    """Return whether a Job is named as the controller of a CronJob does: with the time at which it was due.
 
     >>> has_routine_job_name("backup-29500000"), has_routine_job_name("migrate-7")
     (True, False)

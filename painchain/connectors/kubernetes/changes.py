@@ -133,7 +133,7 @@ def _compare_routine_job(
 
 
 def _is_routine_job(old: StoredObject) -> bool:
-    """Say whether a CronJob's controller created a Job. If the state is of the first format, only the name shows it."""
+    """Return whether a CronJob's controller created a Job. In the first format of the state, only the name shows it."""
     return "routine" in old.state or ("v" not in old.state and has_routine_job_name(old.name))
 
 

@@ -1,4 +1,4 @@
-"""Say what differs between two states of a Kubernetes object: keys, facts and a sentence, without any value."""
+"""Describe what differs between two states of a Kubernetes object, as keys, facts and a sentence without values."""
 
 from __future__ import annotations
 

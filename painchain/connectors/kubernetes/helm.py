@@ -52,7 +52,7 @@ def state(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_due(old: Mapping[str, Any] | None, new: Mapping[str, Any], now: datetime, since: datetime) -> bool:
-    """Say whether the state of a revision is to be reported, compared to its state in the cursor.
+    """Return whether the state of a revision is to be reported, compared to its state in the cursor.
 
     Helm stores a revision as unfinished, then as deployed or failed, and at last as superseded by the next one. If
     both changes happened since the last observation, the revision is reported as superseded.
@@ -71,7 +71,7 @@ def is_due(old: Mapping[str, Any] | None, new: Mapping[str, Any], now: datetime,
 
 
 def is_uninstalled(old: Mapping[str, Any], revision: Revision, namespace: str, remaining: Iterable[list[Any]]) -> bool:
-    """Say whether the deletion of a revision uninstalled its release: it was the last one in the cursor's entries."""
+    """Return whether the deletion of a revision uninstalled its release: it was the last one in the cursor."""
     if old.get("told") == "uninstalled":
         return False  # ``helm uninstall --keep-history`` was reported then
     others = (parse_name(entry[1]) for entry in remaining if entry[0] == namespace)

@@ -80,7 +80,7 @@ def observe(
 
 
 def is_left_out(kind: str, namespace: str, name: str, leave_out: LeaveOut) -> bool:
-    """Say whether nothing is reported of this object. A release of Helm can be named as HelmRelease or as Secret."""
+    """Return whether nothing is reported of this object. A release of Helm can be named as HelmRelease or as Secret."""
     release = helm.parse_name(name) if kind in helm.STORAGE_KINDS else None
     as_release = release is not None and leave_out.matches(helm.KIND, namespace, release.name)
     return as_release or leave_out.matches(kind, namespace, name)
@@ -102,7 +102,7 @@ def _last_change(kind: str, metadata: Mapping[str, Any]) -> tuple[str, datetime 
 
 
 def _is_bookkeeping(entry: Mapping[str, Any]) -> bool:
-    """Say whether an entry of ``managedFields`` has only the status, or only annotations that machines write."""
+    """Return whether an entry of ``managedFields`` has only the status, or only annotations that machines write."""
     fields = as_dict(entry.get("fieldsV1"))
     if entry.get("subresource") == "status" or not fields:
         return entry.get("subresource") == "status"

@@ -43,7 +43,7 @@ def state(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def has_recovered(pod: Mapping[str, Any], now: datetime) -> bool:
-    """Say whether all containers have run for STABLE_AFTER."""
+    """Return whether all containers have run for STABLE_AFTER."""
     began = parse_time(pod.get("running_since"))
     return began is not None and now - began >= STABLE_AFTER
 

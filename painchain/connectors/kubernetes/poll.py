@@ -135,7 +135,7 @@ GRANT = "Grant it the verbs list and watch for them."
 
 
 def _is_same_cluster(cursor: Cursor, cluster: Cluster) -> bool:
-    """Say whether a cursor is of this cluster. Another one would report every object as deleted and created."""
+    """Return whether a cursor is of this cluster. Another one would report every object as deleted and created."""
     return cursor.get("v") == CURSOR and cursor.get("server") == cluster.base_url
 
 
@@ -144,7 +144,7 @@ def _gap(last_heard: datetime | None, context: PollContext) -> PollGap | None:
     usual = timedelta(seconds=2 * int(context.settings.get("poll_interval") or 300) + 60)
     if last_heard is None or context.now - last_heard <= usual:
         return None
-    words = "Kubernetes keeps no history. What was created and deleted again in this time is not on the timeline."
+    words = "Kubernetes keeps no history: objects created and deleted in this period are not on the timeline."
     return PollGap(last_heard, context.now, words)
 
 

@@ -124,7 +124,7 @@ class WatchUpdate:
 
 
 def is_later(version: str, other: str) -> bool:
-    """Say whether a resourceVersion is later than another. Within one kind they increase.
+    """Return whether a resourceVersion is later than another. Within one kind they increase.
 
     >>> is_later("10", "9"), is_later("9", "9")
     (True, False)
@@ -140,5 +140,5 @@ def _gap(lost: Iterable[LostStream], now: datetime) -> PollGap | None:
     if not since:
         return None
     kinds = ", ".join(sorted({lost_stream.stream.resource.kind for lost_stream in lost}))
-    words = f"The cluster no longer has every change of {kinds} in this time. Only the result is on the timeline."
+    words = f"The cluster no longer has all changes of {kinds} from this period. The timeline shows only their result."
     return PollGap(min(since), max(now, min(since)), words)

@@ -1,4 +1,4 @@
-"""What every part of the API shares: its guards, its refusals, and ETags with If-Match."""
+"""What every part of the API shares: its guards, its error responses, and ETags with If-Match."""
 
 from __future__ import annotations
 
@@ -80,22 +80,22 @@ def refuse_unknown_parameters() -> None:
 
 
 def handle_bad_body(problem: BadBody) -> Response:
-    """Answer a body that the route does not accept."""
+    """Return the error response for an invalid body."""
     return json_error(422, f"Nothing was saved. {problem}", problem.errors)
 
 
 def handle_bad_filter(problem: BadFilter) -> Response:
-    """Answer a query that cannot be parsed."""
+    """Return the error response for an invalid query."""
     return json_error(422, str(problem), field_errors({problem.parameter: str(problem)}))
 
 
 def handle_invalid_values(problem: InvalidValues | InvalidAccount) -> Response:
-    """Answer values that a field does not accept."""
+    """Return the error response for invalid values."""
     return json_error(422, str(problem), field_errors(problem.errors))
 
 
 def handle_refused_change(problem: ChangeRefused | AccountRefused) -> Response:
-    """Answer a change that the present state does not allow."""
+    """Return the error response for a change that conflicts with the current state."""
     return json_error(409, str(problem))
 
 
@@ -153,7 +153,7 @@ Found = TypeVar("Found")
 
 
 def found_or_404(noun: str, record_id: int, find: Callable[[int], Found | None]) -> Found:
-    """Return what has this ID, or answer 404. No database takes a number above `MAX_ID`."""
+    """Return the record with this ID, or abort with 404. No database accepts a number above `MAX_ID`."""
     record = find(record_id) if record_id <= MAX_ID else None
     if record is None:
         abort(404, f"No {noun} with this ID.")

@@ -28,7 +28,7 @@ RECORDS = Editable("connector", connector_store.get, StaleConnector)
 
 
 def handle_invalid_connector(problem: InvalidValues) -> Response:
-    """Answer values that a connector's fields do not accept, by their place in the body."""
+    """Return the error response for invalid connector values, by their place in the body."""
     errors = {key if key in ("name", "tags") else f"config.{key}": text for key, text in problem.errors.items()}
     return json_error(422, str(problem), field_errors(errors))
 

@@ -1,4 +1,4 @@
-"""The API about itself: health, the OpenAPI document and the connector types."""
+"""The JSON API of health, the OpenAPI document and the connector types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The JSON API of notify rules."""
+"""The JSON API of notification rules."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ RECORDS = Editable("notification rule", notification_rules.get, StaleRule)
 
 @blueprint.get("")
 def rules() -> ResponseReturnValue:
-    """List the notify rules."""
+    """List the notification rules."""
     return answer_list(NotifyRule.of(rule) for rule in notification_rules.list_all())
 
 
 @blueprint.post("")
 def create() -> ResponseReturnValue:
-    """Add a notify rule."""
+    """Add a notification rule."""
     body = read(NewNotifyRule, request.get_data())
     with audited_transaction() as trail:
         rule = notification_rules.create(body.model_dump(), trail)
@@ -37,13 +37,13 @@ def create() -> ResponseReturnValue:
 
 @blueprint.get("/<int:rule_id>")
 def rule(rule_id: int) -> ResponseReturnValue:
-    """Return one notify rule with its ETag."""
+    """Return one notification rule with its ETag."""
     return _answer(RECORDS.get_or_404(rule_id))
 
 
 @blueprint.patch("/<int:rule_id>")
 def patch(rule_id: int) -> ResponseReturnValue:
-    """Change some of a notify rule's values."""
+    """Change some of a notification rule's values."""
     body = read(NotifyRulePatch, request.get_data())
     RECORDS.require_if_match(rule_id)
     with audited_transaction() as trail:
@@ -54,7 +54,7 @@ def patch(rule_id: int) -> ResponseReturnValue:
 
 @blueprint.delete("/<int:rule_id>")
 def delete(rule_id: int) -> ResponseReturnValue:
-    """Delete a notify rule."""
+    """Delete a notification rule."""
     with audited_transaction() as trail:
         notification_rules.delete(RECORDS.matching(rule_id), None, trail)
     return "", 204

@@ -26,7 +26,7 @@ RECORDS = Editable("account", users.get, StaleAccount, "person-")
 
 @blueprint.errorhandler(AccountRefused)
 def handle_refused_account(problem: AccountRefused) -> Response:
-    """Answer a change that the present state does not allow."""
+    """Return the error response for a change that conflicts with the current state."""
     return json_error(409, f"Nothing was changed. {problem}")
 
 
@@ -38,7 +38,7 @@ def everybody() -> ResponseReturnValue:
 
 @blueprint.post("")
 def create() -> ResponseReturnValue:
-    """Add an account; without a password the answer has a link that sets it, this once."""
+    """Add an account; without a password, the response contains a reset link, only this once."""
     body = read(NewPerson, request.get_data())
     with audited_transaction() as trail:
         invited = invitations.invite(body.name, body.role, trail, body.email, body.password or "")
@@ -94,7 +94,7 @@ def enable(person_id: int) -> ResponseReturnValue:
 
 @blueprint.post("/<int:person_id>/link")
 def make_link(person_id: int) -> ResponseReturnValue:
-    """Create a link that sets an account's password once and return it, this once; older links stop working."""
+    """Create a reset link for an account and return it, only this once; older links stop working."""
     with audited_transaction() as trail:
         secret = invitations.new_link(RECORDS.get_or_404(person_id), trail)
     expires = g.now + timedelta(hours=password_links.LINK_HOURS["reset"])

@@ -48,7 +48,7 @@ KindKeys = Annotated[
 
 
 class NewNotifyRule(Body):
-    """A notify rule to add."""
+    """A notification rule to add."""
 
     name: str
     url: str = Field(description="An Apprise URL; it is never returned.")
@@ -57,7 +57,7 @@ class NewNotifyRule(Body):
 
 
 class NotifyRulePatch(Body):
-    """Changes of a notify rule; missing members stay as they are."""
+    """Changes of a notification rule; missing members stay as they are."""
 
     name: str = ""
     url: str = ""
@@ -66,7 +66,7 @@ class NotifyRulePatch(Body):
 
 
 class ConnectorCheck(Body):
-    """Values to test a connection with; fields missing from `config` are as stored."""
+    """Values to test a connection with; fields missing from `config` keep their stored values."""
 
     config: dict[str, Json] = {}
 

@@ -1,4 +1,4 @@
-"""The JSON API of the configuration as of a moment."""
+"""The JSON API of the configuration at a point in time."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ blueprint = api_blueprint("snapshots_api")
 
 @blueprint.get("/api/as-of")
 def configuration() -> ResponseReturnValue:
-    """Return the configuration as of a moment."""
+    """Return the configuration at a point in time."""
     at = time_parameter("at", UTC_ZONE) or g.now
     return answer(Past.of(at, snapshots.snapshot_at(at)))

@@ -22,7 +22,7 @@ blueprint = api_blueprint("tokens_api")
 
 @blueprint.errorhandler(InvalidAccount)
 def handle_invalid_token(problem: InvalidAccount) -> Response:
-    """Answer values that a token does not accept."""
+    """Return the error response for invalid token values."""
     return json_error(422, f"Nothing was saved. {' '.join(problem.errors.values())}", field_errors(problem.errors))
 
 
@@ -34,7 +34,7 @@ def tokens() -> ResponseReturnValue:
 
 @blueprint.post("/api/tokens")
 def create() -> ResponseReturnValue:
-    """Create a token; the answer has its secret, this once."""
+    """Create a token; the response contains its secret, only this once."""
     body = read(NewToken, request.get_data())
     with audited_transaction() as trail:
         owner = users.get(g.who.person_id) if g.who.person_id else None

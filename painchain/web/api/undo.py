@@ -23,7 +23,7 @@ blueprint.register_error_handler(InvalidValues, handle_invalid_connector)
 
 @blueprint.errorhandler(UndoRefused)
 def handle_refused_undo(problem: UndoRefused) -> Response:
-    """Answer settings that are not reverted: 409 if they changed since, 422 if they never can be."""
+    """Return the error response for settings that cannot be reverted: 409 if they changed since, 422 otherwise."""
     return json_error(409 if problem.moved else 422, str(problem), field_errors(problem.errors))
 
 

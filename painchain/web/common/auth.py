@@ -117,7 +117,7 @@ def next_address(text: str) -> str:
 
 
 def not_set_up() -> ResponseReturnValue:
-    """Answer that the first account is missing."""
+    """Return the response that the first account is missing."""
     message = "There are no accounts yet. Open the setup link that PainChain printed when it started."
     return responses.error(403, "Not set up yet", message)
 

@@ -41,7 +41,7 @@ def install(app: Flask) -> None:
 
 
 def handle_csrf_error(problem: CSRFError) -> Response:
-    """Answer a form without a valid CSRF token."""
+    """Return the error response for a form without a valid CSRF token."""
     logs.security("csrf_refused", "Form submitted without a valid CSRF token.")
     if "referrer" in str(problem.description).lower():  # over https the Referer header names the page of the form
         message = (
@@ -53,7 +53,7 @@ def handle_csrf_error(problem: CSRFError) -> Response:
 
 
 def handle_http_error(problem: HTTPException) -> ResponseReturnValue:
-    """Answer an HTTP error; a 404 raised by a view keeps its own message."""
+    """Return the response for an HTTP error; a 404 raised by a view keeps its own message."""
     status = problem.code or 500
     if status < 400:
         return problem.get_response()
@@ -67,7 +67,7 @@ def handle_http_error(problem: HTTPException) -> ResponseReturnValue:
 
 
 def handle_database_error(problem: Exception) -> Response:
-    """Answer a request that failed in the database, and remember a fault that needs a restart."""
+    """Return the response for a database error, and remember a fault that needs a restart."""
     with suppress(SQLAlchemyError):
         db.session.rollback()
     fault = database_errors.classify(problem)
@@ -89,21 +89,21 @@ def handle_database_error(problem: Exception) -> Response:
 
 
 def unhealthy(fault: database_errors.Fault) -> Response:
-    """Answer /health with the reason why the database cannot be read or written."""
+    """Return the response of /health with the reason why the database cannot be read or written."""
     response = json_error(503, f"{fault}.")
     response.set_data(current_app.json.dumps({**response.get_json(), "status": "failing", "database": fault.message}))
     return response
 
 
 def handle_key_error(problem: KeyUnusable) -> Response:
-    """Answer a request that needs a secret which the key cannot decrypt."""
+    """Return the response for a request that needs a secret which the key cannot decrypt."""
     db.session.rollback()
     log.error("Request %s needs a stored secret. %s", g.get("request_id"), problem)
     return error(503, "A stored secret cannot be decrypted", str(problem))
 
 
 def handle_unexpected_error(problem: Exception) -> Response:
-    """Answer a bug with the request ID, which finds its details in the log."""
+    """Return the response for a bug, with the request ID that marks its details in the log."""
     db.session.rollback()
     logs.log_failure(log, "The request", problem)
     message = f"This is a bug in PainChain. See the server log for request {g.get('request_id')}."

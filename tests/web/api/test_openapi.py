@@ -81,7 +81,7 @@ ALLOWED_REFUSALS = (
     "Unknown event type",
     ": needs ",
     "is not a time.",
-    "After ~, around:",
+    "needs a duration of at most",
     "do not overlap",
     "words and qualifiers",
     "The reason can have",

@@ -32,7 +32,7 @@ def listed(connector_id: int, base_url: str, package: Any, version: Any, now: da
 
 
 def is_image(package: Any) -> bool:
-    """Say whether the package of a webhook is a container image."""
+    """Return whether the package of a webhook is a container image."""
     kinds = {text(package, "package_type").lower(), text(package, "ecosystem").lower()}
     return bool(kinds & {*KINDS}) or dig(package, "package_version", "container_metadata") is not None
 
@@ -50,7 +50,7 @@ def delivered(connector_id: int, base_url: str, package: Any, now: datetime) -> 
 
 
 def created_at(version: Any) -> datetime | None:
-    """Return when an image version was created. Builds that are reproducible name the year 1 or 1970: no time."""
+    """Return when an image version was created; None for the years 1 and 1970, which reproducible builds set."""
     time = parse_time(version, "created_at")
     return time if time and time.year > ABSURD_YEAR else None
 

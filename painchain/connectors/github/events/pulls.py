@@ -29,7 +29,7 @@ def state_changes(pull: Any) -> list[StateChange]:
 
 
 def is_merged(pull: Any) -> bool:
-    """Say whether a pull request was merged."""
+    """Return whether a pull request was merged."""
     return parse_time(pull, "merged_at") is not None or dig(pull, "merged") is True
 
 
@@ -54,7 +54,7 @@ def resolve_changes(pull: Any, changes: Iterable[StateChange]) -> list[StateChan
 
 
 def is_near(time: datetime, other: datetime) -> bool:
-    """Say whether two times can be those of one occurrence."""
+    """Return whether two times can be those of one occurrence."""
     return abs(time - other) <= timedelta(seconds=TOLERANCE)
 
 

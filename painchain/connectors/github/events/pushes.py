@@ -39,7 +39,7 @@ class Push:
 
 
 def activity_push(activity: Any) -> Push | None:
-    """Return the push of an entry of the list of repository activities; None if it is about no branch."""
+    """Return the push in an entry of the list of repository activities; None if the entry is not about a branch."""
     ref = text(activity, "ref")
     branch = ref.removeprefix("refs/heads/")
     time = parse_time(activity, "timestamp") or parse_time(activity, "pushed_at")
@@ -51,7 +51,7 @@ def activity_push(activity: Any) -> Push | None:
 
 
 def delivered_push(payload: Any, now: datetime) -> Push | None:
-    """Return the push of a webhook delivery; None if it is about no branch."""
+    """Return the push of a webhook delivery; None if the push is not to a branch."""
     ref = text(payload, "ref")
     branch = ref.removeprefix("refs/heads/")
     if not branch or branch == ref:

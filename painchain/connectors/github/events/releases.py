@@ -12,12 +12,12 @@ from painchain.connectors.http_client import link
 
 
 def is_draft(release: Any) -> bool:
-    """Say whether a release is a draft, which is no event."""
+    """Return whether a release is a draft, for which no event is recorded."""
     return dig(release, "draft") is True
 
 
 def status_of(release: Any) -> str:
-    """Return the status of a release that is no draft."""
+    """Return the status of a release that is not a draft."""
     return "prerelease" if dig(release, "prerelease") is True else "published"
 
 

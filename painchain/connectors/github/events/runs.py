@@ -22,7 +22,7 @@ def run_status(run: Any) -> str:
 
 
 def is_broken(run: Any) -> bool:
-    """Say whether a run has failed, so that the names of its failed jobs are worth a request."""
+    """Return whether a run has failed, so that the names of its failed jobs are worth a request."""
     return run_status(run) in BROKEN and bool(text(run, "id"))
 
 

@@ -30,7 +30,7 @@ REFUSALS = {
     "a setting has changed since, or this is the last admin.",
     412: "If-Match does not match the current version.",
     413: "The body is too large.",
-    414: "The address is too long or has too many parameters.",
+    414: "The URL is too long or has too many parameters.",
     415: "The body is not application/json.",
     422: "Parameters or body do not match this description; see `errors`.",
     428: "If-Match is missing.",

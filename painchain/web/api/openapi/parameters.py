@@ -39,12 +39,15 @@ SEARCH = (
 )
 FILTER: Parameters = {
     "source": (TEXT_LIST, "Connector types, repeated or comma-separated; matches any of them."),
-    "event_type": (TEXT_LIST, "Such as ConnectorUpdated, repeated or comma-separated; matches any of them."),
-    "connector": (TEXT_LIST, "Names or IDs, repeated; matches any of them."),
-    "tag": (TEXT_LIST, "Repeated or comma-separated; matches any of them."),
+    "event_type": (
+        TEXT_LIST,
+        "Event types such as ConnectorUpdated, repeated or comma-separated; matches any of them.",
+    ),
+    "connector": (TEXT_LIST, "Names or IDs of connectors, repeated; matches any of them."),
+    "tag": (TEXT_LIST, "Tags, repeated or comma-separated; matches any of them."),
     "team": (TEXT_LIST, "Names of teams, repeated; matches events with any of their tags. Unknown names are rejected."),
-    "author": (TEXT_LIST, "Repeated; matches any of them."),
-    "status": (TEXT_LIST, "Such as updated, repeated or comma-separated; matches any of them."),
+    "author": (TEXT_LIST, "Authors, repeated; matches any of them."),
+    "status": (TEXT_LIST, "Statuses such as updated, repeated or comma-separated; matches any of them."),
     "start_date": (DAY, "Start (inclusive): between 1970 and 9000, in UTC unless it has an offset."),
     "end_date": (DAY, "End (exclusive); later than start_date."),
     "q": ({**ANY_TEXT, "maxLength": MAX_TEXT}, SEARCH),

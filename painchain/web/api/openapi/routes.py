@@ -1,4 +1,4 @@
-"""The routes of the API: what each takes, answers and refuses."""
+"""The routes of the API: the parameters, responses and errors of each."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from painchain.web.api.schemas import (
 
 @dataclass(frozen=True)
 class Route:
-    """One method of one path: what it takes, answers and refuses. Clients use the operation ID; never change it."""
+    """One method of one path: its parameters, responses and errors. Clients use the operation ID; never change it."""
 
     summary: str
     operation_id: str

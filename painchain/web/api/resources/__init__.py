@@ -1,1 +1,1 @@
-"""What the API answers: Pydantic models that serialise it and describe it in the OpenAPI document."""
+"""The responses of the API: Pydantic models that serialise them and describe them in the OpenAPI document."""

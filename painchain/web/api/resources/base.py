@@ -16,7 +16,7 @@ Time = Annotated[datetime, PlainSerializer(iso), WithJsonSchema({"type": "string
 
 
 class Resource(BaseModel):
-    """A JSON object that the API answers, always with all of its members, in the order of the fields."""
+    """A JSON object in a response: it always has all of its members, in the order of the fields."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -43,14 +43,14 @@ class Error(Resource):
 
 
 class Failing(Error):
-    """The database does not read or write."""
+    """The database cannot be read or written."""
 
     status: Literal["failing"]
     database: str = Field(description="Description of the database problem.")
 
 
 class Health(Resource):
-    """The database reads and writes."""
+    """The database can be read and written."""
 
     status: Literal["ok"]
     database: Literal["ok"]

@@ -34,7 +34,7 @@ class RateLimit(Resource):
 
 
 class ConnectorHealth(Resource):
-    """How polling a connector goes."""
+    """The polling status of a connector."""
 
     state: Annotated[str, Field(json_schema_extra={"enum": list(STATES)})]
     last_poll: Time | None
@@ -68,7 +68,7 @@ class ConnectorHealth(Resource):
 
 
 class Connector(Resource):
-    """A connector. Of a secret only whether it is set is returned."""
+    """A connector. For a secret, the response only says whether it is set."""
 
     id: int
     type: TypeKey
@@ -117,7 +117,7 @@ class SavedConnector(Connector):
     """A connector that was just saved, with warnings about its configuration."""
 
     warnings: list[str] = Field(
-        description="For example that another connector follows the same repository. Nothing was refused."
+        description="Warnings, for example that another connector follows the same repository. The change was saved."
     )
 
     @classmethod
@@ -215,7 +215,7 @@ class Webhook(Resource):
     """The webhook of a connector, without its secret."""
 
     url: str
-    set: bool = Field(description="Whether there is a secret. Deliveries are rejected without one.")
+    set: bool = Field(description="Whether a secret is set. Without one, deliveries are rejected.")
     made_at: Time | None
     made_by: str | None
     last_delivery: Time | None
@@ -242,7 +242,7 @@ class NewWebhook(Resource):
 
 
 class Gap(Resource):
-    """A time of which the log has no record: auditing was off."""
+    """A period without records, because auditing was off."""
 
     start: Time | None
     end: Time | None
@@ -256,7 +256,7 @@ class HiddenField(Resource):
 
 
 class PastConnector(Resource):
-    """A connector of the past. Of a secret only whether it was set is known."""
+    """A connector at a past time. For a secret, the response only says whether it was set."""
 
     id: int
     type: str
@@ -294,7 +294,7 @@ def _past_config(state: ConnectorState) -> dict[str, Any]:
 
 
 class Past(Resource):
-    """The configuration as of a moment."""
+    """The configuration at a point in time."""
 
     at: Time
     begins: Time | None

@@ -33,7 +33,7 @@ class EventDescription(BaseModel):
 
 
 class Event(Resource):
-    """An event. `exports.export.event_json` serialises it; a test holds the two together."""
+    """An event, as `exports.export.event_json` writes it."""
 
     id: int
     event_id: str
@@ -68,7 +68,7 @@ class Logged(Resource):
 
 
 class Lapse(Resource):
-    """A data gap: a time in which a connector was not observed. `until` is null while it lasts."""
+    """A data gap: a period without data from a connector. `until` is null while it lasts."""
 
     connector_id: int
     connector_name: str
@@ -93,7 +93,7 @@ class Lapse(Resource):
 
 
 class Silence(Resource):
-    """A connector that usually has events and has had none for a while, and what changed it just before."""
+    """A connector that has had no events for an unusually long time, and its last configuration changes before that."""
 
     connector_id: int
     connector_name: str
@@ -138,7 +138,7 @@ class Timeline(Resource):
 
 
 class Stats(Resource):
-    """Events by what they have in common."""
+    """Numbers of events by source, event type, connector, author and status."""
 
     total: int
     counted_since: CountedSince

@@ -13,7 +13,7 @@ from painchain.web.api.resources.base import Resource, Time
 
 
 class Checkpoint(Resource):
-    """A checkpoint with its seal, as it stands in the checkpoint file."""
+    """A checkpoint with its seal, as in the checkpoint file."""
 
     version: Literal[1]
     size: int = Field(description="The number of the last event.")
@@ -29,7 +29,7 @@ StoredCheckpoint = Annotated[
 
 
 class BrokenAt(Resource):
-    """The first event that is not as it was written."""
+    """The first event at which verification failed, and how the log was changed there."""
 
     kind: str
     event: int
@@ -37,7 +37,7 @@ class BrokenAt(Resource):
 
 
 class RunningCheck(Resource):
-    """How far the running check is."""
+    """The progress of the running check."""
 
     began: Time
     reached: int

@@ -1,4 +1,4 @@
-"""Teams, notify rules, people and tokens."""
+"""Teams, notification rules, people and tokens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RuleKind = Annotated[str, Field(json_schema_extra={"enum": [kind.key for kind in
 
 
 class Team(Resource):
-    """A team: a name for tags."""
+    """A team: a named set of tags."""
 
     id: int
     name: str
@@ -35,7 +35,7 @@ class Team(Resource):
 
 
 class NotifyRule(Resource):
-    """A notify rule. Of its URL only what holds no secret is returned."""
+    """A notification rule. The response contains only the part of its URL that holds no secret."""
 
     id: int
     name: str
@@ -52,7 +52,7 @@ class NotifyRule(Resource):
 
     @classmethod
     def of(cls, rule: models.NotifyRule) -> NotifyRule:
-        """Return the resource of a notify rule."""
+        """Return the resource of a notification rule."""
         return cls(
             id=rule.id,
             name=rule.name,
@@ -77,7 +77,7 @@ class Sent(Resource):
 
 
 class Person(Resource):
-    """An account. Of its password only whether there is one is returned."""
+    """An account. The response only says whether it has a password."""
 
     id: int
     name: str
@@ -116,12 +116,12 @@ class NewPersonAdded(Person):
     """An account that was just added."""
 
     link: str | None = Field(
-        description="One-time link that sets the password; null if a password was given. Shown only once."
+        description="Reset link to set the password; null if a password was given. Shown only once."
     )
 
 
 class PasswordLink(Resource):
-    """A link that sets a password once."""
+    """A reset link, which works once."""
 
     link: str
     expires: Time
