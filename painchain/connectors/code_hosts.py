@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from painchain.connectors.base import EventType, Field, Kind, Shape, fields
-from painchain.connectors.contract import ErrorKind, PollError
+from painchain.connectors.contract import ErrorKind, PollError, SourceEvent
 from painchain.core import logs
 
 log = logging.getLogger(__name__)
@@ -110,14 +113,73 @@ def topic(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z]+([ _][A-Za-z]+)*", name) else ""
 
 
+def server(base_url: Any) -> str:
+    """Return the host and port of an API URL; "" if it has none.
+
+    >>> server("https://Git.example:8443/api/v3"), server(None)
+    ('git.example:8443', '')
+    """
+    try:
+        return urlsplit(text(base_url)).netloc.rpartition("@")[2].lower()
+    except ValueError:
+        return ""
+
+
+def first_server(settings: Mapping[str, Any], cursor: Any) -> str:
+    """Return the server whose events have the connector's id alone: the one that its first poll read.
+
+    Older versions stored only the URL of the last poll.
+    """
+    stored = text(cursor, "server") or server(dig(cursor, "base"))
+    return stored or server(settings.get("base_url"))
+
+
+def connector_key(connector_id: int, settings: Mapping[str, Any], cursor: Any) -> int | str:
+    """Return the connector's part of event ids: its id, and the server if its first events came from another one.
+
+    Two servers can give the same number to different repositories.
+
+    >>> connector_key(3, {"base_url": "https://git.example"}, {"server": "git.example"})
+    3
+    >>> connector_key(3, {"base_url": "https://git.example:8443"}, {"server": "api.github.com"})
+    '3@git.example%3A8443'
+    """
+    here = server(settings.get("base_url"))
+    return connector_id if here == first_server(settings, cursor) else f"{connector_id}@{_id_part(here)}"
+
+
+def key_of(event: SourceEvent) -> str:
+    """Return the connector's part of the id of an event."""
+    return event.event_id.split(":")[1]
+
+
+def with_plain_ids(event: SourceEvent, connector_id: int) -> SourceEvent:
+    """Return an event whose id names the server as a duplicate of one without, if both have the same time.
+
+    So nothing is recorded twice if only the name of the server has changed.
+    """
+    host_type, key, _ = event.event_id.split(":", 2)
+    if key == str(connector_id):
+        return event
+    with_server, plain = f"{host_type}:{key}:", f"{host_type}:{connector_id}:"
+    former: dict[str, datetime | None] = {}
+    for former_id, time in event.former_ids.items():
+        if former_id.startswith(with_server):
+            former[former_id] = time
+        former[former_id.replace(with_server, plain, 1)] = time or event.timestamp
+    former.setdefault(event.event_id.replace(with_server, plain, 1), event.timestamp)
+    return replace(event, former_ids=former)
+
+
 def event_id(
-    host_type: str, connector_id: int, repository_id: str | int, kind: str, *occurrence: str | int | datetime
+    host_type: str, connector_id: int | str, repository_id: str | int, kind: str, *occurrence: str | int | datetime
 ) -> str:
     """Return the id of an event of a repository: the same for a poll, a webhook and a repeated delivery.
 
-    `repository_id` is the source's own number of the repository or project, which a new name does not change.
-    `occurrence` is the source's own id of what happened, or else the time that the source gives it, to the second: a
-    source can give fractions in one place and none in another. Two different occurrences never share an id.
+    `connector_id` is the connector's part of the id (`connector_key`). `repository_id` is the source's own number of
+    the repository or project, which a new name does not change. `occurrence` is the source's own id of what happened,
+    or else the time that the source gives it, to the second: a source can give fractions in one place and none in
+    another. Two different occurrences never share an id.
 
     >>> event_id("github", 3, 4711, "pr", 12, "closed", datetime(2026, 3, 4, 5, 6, 7, 890, tzinfo=UTC))
     'github:3:4711:pr:12:closed:2026-03-04T05:06:07Z'

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from painchain.connectors.code_hosts import dig, objects, parse_time, text
+from painchain.connectors.code_hosts import dig, key_of, objects, parse_time, text, with_plain_ids
 from painchain.connectors.contract import ErrorKind, PollError, SourceEvent, WebhookContext
 from painchain.connectors.github import details
 from painchain.connectors.github.client import GitHubClient, open_client
@@ -51,7 +51,7 @@ def complete(context: WebhookContext, event: SourceEvent) -> SourceEvent:
     """
     reference = event.details or {}
     repository = Repository(
-        context.connector_id, text(reference, "id"), text(reference, "repository"), text(reference, "branch_default")
+        key_of(event), text(reference, "id"), text(reference, "repository"), text(reference, "branch_default")
     )
     completers = {"pull": _pull_request, "run": _workflow_run, "commit": _commit}
     kind = text(reference, "kind")
@@ -64,7 +64,7 @@ def complete(context: WebhookContext, event: SourceEvent) -> SourceEvent:
                 completed = _push(api, repository, event, reference, context.is_recorded)
             else:
                 completed = completers[kind](api, repository, event, reference)
-            return replace(completed, details=None)
+            return with_plain_ids(replace(completed, details=None), context.connector_id)
         except PollBudgetExceeded as exceeded:
             raise PollError(str(exceeded), ErrorKind.RATE_LIMITED) from None
 

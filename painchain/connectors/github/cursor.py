@@ -54,7 +54,9 @@ STATE = record(
     no_activity=time,
 )
 NAMES = by_key(text)
-CURSOR = record(base=text, repos=by_key(STATE), names=NAMES, images=by_key(POSITION), etags=by_key(etag), began=time)
+CURSOR = record(
+    base=text, server=text, repos=by_key(STATE), names=NAMES, images=by_key(POSITION), etags=by_key(etag), began=time
+)
 
 
 def read_cursor(cursor: Any) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def _read_package(session: PollSession, path: str, package: Any, position: ListP
     since = read_since(position)
     context = session.context
     for version in session.newest_first(reached, versions, MANY, images.created_at):
-        event = images.listed(context.connector_id, context.settings["base_url"], package, version, context.now)
+        event = images.listed(session.connector_key, context.settings["base_url"], package, version, context.now)
         if event.timestamp >= since:
             session.add(event)
     if (updated := parse_time(package, "updated_at")) and cursor_time(updated) > position["since"]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from painchain.connectors.code_hosts import dig, parse_time, unreadable
+from painchain.connectors.code_hosts import connector_key, dig, parse_time, unreadable, with_plain_ids
 from painchain.connectors.contract import MAX_EVENTS, ErrorKind, PollContext, PollError, PollGap, SourceEvent
 from painchain.connectors.github.client import REFUSED, GitHubClient
 from painchain.connectors.http_client import Response, next_page
@@ -39,6 +39,7 @@ class PollSession:
     def __init__(self, context: PollContext, api: GitHubClient):
         self.context = context
         self.api = api
+        self.connector_key = connector_key(context.connector_id, context.settings, context.cursor)
         self.failures: list[tuple[str, PollError]] = []
         self.lists_read = 0
         self.changed = set[str]()
@@ -51,7 +52,7 @@ class PollSession:
     @property
     def events(self) -> list[SourceEvent]:
         """The events of this poll, each once."""
-        return list(self._events.values())
+        return [with_plain_ids(event, self.context.connector_id) for event in self._events.values()]
 
     def add(self, *events: SourceEvent) -> None:
         """Add events that are not there yet."""

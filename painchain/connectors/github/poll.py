@@ -13,7 +13,7 @@ from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
-from painchain.connectors.code_hosts import dig, parse_time, text
+from painchain.connectors.code_hosts import dig, first_server, parse_time, text
 from painchain.connectors.contract import Cursor, ErrorKind, PollContext, PollError, PollResult
 from painchain.connectors.github import packages
 from painchain.connectors.github.client import GitHubClient, open_client
@@ -123,7 +123,7 @@ class PollRound:
                 message = "The response is not from GitHub's API. Check the API URL."
                 raise PollError(message, ErrorKind.INVALID_RESPONSE, status=response.status)
             about = _compact(response.value)
-        repository = describe(self._session.context.connector_id, about, name)
+        repository = describe(self._session.connector_key, about, name)
         self._adopt(repository, key)
         self._names[key] = repository.id
         self._states[repository.id]["about"] = about
@@ -137,7 +137,7 @@ class PollRound:
         """Yield the repositories that the token can access: those with news first, then some of the others."""
         repositories = self._listed()
         described = [
-            describe(self._session.context.connector_id, repository, self._former_name(repository))
+            describe(self._session.connector_key, repository, self._former_name(repository))
             for repository in repositories
         ]
         self._keep_states([key for repository in described for key in (repository.id, repository.name.casefold())])
@@ -225,6 +225,7 @@ class PollRound:
         began = {"began": self._began or cursor_time(self._session.context.now)} if has_more else {}
         return {
             "base": base,
+            "server": first_server(self._session.context.settings, self._session.context.cursor),
             "repos": self._states,
             "names": self._names,
             "images": self._images,

@@ -20,12 +20,12 @@ UNLISTED_TOLERANCE = 1
 class Repository:
     """A repository as one connector reads it.
 
-    `id` is GitHub's number, which a new name does not change. `name` is ``owner/name`` as GitHub spells it now,
-    `former_names` are those under which older versions may have stored events. `branch` is the default branch,
-    `web_url` its page.
+    `connector_id` is the connector's part of event ids. `id` is GitHub's number, which a new name does not change.
+    `name` is ``owner/name`` as GitHub spells it now, `former_names` are those under which older versions may have
+    stored events. `branch` is the default branch, `web_url` its page.
     """
 
-    connector_id: int
+    connector_id: int | str
     id: str
     name: str
     branch: str = ""
@@ -66,7 +66,7 @@ class Repository:
         return {f"{kind}-{name}-{rest}": time for name in (self.name, *self.former_names)}
 
 
-def describe(connector_id: int, item: Any, *former_names: str) -> Repository:
+def describe(connector_id: int | str, item: Any, *former_names: str) -> Repository:
     """Return the repository of a response or a webhook delivery."""
     name = text(item, "full_name")
     return Repository(

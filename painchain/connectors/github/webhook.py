@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from painchain.connectors import code_hosts
-from painchain.connectors.code_hosts import dig, parse_time, text
+from painchain.connectors.code_hosts import connector_key, dig, parse_time, text, with_plain_ids
 from painchain.connectors.contract import (
     Delivery,
     InvalidSignature,
@@ -107,10 +107,11 @@ def read(delivery: Delivery, context: WebhookContext) -> Sequence[SourceEvent]:
         raise NothingToRecord("PainChain records no events for this kind of delivery.")
     _require_listed(payload, context)
     item = _object(payload, "repository") if topic(delivery) not in PACKAGES else dig(payload, "repository")
-    repository = describe(context.connector_id, item)
+    repository = describe(connector_key(context.connector_id, context.settings, context.read_cursor()), item)
     if not repository.name and topic(delivery) not in PACKAGES:
         raise UnreadableDelivery("The body does not name its repository.")
-    return reader(Message(payload, delivery_id(delivery), repository, context))
+    events = reader(Message(payload, delivery_id(delivery), repository, context))
+    return [with_plain_ids(event, context.connector_id) for event in events]
 
 
 def _payload(delivery: Delivery) -> Any:
@@ -229,7 +230,7 @@ def _package(message: Message) -> Sequence[SourceEvent]:
         raise NothingToRecord("The package is not a container image.")
     package = {**package, "repository": message.payload.get("repository") or package.get("repository")}
     context = message.context
-    return [images.delivered(context.connector_id, context.settings["base_url"], package, message.now)]
+    return [images.delivered(message.repository.connector_id, context.settings["base_url"], package, message.now)]
 
 
 READERS: dict[str, Callable[[Message], Sequence[SourceEvent]]] = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from painchain.connectors.code_hosts import objects, text
+from painchain.connectors.code_hosts import key_of, objects, text, with_plain_ids
 from painchain.connectors.contract import ErrorKind, PollContext, PollError, SourceEvent, WebhookContext
 from painchain.connectors.gitlab import activity, details, events, push_events
 from painchain.connectors.gitlab.client import REFUSED, GitLabClient, has_next_page, open_client, quote_path
@@ -32,7 +32,7 @@ def complete(context: WebhookContext, event: SourceEvent) -> SourceEvent:
     references = event.details
     if references is None:
         return event
-    project = Project(**references["project"], connector_id=context.connector_id)
+    project = Project(**references["project"], connector_id=key_of(event))
     poll_context = PollContext(context.settings, {}, context.now, connector_id=context.connector_id)
     try:
         with open_client(context.settings, context.now) as http:
@@ -40,7 +40,7 @@ def complete(context: WebhookContext, event: SourceEvent) -> SourceEvent:
             completed = _COMPLETERS[references["kind"]](_Completion(context, api, project, event, references))
     except PollBudgetExceeded as error:
         raise PollError(str(error), ErrorKind.UNREACHABLE) from None
-    return replace(completed or event, details=None)
+    return with_plain_ids(replace(completed or event, details=None), context.connector_id)
 
 
 def stored_project(project: Project) -> dict[str, str | None]:

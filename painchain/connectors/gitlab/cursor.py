@@ -62,6 +62,7 @@ PROJECT = record(
 NAMES = by_key(record({"id": text, "path": text}))
 CURSOR = record(
     base=text,
+    server=text,
     asked=anything,
     todo=each(_entry),
     projects=by_key(PROJECT),

@@ -19,13 +19,16 @@ Item = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Project:
-    """One project of a connector. `path` is its path_with_namespace, which changes when it is renamed."""
+    """One project of a connector. `path` is its path_with_namespace, which changes when it is renamed.
+
+    `connector_id` is the connector's part of event ids.
+    """
 
     id: str
     path: str
     url: str | None = None
     branch: str = ""
-    connector_id: int = 0
+    connector_id: int | str = 0
 
     def event_id(self, kind: str, *occurrence: str | int | datetime) -> str:
         """Return the id of an event of this project."""
@@ -40,7 +43,7 @@ class Project:
         return {self.event_id(kind, *occurrence, when + step): None for step in (-SECOND, SECOND)}
 
 
-def project(item: Any, connector_id: int = 0) -> Project | None:
+def project(item: Any, connector_id: int | str = 0) -> Project | None:
     """Return the project in a response or webhook, or None."""
     path = text(item, "path_with_namespace")
     if not path:

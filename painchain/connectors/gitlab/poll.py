@@ -7,7 +7,7 @@ from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
-from painchain.connectors.code_hosts import objects
+from painchain.connectors.code_hosts import connector_key, first_server, objects, with_plain_ids
 from painchain.connectors.contract import ErrorKind, PollContext, PollError, PollResult, RateLimit
 from painchain.connectors.gitlab import followed, payloads
 from painchain.connectors.gitlab.client import PAGE, SERVER_ERRORS, GitLabClient, iso, open_client, quote_path
@@ -29,9 +29,9 @@ def poll(context: PollContext) -> PollResult:
 class PollRound:
     """Reads each project once. A round can take several polls; `todo` are the projects that are left.
 
-    The cursor stores `base` (the server's URL), `asked` (the setting that the round is for), `todo`, `projects` (how
-    far each has been read, by its id), `names` (the id and path of each project by its name in the settings, or by its
-    id), `missing` and `refused`.
+    The cursor stores `base` (the server's URL), `server` (whose events have ids without a server), `asked` (the setting
+    that the round is for), `todo`, `projects` (how far each has been read, by its id), `names` (the id and path of each
+    project by its name in the settings, or by its id), `missing` and `refused`.
     """
 
     def __init__(self, api: GitLabClient, context: PollContext):
@@ -39,6 +39,8 @@ class PollRound:
         self.configured: list[str] = list(context.settings.get("projects") or [])
         self.cursor: dict[str, Any] = read_cursor(deepcopy(followed.of_server(context.settings, context.cursor)))
         self.cursor["base"] = context.settings["base_url"]
+        self.cursor["server"] = first_server(context.settings, context.cursor)
+        self.connector_key = connector_key(context.connector_id, context.settings, context.cursor)
         self.server_error: PollError | None = None
 
     def run(self) -> PollResult:
@@ -58,7 +60,7 @@ class PollRound:
             self._postpone(error)
         if not more:
             self._raise_if_nothing_read()
-        events = list(self.api.events.values())
+        events = [with_plain_ids(event, self.context.connector_id) for event in self.api.events.values()]
         note, limit = self._note(more), self.api.rate_limit
         return PollResult(events, self.cursor, more, note, rate_limit=limit, requests=self.api.requests)
 
@@ -81,6 +83,7 @@ class PollRound:
         kept = refs | {name["id"] for name in names.values()}
         self.cursor = {
             "base": self.cursor["base"],
+            "server": self.cursor["server"],
             "asked": self.configured,
             "todo": todo,
             "projects": {key: state for key, state in projects.items() if key in kept},
@@ -174,12 +177,12 @@ class PollRound:
         """
         if "path" in entry:
             values = {key: entry[key] for key in ("id", "path", "url", "branch")}
-            return Project(**values, connector_id=self.context.connector_id)
+            return Project(**values, connector_id=self.connector_key)
         former = self.cursor["names"].get(entry["ref"])
         for ref in dict.fromkeys([entry["ref"], *([former["id"]] if former else [])]):
             try:
                 value = self.api.get(f"projects/{quote_path(ref)}").value
-                return payloads.project(value, self.context.connector_id)
+                return payloads.project(value, self.connector_key)
             except PollError as error:
                 if error.kind is not ErrorKind.NOT_FOUND:
                     raise

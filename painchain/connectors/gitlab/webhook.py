@@ -58,12 +58,15 @@ def read(delivery: Delivery, context: WebhookContext) -> Sequence[SourceEvent]:
     reader = _READERS.get(kind)
     if reader is None:
         raise NothingToRecord(f"PainChain does not record deliveries of the kind “{kind or 'unknown'}”.")
-    project = _project(body, context.connector_id)
+    project = _project(body)
     if project is None:
         raise UnreadableDelivery("The body does not name its project (project.path_with_namespace).")
     if not _is_listed(project, context):
         raise NothingToRecord(f"The connector does not list the project {project.path}.")
-    return reader(Reading(project, body, context, delivery_id(delivery)))
+    key = code_hosts.connector_key(context.connector_id, context.settings, context.read_cursor())
+    project = replace(project, connector_id=key)
+    source_events = reader(Reading(project, body, context, delivery_id(delivery)))
+    return [code_hosts.with_plain_ids(event, context.connector_id) for event in source_events]
 
 
 @dataclass(frozen=True)
@@ -111,13 +114,13 @@ def _body(raw: bytes) -> Item:
     return body
 
 
-def _project(body: Item, connector_id: int) -> Project | None:
+def _project(body: Item) -> Project | None:
     """Return the project of a delivery. Older webhooks of groups have its id elsewhere."""
     item = body.get("project")
     if not isinstance(item, dict):
         return None
     number = item.get("id") or body.get("project_id") or dig(body, "object_attributes", "target_project_id")
-    return payloads.project({**item, "id": number}, connector_id)
+    return payloads.project({**item, "id": number})
 
 
 def _is_listed(project: Project, context: WebhookContext) -> bool:

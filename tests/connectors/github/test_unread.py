@@ -55,7 +55,7 @@ def polls(github: GitHub, previous: PollResult | None = None, count: int = 1, mi
             now = NOW + timedelta(minutes=minutes + 5 * number)
             settings["base_url"] = server.url
             if results:
-                cursor["base"] = server.url
+                cursor |= {"base": server.url, "server": ""}
             assert TYPE.poll
             results.append(TYPE.poll(PollContext(settings, cursor, now, connector_id=1)))
     return results[1:] if previous else results

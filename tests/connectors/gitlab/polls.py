@@ -92,8 +92,10 @@ def ids(result: PollResult) -> list[str]:
 
 
 def event_key(event: SourceEvent) -> str:
-    """Return the id of an event without the host and the connector."""
-    return event.event_id.removeprefix("gitlab:1:")
+    """Return the id of an event without the host, the connector and the server."""
+    host, connector, key = event.event_id.split(":", 2)
+    assert (host, connector.partition("@")[0]) == ("gitlab", "1")
+    return key
 
 
 def merge_request(iid: int, **values: Any) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def registry(base_url: str) -> str:
     return "ghcr.io" if host == "api.github.com" else f"containers.{host.removeprefix('api.')}"
 
 
-def listed(connector_id: int, base_url: str, package: Any, version: Any, now: datetime) -> SourceEvent:
+def listed(connector_id: int | str, base_url: str, package: Any, version: Any, now: datetime) -> SourceEvent:
     """Return the event of a published image version from the API."""
     tags = strings(version, "metadata", "container", "tags")
     return _event(connector_id, base_url, package, version, tags, text(version, "name"), None, now)
@@ -37,7 +37,7 @@ def is_image(package: Any) -> bool:
     return bool(kinds & {*KINDS}) or dig(package, "package_version", "container_metadata") is not None
 
 
-def delivered(connector_id: int, base_url: str, package: Any, now: datetime) -> SourceEvent:
+def delivered(connector_id: int | str, base_url: str, package: Any, now: datetime) -> SourceEvent:
     """Return the event of a published image version from a webhook."""
     version = dig(package, "package_version")
     container = dig(version, "container_metadata")
@@ -56,7 +56,7 @@ def created_at(version: Any) -> datetime | None:
 
 
 def _event(
-    connector_id: int,
+    connector_id: int | str,
     base_url: str,
     package: Any,
     version: Any,
