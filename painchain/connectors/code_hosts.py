@@ -260,6 +260,25 @@ def unreadable(problem: Exception, what: str) -> PollError:
     return PollError("PainChain could not read the response. See the server log for details.", ErrorKind.INTERNAL)
 
 
+def count_state(runs: dict[str, Any], number: str, status: str, attempt: int = 1) -> int:
+    """Note the state that a run is in, and return how often this attempt has reached it, as far as polls have seen.
+
+    `runs` are the runs that have not ended, in the cursor. A run can wait for an approval several times.
+
+    >>> runs = {}
+    >>> [count_state(runs, "7", status) for status in ("waiting", "waiting", "in_progress", "waiting")]
+    [1, 1, 1, 2]
+    """
+    known = runs.pop(number, None)
+    if known is None or known["attempt"] != attempt:
+        known = {"attempt": attempt, "status": "", "counts": {}}
+    counts = dict(known["counts"])
+    if status != known["status"]:
+        counts[status] = counts.get(status, 0) + 1
+    runs[number] = {"attempt": attempt, "status": status, "counts": counts}
+    return int(counts.get(status, 1))
+
+
 def unread_commits(count: int | None, has_some: bool = False) -> str:
     """Return the fact that the commits of a push are missing. `count` is how many it has, None if that is not known.
 

@@ -106,6 +106,12 @@ def one_of(*words: str) -> Reader:
     return read_word
 
 
+def state_counts(value: Any) -> dict[str, Any]:
+    """Read the states of the runs that have not ended (``painchain.connectors.code_hosts.count_state``)."""
+    runs: dict[str, Any] = _STATES(value)
+    return runs
+
+
 def text(value: Any) -> str:
     """Read a string that can be part of a URL."""
     try:
@@ -146,3 +152,6 @@ def _checked(value: Any, kind: type) -> Any:
     if not isinstance(value, kind):
         raise Malformed
     return value
+
+
+_STATES = by_key(record({"attempt": number, "status": text, "counts": by_key(number)}))

@@ -14,6 +14,7 @@ from painchain.connectors.stored import (
     number,
     read,
     record,
+    state_counts,
     text,
     time,
 )
@@ -44,6 +45,7 @@ STATE = record(
     lists=by_key(POSITION),
     backlog=each(_task),
     open=each(text),
+    runs=state_counts,
     older=each(text),
     sweep=record(kind=text, runs=PLACE, deployments=PLACE, releases=PLACE),
     prereleases=each(text),

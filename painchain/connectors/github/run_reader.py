@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from painchain.connectors.code_hosts import integer, parse_time, strings, text
+from painchain.connectors.code_hosts import count_state, integer, parse_time, strings, text
 from painchain.connectors.github import details
 from painchain.connectors.github.backlog import Backlog, Task
 from painchain.connectors.github.events import runs
@@ -51,6 +51,9 @@ class RunReader:
         number, is_finished = text(run, "id"), bool(text(run, "conclusion"))
         others = [other for other in strings(self._state, "open") if other != number]
         self._state["open"] = (others if is_finished or not number else [*others, number])[-MAX_OPEN_RUNS:]
+        states: dict[str, Any] = self._state.setdefault("runs", {})
+        occurrence = count_state(states, number, runs.run_status(run), runs.attempt_of(run))
+        self._state["runs"] = {key: state for key, state in states.items() if key in self._state["open"]}
         settings = self._session.context.settings
         if run.get("conclusion") == "gone" or not is_wanted_branch(text(run, "head_branch"), settings):
             return
@@ -59,9 +62,9 @@ class RunReader:
         if number and (has_attempts or runs.is_broken(run)):
             time = text(run, "updated_at") or cursor_time(self._session.context.now)
             more = {"attempts_since": cursor_time(since)} if has_attempts else {}
-            self._backlog.add("run", number, time, run=_compact(run), **more)
+            self._backlog.add("run", number, time, run=_compact(run), occurrence=occurrence, **more)
         else:
-            self._add(run, [])
+            self._add(run, [], occurrence)
 
     def read_task(self, task: Task) -> None:
         """Read the failed jobs of a run, and its earlier attempts."""
@@ -72,17 +75,17 @@ class RunReader:
             ended_at = parse_time(previous, "updated_at")
             if runs.attempt_of(previous) == earlier and (ended_at is None or since is None or ended_at >= since):
                 self._add(previous, details.failed_jobs(self._session.api, self._repository, previous))
-        self._add(run, details.failed_jobs(self._session.api, self._repository, run))
+        self._add(run, details.failed_jobs(self._session.api, self._repository, run), integer(task, "occurrence") or 1)
 
     def add_task(self, task: Task) -> None:
         """Record a run with what its list has, and that its earlier attempts are missing."""
-        self._add(task["run"], [])
+        self._add(task["run"], [], integer(task, "occurrence") or 1)
         if since := parse_time(task, "attempts_since"):
             what = f"earlier attempts of the workflow run {text(task, 'key')} of {self._repository.name}"
             self._session.give_up(since, what)
 
-    def _add(self, run: Any, failed_jobs: list[str]) -> None:
-        changes = runs.run_changes(self._repository, run, self._session.context.now, failed_jobs)
+    def _add(self, run: Any, failed_jobs: list[str], occurrence: int = 1) -> None:
+        changes = runs.run_changes(self._repository, run, self._session.context.now, failed_jobs, occurrence)
         self._session.add(*(event for event in changes if event.timestamp >= self._begin))
 
 

@@ -16,12 +16,13 @@ from painchain.connectors.stored import (
     pair,
     read,
     record,
+    state_counts,
     text,
     time,
 )
 
 ETAG = maybe(etag)
-LIST = record(None, **{"at": time, "from": time, "done": by_key(text)})
+LIST = record(None, **{"at": time, "from": time, "done": by_key(text), "runs": state_counts})
 ORDER = record(at=time, etag=ETAG, upcoming=maybe(time))
 TAGS = record(
     read_at=time,

@@ -89,23 +89,24 @@ def file_paths(diffs: Sequence[Item]) -> list[str]:
     return list(dict.fromkeys(path for path in paths if path))
 
 
-def pipeline_id(project: Project, item: Item) -> str | None:
+def pipeline_id(project: Project, item: Item, occurrence: int = 1) -> str | None:
     """Return the id of the event for a pipeline's status; None if the status is not reported, or it has no id.
 
     A pipeline that is retried ends again: ``finished_at`` tells its ends apart. While it runs again, ``finished_at`` is
-    still that of its previous end.
+    still that of its previous end. `occurrence` tells how often it has been in this status since then.
     """
     if item.get("status") not in PIPELINE_STATUSES or integer(item, "id") is None:
         return None
     finished = parse_moment(item.get("finished_at"))
-    return project.event_id("pipeline", item["id"], item["status"], *([finished] if finished else []))
+    repeated = [occurrence] if occurrence > 1 else []
+    return project.event_id("pipeline", item["id"], item["status"], *([finished] if finished else []), *repeated)
 
 
 def pipeline(
-    project: Project, item: Item, user: object, failed: Sequence[str] | None, now: datetime
+    project: Project, item: Item, user: object, failed: Sequence[str] | None, now: datetime, occurrence: int = 1
 ) -> SourceEvent | None:
     """Return the event of a pipeline that runs or has ended; None while it waits."""
-    event_id = pipeline_id(project, item)
+    event_id = pipeline_id(project, item, occurrence)
     if event_id is None:
         return None
     status, finished = item["status"], parse_moment(item.get("finished_at"))
@@ -113,7 +114,7 @@ def pipeline(
     order = ["updated_at", "created_at"]
     if status in FINAL_STATUSES:
         order.insert(0, "finished_at")
-    elif status == "running" and not finished:
+    elif status == "running" and not finished and occurrence == 1:
         order.insert(0, "started_at")
     url = link(item.get("web_url") or item.get("url") or (project.url and f"{project.url}/-/pipelines/{item['id']}"))
     when = first_time(item, *order) or now
@@ -138,7 +139,7 @@ def pipeline(
         status=status,
         url=url,
         facts=non_empty(**facts),
-        former_ids={former_id: finished},
+        former_ids={former_id: finished} if occurrence == 1 else {},
     )
 
 

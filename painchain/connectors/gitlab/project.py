@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from painchain.connectors.code_hosts import integer, objects, text, unreadable
+from painchain.connectors.code_hosts import count_state, integer, objects, text, unreadable
 from painchain.connectors.contract import PollError
 from painchain.connectors.gitlab import activity, details, events, images, releases
 from painchain.connectors.gitlab.client import (
@@ -24,6 +24,7 @@ from painchain.connectors.gitlab.pushes import PushReader
 from painchain.connectors.poll_budget import PollBudgetExceeded
 
 INSTANT = timedelta(milliseconds=1)  # GitLab sends milliseconds but stores smaller parts
+MAX_OPEN_PIPELINES = 100  # pipelines that have not ended, whose statuses are counted
 REFUSED_PAUSE = timedelta(days=1)  # until a list of events that the token may not read is requested again
 State = dict[str, Any]
 
@@ -138,7 +139,13 @@ class ProjectReader:
         failed = None
         if whole["status"] == "failed":
             failed = details.failed_jobs(self.api, self.project, item["id"])
-        event = events.pipeline(self.project, whole, whole.get("user"), failed, self.context.now)
+        states: State = state.setdefault("runs", {})
+        occurrence = count_state(states, text(item, "id"), text(whole, "status"))
+        if whole["status"] in events.FINAL_STATUSES:
+            del states[text(item, "id")]
+            occurrence = 1
+        state["runs"] = dict(list(states.items())[-MAX_OPEN_PIPELINES:])
+        event = events.pipeline(self.project, whole, whole.get("user"), failed, self.context.now, occurrence)
         if event and event.timestamp >= since:
             self.api.add(event)
         self._done(key, item, state)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from painchain.connectors.contract import PollContext, PollGap, PollResult
+from painchain.connectors.contract import PollContext, PollGap, PollResult, SourceEvent
 from painchain.connectors.github import TYPE
 from tests.counterparts.github import TOKEN, GitHub
 from tests.counterparts.server import JsonReply, ReceivedRequest, run_fake_json_server
@@ -196,3 +196,27 @@ def test_an_older_version_knew_the_newest_releases_but_not_how_they_were() -> No
     for item in github.lists[f"repos/{REPO}/releases"]:
         item.update(prerelease=True, updated_at=ago(minutes=-3))
     assert statuses([first, *polls(github, first, minutes=5)])[1] == [("[Release] v5", "prerelease")]
+
+
+def test_a_run_that_waits_for_approval_twice_is_found_twice() -> None:
+    github = Failing()
+    run = {"id": 8, "name": "CI", "head_branch": "main", "status": "waiting", "conclusion": None, "run_attempt": 1}
+    times = {"created_at": ago(minutes=9), "run_started_at": ago(minutes=9), "updated_at": ago(minutes=9)}
+    github.put(REPO, "actions/runs", {**run, **times})
+    results = polls(github)
+    listed = github.lists[f"repos/{REPO}/actions/runs"]
+    states = ["waiting", "in_progress", "waiting", "waiting", "in_progress", "success"]
+    for minutes, status in enumerate(states, start=1):
+        end = {"status": "completed", "conclusion": status} if status == "success" else {"status": status}
+        listed[0] = {**listed[0], **end, "updated_at": ago(minutes=-minutes)}
+        results += polls(github, results[-1], minutes=minutes)
+    first: dict[str, SourceEvent] = {}
+    for event in (event for result in results for event in result.events):
+        first.setdefault(event.event_id, event)
+    assert [(event.status, event.timestamp - NOW) for event in first.values()] == [
+        ("waiting", timedelta(minutes=-9)),
+        ("in_progress", timedelta(minutes=-9)),
+        ("waiting", timedelta(minutes=3)),
+        ("in_progress", timedelta(minutes=5)),
+        ("success", timedelta(minutes=6)),
+    ]

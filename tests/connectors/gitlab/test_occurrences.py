@@ -95,3 +95,25 @@ def test_a_release_made_again_is_another_event(fake_server, gitlab):
         [f"7:release:nightly:{second(hours=2)}"],
         [f"7:release:nightly:{second(hours=1)}"],
     )
+
+
+def test_a_pipeline_that_waits_for_a_manual_job_twice_is_found_twice(fake_server, gitlab):
+    pipeline = {"id": 31, "ref": "main", "created_at": ago(hours=1), "status": "running", "updated_at": ago(hours=1)}
+    gitlab.add_project(7, "g/p", pipelines=[pipeline])
+    cursor, rows, keys = None, [], []
+    for minute, status in enumerate(["running", "manual", "manual", "running", "manual", "success"]):
+        pipeline |= {"status": status, "updated_at": ago(minutes=50 - minute)}
+        finished = {"finished_at": ago(minutes=45)} if status == "success" else {}
+        gitlab.things["projects/7/pipelines/31"] = {**pipeline, "started_at": ago(minutes=50), **finished}
+        result = polled(fake_server, cursor)
+        cursor = result.cursor
+        rows += [(event.status, event.timestamp) for event in result.events if event.event_id not in keys]
+        keys += [event.event_id for event in result.events]
+        assert ids(polled(fake_server, cursor)) == []
+    assert rows == [
+        ("running", NOW - timedelta(minutes=50)),
+        ("manual", NOW - timedelta(minutes=49)),
+        ("running", NOW - timedelta(minutes=47)),
+        ("manual", NOW - timedelta(minutes=46)),
+        ("success", NOW - timedelta(minutes=45)),
+    ]

@@ -38,18 +38,20 @@ def workflow_run(
     now: datetime,
     failed_jobs: Iterable[str] = (),
     details: Mapping[str, Any] | None = None,
+    occurrence: int = 1,
 ) -> SourceEvent:
-    """Return the event that an attempt of a workflow run reached `status`."""
+    """Return the event that an attempt of a workflow run reached `status`, for the `occurrence`-th time."""
     started_at = parse_time(run, "run_started_at") or parse_time(run, "created_at")
     is_current = status == run_status(run)
     ended_at = parse_time(run, "updated_at") if text(run, "conclusion") and is_current else None
-    changed_at = parse_time(run, "updated_at") if status not in ("in_progress", *NOT_STARTED) and is_current else None
+    has_changed = is_current and (occurrence > 1 or status not in ("in_progress", *NOT_STARTED))
+    changed_at = parse_time(run, "updated_at") if has_changed else None
     attempt, number = attempt_of(run), item_id(run)
     url = link(dig(run, "html_url"))
     name = text(run, "name") or text(run, "path").rpartition("/")[2] or text(run, "display_title")
     branch = text(run, "head_branch")
     return SourceEvent(
-        event_id=repository.event_id("run", number, attempt, status),
+        event_id=repository.event_id("run", number, attempt, status, *([occurrence] if occurrence > 1 else [])),
         event_type="WorkflowRun",
         title=f"[Workflow] {' - '.join(part for part in (name, branch) if part)}".strip(),
         timestamp=changed_at or started_at or parse_time(run, "updated_at") or now,
@@ -68,16 +70,23 @@ def workflow_run(
             failed_jobs=list(failed_jobs),
             logs_url=url and f"{url}/attempts/{attempt}",
         ),
-        former_ids=repository.former_ids("workflow", f"{number}-{attempt}-{status}", None),
+        former_ids={} if occurrence > 1 else repository.former_ids("workflow", f"{number}-{attempt}-{status}", None),
         details=details,
     )
 
 
-def run_changes(repository: Repository, run: Any, now: datetime, failed_jobs: Iterable[str] = ()) -> list[SourceEvent]:
-    """Return the events of an attempt of a workflow run so far: its start and its end."""
+def run_changes(
+    repository: Repository, run: Any, now: datetime, failed_jobs: Iterable[str] = (), occurrence: int = 1
+) -> list[SourceEvent]:
+    """Return the events of an attempt of a workflow run so far: its start and its end.
+
+    A run that has not ended is in its state for the `occurrence`-th time.
+    """
     status = run_status(run)
     if status in NOT_STARTED:
         return []
+    if occurrence > 1 and not text(run, "conclusion"):
+        return [workflow_run(repository, run, status, now, occurrence=occurrence)]
     states = ("in_progress", status) if status in STARTED else (status,)
     return [
         workflow_run(repository, run, state, now, failed_jobs if state != "in_progress" else ()) for state in states
