@@ -85,7 +85,7 @@ def _qualifier_terms(event: Mapping[str, Any], metadata: Any) -> Iterator[str]:
     repository = facts.get("repository")
     if isinstance(repository, str) and repository:
         yield search_term(REPOSITORY, repository)
-    yield from _common_terms(
+    yield _common_terms(
         event["source"],
         event["event_type"],
         action if isinstance(action, str) else None,
@@ -112,8 +112,8 @@ def _common_terms(
     number: int | None,
     author: str,
     tags: tuple[str, ...],
-) -> tuple[str, ...]:
-    """Return the terms that all events of the same type, connector and author share."""
+) -> str:
+    """Return the terms that all events of the same type, connector and author share, with spaces in between."""
     named = (
         ("source", source),
         ("type", event_type),
@@ -123,7 +123,7 @@ def _common_terms(
         ("author", author),
         *(("tag", tag) for tag in tags),
     )
-    return (EVERY_EVENT, *(search_term(name, value) for name, value in named if value))
+    return " ".join([EVERY_EVENT, *(search_term(name, value) for name, value in named if value)])
 
 
 def _texts(values: Iterable[Any]) -> dict[str, None]:
