@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from painchain import connectors
 from painchain.indexes import tokens as index_tokens
+from painchain.indexes.search_times import EARLIEST as EARLIEST
+from painchain.indexes.search_times import LATEST as LATEST
+from painchain.indexes.search_times import BadFilter as BadFilter
+from painchain.indexes.search_times import interval_of, reach_of
+from painchain.indexes.search_times import parse_time as parse_time
 
 MAX_TEXT = 200
 MAX_TERMS = 20
 AROUND = timedelta(minutes=30)
-EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
-LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
 # Each qualifier: its value, and an example.
 QUALIFIERS = {
@@ -31,8 +34,8 @@ QUALIFIERS = {
     "field": ("a changed setting", "field:poll_interval"),
     "status": ("an outcome", "status:failed"),
     "reason": ("words of the reason", "reason:incident"),
-    "before": ("a date or time", "before:2026-01-31"),
-    "after": ("a date or time", 'after:"2026-01-15 14:00"'),
+    "before": ("a date or time", 'before:"yesterday 14:00"'),
+    "after": ("a date or time, or how long ago", "after:-30m"),
     "around": ("a time ± 30 minutes, or ± what follows ~", 'around:"2026-01-15 14:00"~2h'),
 }
 RANGE, TEAM = "..", "team"
@@ -42,18 +45,7 @@ _RAW = re.compile(r'(?:"[^"]*(?:"|$)|[^\s"])+')
 _QUALIFIED = re.compile(r"([^\W\d_][\w-]*):(?!//)(.*)", re.DOTALL)
 _RANGE = re.compile(r"(\d{4}-\d\d-\d\d[T0-9 :.Z+-]*?)?\.\.(\d{4}-\d\d-\d\d[T0-9 :.Z+-]*)?")
 _VALUE = re.compile(r'(?:"[^"]*(?:"|$)|[^,"])+')
-_WIDTH = re.compile(r"(\d{1,5})(s|m|h|d)")
-_CLOCK = re.compile(r"\d?\d:\d\d(:\d\d)?")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 CURLY_QUOTES = str.maketrans("“”„", '"""')
-
-
-class BadFilter(ValueError):
-    """A filter that cannot be parsed. `parameter` is the wrong one; the message says what it accepts."""
-
-    def __init__(self, parameter: str, message: str):
-        super().__init__(message)
-        self.parameter = parameter
 
 
 @dataclass(frozen=True)
@@ -246,67 +238,13 @@ def _window(term: Term, now: datetime, zone: ZoneInfo) -> Window:
     value = term.values[0]
     if term.name == RANGE:
         first, _, last = value.partition(RANGE)
-        start = _span(first, term.name, now, zone)[0] if first.strip() else None
-        return Window(start, _span(last, term.name, now, zone)[1] if last.strip() else None, term.negated)
+        start = interval_of(first, term.name, now, zone)[0] if first.strip() else None
+        return Window(start, interval_of(last, term.name, now, zone)[1] if last.strip() else None, term.negated)
     value, _, width = value.partition("~") if term.name == "around" else (value, "", "")
-    start, end = _span(value, term.name, now, zone)
+    start, end = interval_of(value, term.name, now, zone)
     if term.name == "before":
         return Window(None, start, term.negated)
     if term.name == "after":
         return Window(end, None, term.negated)
-    reach = _reach(width) if width else AROUND
+    reach = reach_of(width) if width else AROUND
     return Window(max(start - reach, EARLIEST), end + reach, term.negated)
-
-
-def _reach(text: str) -> timedelta:
-    match = _WIDTH.fullmatch(text.strip().lower())
-    reach = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else timedelta()
-    if not timedelta() < reach <= timedelta(days=366):
-        raise BadFilter("q", "around: needs a duration of at most 366 days after ~, as in ~90m, ~2h or ~1d.")
-    return reach
-
-
-def _span(text: str, name: str, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Return the start and the end of a date or time: a date lasts a day, a time lasts a microsecond."""
-    text = text.strip()
-    today = now.astimezone(zone).date()
-    days = {"today": today, "yesterday": today - timedelta(days=1)}
-    try:
-        if _CLOCK.fullmatch(text):
-            start = _latest(time.fromisoformat(text.zfill(5 if len(text) < 6 else 8)), now, zone)
-        elif text.lower() in days or len(text) == 10:
-            day = days.get(text.lower()) or datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=zone).date()
-            edges = [datetime.combine(midnight, time(), zone) for midnight in (day, day + timedelta(days=1))]
-            start, end = (parse_time(edge.isoformat(), "q", zone) for edge in edges)
-            return start, end
-        else:
-            start = parse_time(text, "q", zone)
-    except (ValueError, OverflowError):
-        takes = "dates, as in 2026-01-01..2026-01-31" if name == RANGE else "a date or a time"
-        hint = 'such as 2026-01-31, "2026-01-31 14:00", 14:00, today or yesterday, between 1970 and 9000'
-        raise BadFilter("q", f"“{text}” is not a time. {name} accepts {takes}, {hint}.") from None
-    return start, start + timedelta(microseconds=1)
-
-
-def _latest(clock: time, now: datetime, zone: ZoneInfo) -> datetime:
-    """Return the last moment at which a clock showed this time."""
-    local = now.astimezone(zone)
-    day = local.date() if clock <= local.time() else local.date() - timedelta(days=1)
-    return datetime.combine(day, clock, zone).astimezone(UTC)
-
-
-def parse_time(text: str, parameter: str, zone: ZoneInfo) -> datetime:
-    """Parse an ISO 8601 time. Without an offset, it is in the viewer's `zone`.
-
-    :raises BadFilter: when `text` is not a time between 1970 and 9000.
-    """
-    try:
-        # A "+" that was not escaped in the URL arrives as a space.
-        value = datetime.fromisoformat(text.strip().replace(" ", "T", 1) if "T" not in text else text.replace(" ", "+"))
-        aware = value.replace(tzinfo=zone) if value.tzinfo is None else value
-        aware = aware.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise BadFilter(parameter, f"{parameter} must be a date such as 2026-01-31 or 2026-01-31T14:00:00Z.") from None
-    if not EARLIEST <= aware <= LATEST:
-        raise BadFilter(parameter, f"{parameter} must lie between 1970 and 9000.")
-    return aware

@@ -96,7 +96,8 @@ def _possible_values(name: str, now: datetime, zone: ZoneInfo) -> dict[str, str]
         return {team.name: ", ".join(team.tags) for team in team_filter.all_teams()}
     if name in search_query.TIMES:
         local = now.astimezone(zone)
-        times = {f"{local:%Y-%m-%d %H:%M}": "now", "today": "", "yesterday": "", f"{local:%Y-%m-%d}": ""}
+        times = {f"{local:%Y-%m-%d %H:%M}": "now", "-30m": "30 minutes ago", "-2h": "2 hours ago"}
+        times |= {"today": "", "yesterday": "", f"yesterday {local:%H:%M}": "", f"{local:%Y-%m-%d}": ""}
         return {value: meaning for value, meaning in times.items() if name != "around" or meaning}
     return {} if name == index_tokens.REASON else _recent_values(_event[name])
 

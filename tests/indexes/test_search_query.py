@@ -120,6 +120,14 @@ INSTANT = timedelta(microseconds=1)
         ("around:2026-01-15T14:00Z~90s", utc("2026-01-15T13:58:30"), utc("2026-01-15T14:01:30") + INSTANT),
         ("around:11:00", utc("2026-03-10T10:30"), utc("2026-03-10T11:30") + INSTANT),
         ("around:14:00", utc("2026-03-09T13:30"), utc("2026-03-09T14:30") + INSTANT),
+        ('around:"yesterday 14:00"', utc("2026-03-09T13:30"), utc("2026-03-09T14:30") + INSTANT),
+        ('before:"Yesterday 14:00"', None, utc("2026-03-09T14:00")),
+        ('after:"today 9:30:15"', utc("2026-03-10T09:30:15") + INSTANT, None),
+        ('around:"today 14:00"~1h', utc("2026-03-10T13:00"), utc("2026-03-10T15:00") + INSTANT),
+        ("after:-30m", utc("2026-03-10T11:30") + INSTANT, None),
+        ("before:-2h", None, utc("2026-03-10T10:00")),
+        ("around:-1d~90s", utc("2026-03-09T11:58:30"), utc("2026-03-09T12:01:30") + INSTANT),
+        ("after:-45S", utc("2026-03-10T11:59:15") + INSTANT, None),
         ("around:9:05:30~1m", utc("2026-03-10T09:04:30"), utc("2026-03-10T09:06:30") + INSTANT),
     ],
 )
@@ -146,6 +154,12 @@ def test_days_are_in_the_viewers_zone():
         "around:12:00~99999d",
         "before:1969-12-31",
         "after:9999-12-31",
+        "after:-30",
+        "before:-0.5h",
+        "after:-99999d",
+        'before:"tomorrow 14:00"',
+        'around:"yesterday 25:00"',
+        'around:"yesterday 2pm"',
         "2026-13-01..2026-13-02",
     ],
 )
@@ -153,6 +167,21 @@ def test_invalid_time_is_refused(text):
     with pytest.raises(BadFilter) as refused:
         window(text)
     assert refused.value.parameter == "q"
+
+
+def test_a_refused_time_lists_what_is_accepted():
+    for text in ("before:soon", "after:-30", "around:noon"):
+        with pytest.raises(BadFilter, match='today, yesterday, "today 09:30", "yesterday 14:00" or -30m'):
+            window(text)
+    with pytest.raises(BadFilter, match=r"accepts dates, as in 2026-01-01\.\.2026-01-31") as refused:
+        window("2026-13-01..")
+    assert "-30m" not in str(refused.value)
+
+
+def test_named_days_and_clock_times_are_in_the_viewers_zone():
+    assert window('before:"yesterday 14:00"', KOLKATA).end == utc("2026-03-09T08:30")
+    late = window('before:"today 01:00"', ZoneInfo("Pacific/Auckland"))  # 11 March has begun there
+    assert late.end == utc("2026-03-10T12:00")
 
 
 def test_timeless_removes_the_times_of_a_search():
