@@ -20,6 +20,7 @@ from painchain.connectors.stored import (
 )
 
 POSITION = record({"since": time}, next=text, top=time, done=each(text))
+IMAGES = record({"since": time}, tags=by_key(by_key(each(text))))
 PLACE = record({"began": time}, since=time, page=number, last=number)
 OBJECT = by_key(anything)
 TASKS = {
@@ -57,7 +58,7 @@ STATE = record(
 )
 NAMES = by_key(text)
 CURSOR = record(
-    base=text, server=text, repos=by_key(STATE), names=NAMES, images=by_key(POSITION), etags=by_key(etag), began=time
+    base=text, server=text, repos=by_key(STATE), names=NAMES, images=by_key(IMAGES), etags=by_key(etag), began=time
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from painchain.connectors.http_client import Response, next_page
 
 MAX_OWNERS = 50
 MANY = {"per_page": 100}
+MAX_TAGGED = 100  # versions of a package whose tags are compared
 
 
 def read(
@@ -59,12 +61,33 @@ def _read_package(session: PollSession, path: str, package: Any, position: ListP
     versions = f"{path}/container/{name}/versions"
     since = read_since(position)
     context = session.context
-    for version in session.newest_first(reached, versions, MANY, images.created_at):
+    read_versions: dict[str, Any] = {}
+
+    def created_at(version: Any) -> datetime | None:
+        read_versions[text(version, "id")] = version
+        return images.created_at(version)
+
+    for version in session.newest_first(reached, versions, MANY, created_at):
         event = images.listed(session.connector_key, context.settings["base_url"], package, version, context.now)
         if event.timestamp >= since:
             session.add(event)
+    _read_tags(session, package, read_versions, position)
     if (updated := parse_time(package, "updated_at")) and cursor_time(updated) > position["since"]:
         position["since"] = cursor_time(min(updated, session.context.now))
+
+
+def _read_tags(session: PollSession, package: Any, versions: Mapping[str, Any], position: ListPosition) -> None:
+    """Record the versions that have got a tag since the previous poll read their package, and note all tags."""
+    if not versions:
+        return
+    context, tags = session.context, position.setdefault("tags", {})
+    known = tags.get(text(package, "name"), {})
+    for number, version in versions.items():
+        if number in known and not set(images.tags_of(version)) <= set(known[number]):
+            base_url = context.settings["base_url"]
+            session.add(images.retagged(session.connector_key, base_url, package, version, context.now))
+    newest = list(versions.items())[:MAX_TAGGED]
+    tags[text(package, "name")] = {number: images.tags_of(version) for number, version in newest if number}
 
 
 def _is_wanted(package: Any, repositories: Collection[str]) -> bool:

@@ -1,4 +1,4 @@
-"""What GitHub does not answer is read by a later poll, or the timeline says that it is missing."""
+"""What GitHub does not answer, or shows for a while only, is told by a later poll or said to be missing."""
 
 from __future__ import annotations
 
@@ -220,3 +220,32 @@ def test_a_run_that_waits_for_approval_twice_is_found_twice() -> None:
         ("in_progress", timedelta(minutes=5)),
         ("success", timedelta(minutes=6)),
     ]
+
+
+def test_an_old_image_that_gets_a_tag_is_an_event_each_time() -> None:
+    github = Failing()
+    package = {"name": "api", "owner": {"login": "acme"}, "repository": {"full_name": REPO}}
+    github.lists["users/acme/packages"] = [{**package, "updated_at": ago(hours=1)}]
+    created = {"created_at": ago(hours=2), "updated_at": ago(hours=2)}
+    versions = [{"id": 78, "name": "sha256:b", **created}, {"id": 77, "name": "sha256:a", **created}]
+    path = "users/acme/packages/container/api/versions"
+    steps = [
+        (["v2", "latest"], ["v1"]),
+        (["v2"], ["v1", "latest"]),
+        (["v2", "latest"], ["v1"]),
+        (["v2"], ["v1", "latest"]),
+    ]
+    results: list[PollResult] = []
+    for minutes, tags in enumerate(steps):
+        for version, names in zip(versions, tags, strict=True):
+            version |= {"metadata": {"container": {"tags": names}}, "updated_at": ago(minutes=-minutes)}  # type: ignore[dict-item]
+        github.lists[path] = [dict(version) for version in versions]
+        github.lists["users/acme/packages"] = [{**package, "updated_at": ago(minutes=-minutes)}]
+        results += polls(github, results[-1] if results else None, minutes=minutes)
+    assert statuses(results) == [
+        [("[Image] api:v1", "published"), ("[Image] api:v2,latest", "published")],
+        [("[Image] api:v1,latest", "published")],
+        [("[Image] api:v2,latest", "published")],
+        [("[Image] api:v1,latest", "published")],
+    ]
+    assert statuses([*results, *polls(github, results[-1], minutes=9)])[-1] == []

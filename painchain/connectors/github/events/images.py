@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,8 +28,25 @@ def registry(base_url: str) -> str:
 
 def listed(connector_id: int | str, base_url: str, package: Any, version: Any, now: datetime) -> SourceEvent:
     """Return the event of a published image version from the API."""
-    tags = strings(version, "metadata", "container", "tags")
-    return _event(connector_id, base_url, package, version, tags, text(version, "name"), None, now)
+    return _event(connector_id, base_url, package, version, tags_of(version), text(version, "name"), None, now)
+
+
+def retagged(connector_id: int | str, base_url: str, package: Any, version: Any, now: datetime) -> SourceEvent:
+    """Return the event that an image version, which was published before, has got another tag."""
+    time = parse_time(version, "updated_at") or now
+    event = listed(connector_id, base_url, package, version, now)
+    number = item_id(version)
+    return replace(
+        event,
+        event_id=event_id("github", connector_id, "", "image", number, time),
+        timestamp=time,
+        former_ids={},
+    )
+
+
+def tags_of(version: Any) -> list[str]:
+    """Return the tags of an image version from the API."""
+    return strings(version, "metadata", "container", "tags")
 
 
 def is_image(package: Any) -> bool:
