@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -72,6 +72,26 @@ def team_updated(name: str, changes: Sequence[Change]) -> AuditRecord:
 def team_deleted(name: str, tags: Sequence[str]) -> AuditRecord:
     """Return the event of the removal of a team, with its last tags."""
     return _team("deleted", "delete", name, {"text": f"Deleted the team “{name}”", "tags": list(tags)})
+
+
+def view_saved(name: str, query: str, audience: str) -> AuditRecord:
+    """Return the event of a new saved view: the query string of its filter, and who sees it."""
+    text = f"Saved the view “{name}” for {audience}"
+    return _view("saved", "create", name, text, filter=query, audience=audience)
+
+
+def view_changed(name: str, changes: Sequence[Change]) -> AuditRecord:
+    """Return the event of one save of a view with all its changes, under its new name."""
+    changes = [recordable(change) for change in changes]
+    described = {"changes": [asdict(change) for change in changes]}
+    record = _view("changed", "update", name, f"Changed the view “{name}”: {changes_sentence(changes)}", **described)
+    return replace(record, metadata={**record.metadata, "changes": old_and_new(changes)})
+
+
+def view_deleted(name: str, query: str, audience: str) -> AuditRecord:
+    """Return the event of the removal of a view, with its last filter."""
+    text = f"Deleted the view “{name}”"
+    return _view("deleted", "delete", name, text, filter=query, audience=audience)
 
 
 def notify_rule_created(name: str, configuration: dict[str, Any]) -> AuditRecord:
@@ -159,3 +179,8 @@ def old_and_new(changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
 def _team(status: str, action: str, name: str, described: dict[str, Any], **facts: Any) -> AuditRecord:
     described = {"text": described["text"], "team": name, **described}
     return AuditRecord(f"team_{status}", name, status, described, {"action": action, "team": name, **facts})
+
+
+def _view(status: str, action: str, name: str, text: str, **described: Any) -> AuditRecord:
+    metadata = {"action": action, "view": name}
+    return AuditRecord(f"view_{status}", name, status, {"text": text, "view": name, **described}, metadata)

@@ -8,6 +8,8 @@ SYSTEM_TAGS = ["system", "audit"]
 _CONNECTOR = {"connector_name": "Connector name", "connector_type": "Connector type"}
 _TEAM = {"team": "Team"}
 _TOKEN = {"token": "Token"}
+_VIEW = {"view": "View"}
+_VIEW_FACTS = {**_VIEW, "filter": "Filter", "audience": "For", "action": "Action"}
 
 
 def _people(name: str, label: str, icon: str, **labels: str) -> EventType:
@@ -81,6 +83,9 @@ TYPE = ConnectorType(
         EventType("TeamCreated", "Team Created", fields(**_TEAM, tags=("Tags", Shape.LIST), action="Action"), "plus"),
         EventType("TeamUpdated", "Team Updated", fields(**_TEAM, changes="Changes", action="Action"), "pencil"),
         EventType("TeamDeleted", "Team Deleted", fields(**_TEAM, tags=("Tags", Shape.LIST), action="Action"), "minus"),
+        EventType("ViewSaved", "View Saved", fields(**_VIEW_FACTS), "plus"),
+        EventType("ViewChanged", "View Changed", fields(**_VIEW, changes="Changes", action="Action"), "pencil"),
+        EventType("ViewDeleted", "View Deleted", fields(**_VIEW_FACTS), "minus"),
         EventType(
             "WebhookChanged",
             "Webhook Changed",

@@ -29,13 +29,16 @@ VERBS = {
     "TeamCreated": "created",
     "TeamUpdated": "updated",
     "TeamDeleted": "deleted",
+    "ViewSaved": "created",
+    "ViewChanged": "updated",
+    "ViewDeleted": "deleted",
 }
 
 # The facts in the summary line of an event, after its subject: facts of these shapes, and texts of these fields.
 LINE_SHAPES = (Shape.BRANCHES, Shape.LINES, Shape.MOVES, Shape.SECONDS)
 LINE_FIELDS = ("repository", "branch", "ref", "tag", "environment", "namespace", "workload")
 # The fields that name the subject of an audit event.
-SUBJECT_FIELDS = ("team", "token", "person", "connector_name")
+SUBJECT_FIELDS = ("team", "view", "token", "person", "connector_name")
 
 
 @dataclass(frozen=True)
@@ -130,8 +133,8 @@ def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventVi
     keys = {field.key for field in visible_fields}
     rows = [_row(field, facts) for field in visible_fields if field.key in facts]
     is_audit_event = event.source == connectors.BUILTIN.key
-    # The save of a team or an account has no Config Changed event beside it, so its line shows a single change.
-    has_only_save = is_audit_event and ("team" in facts or "person" in facts)
+    # The save of a team, a view or an account has no Config Changed event beside it, so its line shows a single change.
+    has_only_save = is_audit_event and any(name in facts for name in ("team", "view", "person"))
     only_change = _only_change(rows) if has_only_save else None
     change = _single_change(facts) if "field" in keys else only_change
     return EventView(

@@ -19,8 +19,9 @@ from sqlalchemy import text
 
 from painchain.audit.records import Subject
 from painchain.audit.trail import Trail
-from painchain.configuration import connector_store, secrets
+from painchain.configuration import connector_store, saved_views, secrets
 from painchain.configuration.connector_edit import ConnectorEdit
+from painchain.configuration.saved_views import Member
 from painchain.connectors import TYPES
 from painchain.core.config import Settings
 from painchain.database.models import Connector
@@ -55,6 +56,15 @@ def remove(app: Flask, number: int) -> None:
     with app.app_context(), eventlog_writer.writing() as event_log:
         trail = Trail(event_log, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC))
         connector_store.delete(db.session.get_one(Connector, number), trail)
+
+
+def save_view(app: Flask, person: int) -> None:
+    """Save a view as a person's start page."""
+    with app.app_context(), eventlog_writer.writing() as event_log:
+        trail = Trail(event_log, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC))
+        member = Member(person, "alice", may_share=True)
+        view = saved_views.create({"name": "Mine", "filter": "q=a"}, ["q", "range"], member, trail)
+        assert saved_views.set_start(view, True, member, trail)
 
 
 def take_backup(app: Flask, file: Path) -> backup_format.Manifest:
@@ -114,6 +124,7 @@ def test_everything_moves_to_another_database_and_continues_there(app: Flask, ot
     kept_connector, deleted_connector = add(app, "Über “Work”\u202d 😀", tags=["b", "a"]), add(app, "Deleted")
     remove(app, deleted_connector)
     person = add_person(app)
+    save_view(app, person)
     assert sign_in(app.test_client()).status_code == 303
     with app.app_context(), eventlog_writer.writing() as event_log:
         event_log.remove([2])

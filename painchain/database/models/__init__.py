@@ -14,6 +14,7 @@ from painchain.database.models.events import ChangeEvent, EventCount, EventSet, 
 from painchain.database.models.integrity import LastCheckpoint, LogCheck
 from painchain.database.models.notifications import Notice, NotifyRule
 from painchain.database.models.retention import PruneTurn, Pruning, Retention
+from painchain.database.models.saved_views import SavedView, StartPage
 from painchain.database.models.teams import Team
 
 __all__ = [
@@ -39,7 +40,9 @@ __all__ = [
     "PrunedRun",
     "Pruning",
     "Retention",
+    "SavedView",
     "SignIn",
+    "StartPage",
     "Team",
     "Webhook",
     "WebhookDelivery",
