@@ -2,13 +2,13 @@
 // The open dashboard: poll for new events, keep the reading position, count unseen events.
 {
   const PAUSE = 1500, PAUSE_HIDDEN = 15000; // milliseconds; a hidden tab only counts new events
-  const TOP = 56; // pixels that the header covers
   const MANY = 50; // the maximum in one answer: there may be more
 
+  const covered = () => document.querySelector(".top").offsetHeight; // pixels behind the sticky header
   const articles = () => [...document.querySelectorAll("#feed article")];
   const isInView = (article) => {
     const box = article.getBoundingClientRect();
-    return box.bottom > TOP && box.top < innerHeight;
+    return box.bottom > covered() && box.top < innerHeight;
   };
 
   // Polling
@@ -52,7 +52,7 @@
   // Someone is reading if the page is scrolled down, or a visible event is open or has the focus.
   function isReading() {
     const first = articles()[0];
-    if (first && first.getBoundingClientRect().top < TOP) return true;
+    if (first && first.getBoundingClientRect().top < covered()) return true;
     return articles().some((article) => (article.querySelector(":scope > details[open]") || article.contains(document.activeElement)) && isInView(article));
   }
   document.addEventListener("htmx:configRequest", (event) => {
@@ -64,7 +64,7 @@
     if (event.detail.requestConfig.elt.id !== "live") return;
     if (!event.detail.xhr.responseText) event.detail.shouldSwap = false; // nothing is new
     if (!event.detail.shouldSwap) return;
-    const anchor = isReading() && articles().find((article) => article.getBoundingClientRect().bottom > TOP);
+    const anchor = isReading() && articles().find((article) => article.getBoundingClientRect().bottom > covered());
     before = {
       ids: new Set(articles().map((article) => article.id)),
       anchorId: anchor?.id,
@@ -80,7 +80,7 @@
     if (anchor) scrollBy(0, anchor.getBoundingClientRect().top - top);
     if (!fresh) return;
     if (document.hidden) showUnseen(count + fresh);
-    if (articles()[0].getBoundingClientRect().top < TOP) offerNewer(Number(newer()?.dataset.count ?? 0) + fresh);
+    if (articles()[0].getBoundingClientRect().top < covered()) offerNewer(Number(newer()?.dataset.count ?? 0) + fresh);
     if (fresh >= MANY && anchorId) setTimeout(poll);
   });
 
@@ -116,6 +116,6 @@
   });
   document.addEventListener("scroll", () => {
     const first = articles()[0];
-    if (newer()?.hidden === false && first && first.getBoundingClientRect().top >= TOP) offerNewer(0);
+    if (newer()?.hidden === false && first && first.getBoundingClientRect().top >= covered()) offerNewer(0);
   }, { passive: true });
 }

@@ -175,6 +175,7 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "ArrowUp" && options.length) point(options[index > 0 ? index - 1 : options.length - 1]);
   else if ((event.key === "Enter" || event.key === "Tab") && index >= 0) take(options[index]);
   else if (event.key === "Escape" && options.length) closeSuggestions();
+  else if (event.key === "Escape") event.target.blur();
   else return;
   event.preventDefault();
 });
@@ -198,6 +199,6 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "k") lines[Math.max(index - 1, 0)]?.focus();
   else if (event.key === "/") {
     event.preventDefault();
-    document.querySelector("input[type=search]")?.focus();
+    (box() ?? document.querySelector("input[type=search]"))?.focus();
   } else if (event.key === "?") document.getElementById("keys").showModal();
 });

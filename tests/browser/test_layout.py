@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, FloatRect, Page, ViewportSize, expect
 
 from tests.browser.conftest import AddedConnector, Complaints, OpenContext, add, call, serving
 
@@ -178,6 +178,54 @@ def test_a_toast_with_a_long_name_stays_inside_the_window(open_context: OpenCont
     page.get_by_role("button", name="Save", exact=True).first.click()
     expect(page.locator(".toast")).to_contain_text("Repositories")
     assert too_wide(page) == []
+
+
+def box_of(page: Page, selector: str) -> FloatRect:
+    """Return the position and size of an element."""
+    box = page.locator(selector).first.bounding_box()
+    assert box, f"{selector} is not visible"
+    return box
+
+
+@pytest.mark.parametrize("path", ["/", "/report", "/settings/integrations", "/events/2", "/help/README.md"])
+def test_the_search_box_is_always_visible(open_context: OpenContext, extremes: Extremes, path: str) -> None:
+    page = open_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.goto(extremes.address + path)
+    assert box_of(page, "#q")["width"] >= 480
+    page.set_viewport_size(WINDOWS["phone"])
+    box, brand = box_of(page, "#searching"), box_of(page, ".brand")
+    assert box["width"] >= 360
+    assert box["y"] >= brand["y"] + brand["height"], "the box has a line of its own"
+    assert box["y"] + box["height"] < 90
+
+
+def test_the_filter_is_one_line(open_context: OpenContext, extremes: Extremes) -> None:
+    page = open_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.goto(extremes.address)
+    top, bottom = box_of(page, ".ranges")["y"], box_of(page, ".ranges")["y"] + box_of(page, ".ranges")["height"]
+    for shown in page.locator(".controls > *:visible").all():
+        box = shown.bounding_box()
+        assert box
+        assert top - 1 <= box["y"] <= box["y"] + box["height"] <= bottom + 1, shown.inner_text()
+    page.set_viewport_size(WINDOWS["phone"])
+    assert page.locator(".controls > *:visible").evaluate_all("all => all.map(e => e.className)") == [
+        "ranges",
+        "filter-fold",
+    ]
+    assert box_of(page, ".filter-fold")["y"] == pytest.approx(box_of(page, ".ranges")["y"], abs=2)
+
+
+@pytest.mark.parametrize("path", ["/", "/report", "/settings/integrations"])
+def test_the_header_lines_up_with_the_content(open_context: OpenContext, extremes: Extremes, path: str) -> None:
+    page = open_context(viewport={"width": 2560, "height": 1300}).new_page()
+    page.goto(extremes.address + path)
+    main = page.locator("main").evaluate(
+        """main => { const { left, right } = main.getBoundingClientRect(), style = getComputedStyle(main);
+            return [left + parseFloat(style.paddingLeft), right - parseFloat(style.paddingRight)] }"""
+    )
+    last = box_of(page, ".top > :last-child")
+    assert main[1] - main[0] == 1568
+    assert [box_of(page, ".brand")["x"], last["x"] + last["width"]] == pytest.approx(main, abs=1)
 
 
 def test_many_changes_of_one_action_are_collapsed(plain_page: Page, server: str) -> None:

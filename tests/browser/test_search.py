@@ -50,6 +50,36 @@ def test_a_search_is_built_with_the_keyboard(page: Page, server: str) -> None:
     expect(options(page)).to_have_count(0)
 
 
+def test_escape_leaves_the_search_box_and_keeps_its_text(page: Page, server: str) -> None:
+    page.goto(f"{server}/help/README.md")
+    page.keyboard.press("/")
+    box = page.locator("#q")
+    expect(box).to_be_focused()
+    page.keyboard.type("zeppelin")
+    page.keyboard.press("Escape")
+    expect(box).not_to_be_focused()
+    expect(box).to_have_value("zeppelin")
+    page.keyboard.press("/")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{server}/?q=zeppelin")
+
+
+def test_the_search_box_shows_what_the_timeline_is_filtered_by(page: Page, server: str) -> None:
+    page.goto(f"{server}/?q=zeppelin&range=7d")
+    page.get_by_role("link", name="Clear filter").click()
+    expect(page).to_have_url(f"{server}/?range=7d")
+    expect(page.locator("#q")).to_have_value("")
+
+
+def test_the_search_help_is_loaded_when_it_is_opened(page: Page, server: str) -> None:
+    page.goto(server)
+    expect(page.locator("#search_help")).to_have_count(0)
+    page.get_by_label("How to search").click()
+    expect(page.locator("#search_help")).to_contain_text("status:")
+    page.keyboard.press("Escape")
+    expect(page.locator("#search_help")).to_be_hidden()
+
+
 def test_escape_closes_enter_searches_and_a_click_accepts_a_suggestion(page: Page, server: str) -> None:
     add(server)
     page.goto(f"{server}/?range=7d")

@@ -26,10 +26,12 @@ def texts(page: BeautifulSoup | Tag, selector: str) -> list[str]:
 
 def form_of(response: TestResponse, selector: str = "main form[method=post]") -> dict[str, Any]:
     """Return the inputs that a browser submits for an unchanged form, by name."""
-    form = soup(response).select_one(selector)
+    page = soup(response)
+    form = page.select_one(selector)
     assert form is not None, f"no {selector} on the page"
     submitted: dict[str, Any] = {}
-    for element in form.select("input[name], textarea[name], select[name]"):
+    outside = page.select(f"[name][form='{form['id']}']") if form.has_attr("id") else []
+    for element in [*form.select("input[name], textarea[name], select[name]"), *outside]:
         if element.has_attr("disabled") or element.get("type") in ("submit", "button"):
             continue
         if element.get("type") in ("checkbox", "radio") and not element.has_attr("checked"):

@@ -26,6 +26,7 @@ from werkzeug.wrappers import Response
 
 from painchain import __version__, connectors
 from painchain.audit import trail as audit_trail
+from painchain.indexes import search_query
 from painchain.presentation import formatting
 from painchain.web.common import cookies
 from painchain.web.common.links import webhook_address
@@ -102,6 +103,7 @@ def install(app: Flask) -> None:
         types=connectors.TYPES,
         builtin=connectors.BUILTIN,
         flashed=flashed,
+        qualifiers=search_query.QUALIFIERS,
         webhook_address=webhook_address,
         version=__version__,
     )

@@ -1,4 +1,4 @@
-"""Suggest how to complete a search while it is typed."""
+"""Suggest how to complete a search while it is typed, and explain the search language."""
 
 from __future__ import annotations
 
@@ -17,3 +17,11 @@ def suggest() -> ResponseReturnValue:
     text = request.args.get("q", "").replace("\0", "")
     completions = suggestions.suggest(text, g.now, responses.zone())
     return responses.fragment("dashboard/suggestions", suggestions=completions, typed=suggestions.last_term(text))
+
+
+@blueprint.get("/search/help")
+def help_page() -> ResponseReturnValue:
+    """Explain the search language: as a page, or as the panel beside the search box to htmx."""
+    if responses.is_htmx():
+        return responses.fragment("dashboard/search_help")
+    return responses.page("pages/dashboard/search_help.html")

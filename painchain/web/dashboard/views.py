@@ -8,7 +8,6 @@ from flask import Blueprint, abort, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from painchain.configuration import connector_store
-from painchain.indexes import search_query
 from painchain.ingestion import health as connector_polls
 from painchain.presentation import event_view
 from painchain.timeline import aggregates, queries, visibility
@@ -42,10 +41,10 @@ def index() -> ResponseReturnValue:
         **choices(view, event_filter, [connector for connector, _ in records]),
         "problem": problem,
     }
-    values |= {"qualifiers": search_query.QUALIFIERS, "typed_search": typed}
+    values["typed_search"] = typed
     values["failing_connectors"] = connector_health.failing(records)
     if responses.is_htmx():
-        return responses.fragment("dashboard/dashboard", **values), status
+        return responses.fragment("dashboard/swap", **values), status
     return responses.page("pages/dashboard/dashboard.html", status, **values)
 
 

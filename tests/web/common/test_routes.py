@@ -500,6 +500,7 @@ PAGES: dict[str, list[str]] = {
     "/feed": ["/feed?cursor={cursor}"],
     "/news": ["/news?after=0", "/news?after=0&keep=yes", "/news?after=999999"],
     "/timeline": ["/timeline", "/timeline?range=90d"],
+    "/search/help": ["/search/help"],
     "/search/suggestions": ["/search/suggestions", "/search/suggestions?q=type:", "/search/suggestions?q=nothing%20so"],
     "/events/<int:number>": ["/events/{event}"],
     "/events/<path:event_id>": ["/events/{event_id}"],

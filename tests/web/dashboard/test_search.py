@@ -100,8 +100,44 @@ def test_a_time_in_the_search_overrides_the_range_and_choosing_a_range_replaces_
 
 
 def test_without_javascript_the_page_explains_the_search(client):
-    help_text = soup(client.get("/")).select_one("#menu-how").get_text()
-    assert all(f"{name}:" in help_text for name in search_query.QUALIFIERS)
+    link = soup(client.get("/")).select_one("#menu-how .panel a")
+    page = soup(client.get(str(link["href"])))
+    assert all(f"{name}:" in page.select_one("main #search_help").get_text() for name in search_query.QUALIFIERS)
+
+
+def test_the_panel_beside_the_search_box_is_filled_when_it_is_opened(client):
+    panel = soup(client.get("/")).select_one("#menu-how .panel")
+    fragment = soup(client.get(str(panel["hx-get"]), headers=HTMX))
+    assert [element["id"] for element in fragment.find_all(recursive=False)] == ["search_help"]
+    assert all(f"{name}:" in fragment.get_text() for name in search_query.QUALIFIERS)
+
+
+PAGES = [
+    "/report",
+    "/as-of",
+    "/help/README.md",
+    "/settings/integrations",
+    "/settings/audit-log",
+    "/events/1",
+    "/no-such-page",
+]
+
+
+@pytest.mark.usefixtures("various")
+@pytest.mark.parametrize("path", PAGES)
+def test_a_search_on_any_page_leads_to_the_timeline(client, path):
+    response = client.get(path)
+    form = soup(response).select_one("header #search-form")
+    assert (form["action"], form["method"]) == ("/", "get")
+    found = soup(client.get(str(form["action"]), query_string=fill(form_of(response, "#search-form"), q="zeppelin")))
+    assert texts(found, "#feed .author") == ["Doe, J"]
+    assert found.select_one("header #q")["value"] == "zeppelin"
+
+
+def test_the_search_box_follows_the_filter_that_htmx_loads(client):
+    fragment = soup(client.get("/?q=zeppelin", headers=HTMX))
+    assert fragment.select_one("#searching[hx-swap-oob] #q")["value"] == "zeppelin"
+    assert fragment.select_one("#dashboard #q") is None
 
 
 def suggestions(client: FlaskClient, q: str) -> list[str]:

@@ -283,10 +283,11 @@ def test_every_choice_in_the_filter_form_finds_its_events(client, write, make_co
 def test_the_form_shows_the_filter_of_the_address(client, write):
     write(*VARIED)
     query = {"source": ["github", "gitlab"], "tag": "ci", "author": "nobody", "q": "x y", "status": "failed"}
-    form = read(client, range="7d", **query).select_one("#filter")
+    page = read(client, range="7d", **query)
+    form = page.select_one("#filter")
     ticked = [(box["name"], box["value"]) for box in form.select("[checked]")]
     assert sorted(ticked) == [("author", "nobody"), ("source", "github"), ("source", "gitlab"), ("tag", "ci")]
-    assert form.select_one("[name=q]")["value"] == "x y"
+    assert page.select_one("header [name=q][form=filter]")["value"] == "x y"
     assert [(field["name"], field["value"]) for field in form.select("[type=hidden]")] == [
         ("range", "7d"),
         ("status", "failed"),
@@ -355,7 +356,7 @@ def test_fragments_refuse_an_invalid_filter(client):
 
 def test_htmx_gets_the_dashboard_fragment_and_history_restore_the_whole_page(client):
     fragment = soup(client.get("/", headers=HTMX))
-    assert [element["id"] for element in fragment.find_all(recursive=False)] == ["dashboard"]
+    assert [element["id"] for element in fragment.find_all(recursive=False)] == ["dashboard", "searching"]
     page = soup(client.get("/", headers={**HTMX, "HX-History-Restore-Request": "true"}))
     assert page.html
     assert page.select_one("main #dashboard")
@@ -852,7 +853,7 @@ def test_search_text_is_escaped(client):
             assert page.select_one("#q")["value"] in ((text, "") if wrong else (text,))
         page = soup(client.get("/settings/integrations", query_string={"q": text, "type": text}))
         assert_inert(page)
-        assert page.select_one("[name=q]")["value"] == text
+        assert page.select_one("main [name=q]")["value"] == text
 
 
 @ON_SQLITE
