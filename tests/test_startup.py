@@ -176,6 +176,15 @@ def test_a_first_start_creates_folder_database_and_key_readable_only_by_the_owne
     assert stat.S_IMODE((instance / "secret.key").stat().st_mode) == 0o600
 
 
+def test_a_command_prints_a_link_to_the_running_server(start: Callable[..., Server], instance: Path) -> None:
+    server = start()
+    arguments = ["user", "add", "alice"]
+    result = CliRunner().invoke(main, arguments, prog_name="painchain", env={"PAINCHAIN_INSTANCE": str(instance)})
+    assert f" http://127.0.0.1:{server.port}/link/" in result.stdout, result.stderr
+    server.stop()
+    assert "server.url" not in [file.name for file in instance.iterdir()]
+
+
 def test_a_second_start_migrates_and_loses_nothing(start: Callable[..., Server], instance: Path) -> None:
     first = start()
     assert first.ask("POST", "/api/painchain/log", REPORT)[0] == 201

@@ -13,7 +13,7 @@ from flask import Flask
 from painchain import startup
 from painchain.accounts import password_links, users
 from painchain.cli.common import app, reachable, stop
-from painchain.core import runtime
+from painchain.core import runtime, server_address
 from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.workers.completion import CompletionWorker
@@ -49,13 +49,15 @@ def serve() -> None:
         IntegrityWorker(application),
     )
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{reachable(settings)}:{port_of(server)}"
     try:
-        click.echo(f"PainChain is running at http://{host}:{port_of(server)}")
-        if not settings.is_loopback_only:
-            offer_setup(application, settings.public_url or f"http://{reachable(settings)}:{port_of(server)}")
-        for worker in workers:
-            worker.start()
-        server.run()
+        with server_address.stored(settings.instance, address):
+            click.echo(f"PainChain is running at http://{host}:{port_of(server)}")
+            if not settings.is_loopback_only:
+                offer_setup(application, settings.public_url or address)
+            for worker in workers:
+                worker.start()
+            server.run()
         for worker in workers:
             worker.stop()
         click.echo("PainChain stopped.")

@@ -13,7 +13,7 @@ from painchain.accounts.users import AccountRefused
 from painchain.audit.trail import Trail
 from painchain.cli.common import count_noun, opened, plain, reachable, reason_option, stop, utf8
 from painchain.cli.common import trail as record_of_command
-from painchain.core import runtime
+from painchain.core import runtime, server_address
 from painchain.core.roles import ROLES
 from painchain.database.models import Person
 from painchain.eventlog import writer
@@ -26,7 +26,7 @@ LINK = click.option(
     "base",
     callback=utf8,
     metavar="URL",
-    help="Base URL for the link.  [default: PAINCHAIN_PUBLIC_URL, or else the address of the server]",
+    help="Base URL for the link.  [default: PAINCHAIN_PUBLIC_URL, or else the address of the running server]",
 )
 
 
@@ -167,9 +167,13 @@ def find_person(name: str) -> Person:
 
 
 def link(secret: str, base: str | None) -> str:
-    """Return the full address of a one-time link."""
+    """Return the full address of a one-time link.
+
+    The server can listen on another port than the settings of this command say, so its own address comes first.
+    """
     settings = runtime.current().settings
-    address = base or settings.public_url or f"http://{reachable(settings)}:{settings.port}"
+    address = base or settings.public_url or server_address.read(settings.instance)
+    address = address or f"http://{reachable(settings)}:{settings.port}"
     return f"{address.rstrip('/')}/link/{secret}"
 
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import text
 
+from painchain.core import server_address
 from painchain.database.session import db
 from tests.cli.test_main import environment, run
 from tests.support.accounts import PASSWORD, add_person, sign_in
@@ -42,6 +43,26 @@ def test_a_reset_link_replaces_the_password_which_works_until_then(app, client, 
         link_event = list(recorded)[1]
     assert link_event.author == "system"
     assert address.path.rpartition("/")[2] not in str(tuple(link_event))
+
+
+@pytest.mark.parametrize(
+    ("stored", "public", "printed"),
+    [
+        ("http://127.0.0.1:8123", "", "127.0.0.1:8123"),
+        ("http://[::1]:8123", "", "[::1]:8123"),
+        ("http://127.0.0.1:8123", "http://localhost:9000", "localhost:9000"),
+        ("", "", "127.0.0.1:8000"),
+        ("nonsense", "", "127.0.0.1:8000"),
+        ("http://127.0.0.1:port", "", "127.0.0.1:8000"),
+    ],
+)
+def test_a_link_starts_with_the_public_address_or_that_of_the_running_server(
+    app, settings, run, monkeypatch, stored, public, printed
+):
+    add_person(app)
+    (settings.instance / server_address.FILE).write_text(stored)
+    monkeypatch.setenv("PAINCHAIN_PUBLIC_URL", public)
+    assert urlsplit(run("user", "reset", "alice").stdout.split()[-1]).netloc == printed
 
 
 @pytest.mark.both_databases
