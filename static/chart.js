@@ -25,7 +25,9 @@
     const when = first === last ? first.dataset.when : `${first.dataset.from} – ${last.dataset.to}`;
     const unknown = part.some((bin) => bin.dataset.uncounted);
     const events = `${total.toLocaleString("en")} event${total === 1 ? "" : "s"}${unknown ? " or more" : ""}`;
-    return { when, counts, total: unknown && !total ? "not counted" : events };
+    const failed = part.reduce((sum, bin) => sum + Number(bin.dataset.failures ?? 0), 0);
+    const failures = failed ? `, ${failed.toLocaleString("en")} failure${failed === 1 ? "" : "s"}` : "";
+    return { when, counts, total: unknown && !total ? "not counted" : events + failures };
   }
 
   const element = (name, text, className = "") => Object.assign(document.createElement(name), { textContent: text, className });

@@ -141,6 +141,9 @@ _FILTER = (
     click.option("--author", multiple=True, callback=utf8, help="Only events by this author."),
     click.option("--status", multiple=True, callback=utf8, help="Only events with this status, such as changed."),
     click.option(
+        "--outcome", multiple=True, callback=utf8, help="Only events with this outcome: good, bad, running or neutral."
+    ),
+    click.option(
         "--range",
         type=click.Choice([*RANGES, "all"]),
         help="Only events from the last hour, day and so on.  [default: all]",

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from painchain.connectors.contract import Followed, Poll, TestConnection, Watch, WebhookHandler
+from painchain.connectors.outcomes import NO_WORDS, Outcome, StatusWords
 from painchain.core.redaction import scrub
 
 MAX_ITEMS = 200
@@ -136,12 +137,18 @@ class EventField:
 
 @dataclass(frozen=True)
 class EventType:
-    """One type of event: its name in PascalCase, its label and its fields."""
+    """One type of event: its name in PascalCase, its label and its fields.
+
+    `is_access` marks events about access to PainChain and its log. The timeline leaves them out by default. `outcome`
+    counts only for the built-in type: its events have no status that tells it.
+    """
 
     name: str
     label: str
     fields: tuple[EventField, ...]
     icon: str = "circle"
+    outcome: Outcome = Outcome.NEUTRAL
+    is_access: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,6 +168,7 @@ class ConnectorType:
     webhook: WebhookHandler | None = None
     watch: Watch | None = None
     followed: Followed | None = None
+    statuses: StatusWords = NO_WORDS
 
     @property
     def all_fields(self) -> tuple[Field, ...]:

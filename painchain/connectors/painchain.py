@@ -1,6 +1,9 @@
 """PainChain itself: the built-in connector under which every configuration change is recorded."""
 
+from dataclasses import replace
+
 from painchain.connectors.base import ConnectorType, EventType, Shape, fields
+from painchain.connectors.outcomes import Outcome
 
 SYSTEM_NAME = "PainChain System"
 SYSTEM_TAGS = ["system", "audit"]
@@ -16,6 +19,10 @@ def _people(name: str, label: str, icon: str, **labels: str) -> EventType:
     return EventType(name, label, fields(**{"person": "Person", **labels, "action": "Action"}), icon)
 
 
+def _access(event_type: EventType, outcome: Outcome = Outcome.NEUTRAL) -> EventType:
+    return replace(event_type, outcome=outcome, is_access=True)
+
+
 # Events of accounts, sign-ins and tokens. They belong to no connector.
 PEOPLE = (
     _people("PersonAdded", "Person Added", "plus", role="Role"),
@@ -25,9 +32,11 @@ PEOPLE = (
     _people("PersonRemoved", "Person Removed", "minus", role="Role", tokens="Tokens"),
     _people("PasswordSet", "Password Set", "key"),
     _people("PasswordLinkMade", "Password Link Made", "link"),
-    _people("SignedIn", "Signed In", "check", way="Method", address="Address", browser="Browser"),
-    _people("SignedOut", "Signed Out", "power"),
-    _people("SignInFailed", "Sign In Failed", "alert", why="Error", way="Method", address="Address"),
+    _access(_people("SignedIn", "Signed In", "check", way="Method", address="Address", browser="Browser")),
+    _access(_people("SignedOut", "Signed Out", "power")),
+    _access(
+        _people("SignInFailed", "Sign In Failed", "alert", why="Error", way="Method", address="Address"), Outcome.BAD
+    ),
     EventType(
         "TokenCreated",
         "Token Created",
@@ -54,7 +63,11 @@ TYPE = ConnectorType(
         EventType("ConnectorEnabled", "Connector Enabled", fields(**_CONNECTOR, action="Action"), "on"),
         EventType("ConnectorDisabled", "Connector Disabled", fields(**_CONNECTOR, action="Action"), "off"),
         EventType(
-            "ConnectorFailing", "Connector Failing", fields(**_CONNECTOR, error="Error", action="Action"), "alert"
+            "ConnectorFailing",
+            "Connector Failing",
+            fields(**_CONNECTOR, error="Error", action="Action"),
+            "alert",
+            Outcome.BAD,
         ),
         EventType(
             "ConnectorRecovered",
@@ -115,6 +128,7 @@ TYPE = ConnectorType(
             "Events Exported",
             fields(format="Format", events="Events", filter="Filter", action="Action"),
             "external",
+            is_access=True,
         ),
         EventType(
             "RetentionChanged",
@@ -175,13 +189,15 @@ TYPE = ConnectorType(
             "Checkpoint Made",
             fields(events="Events", head="Latest hash", action="Action"),
             "shield",
+            is_access=True,
         ),
-        EventType("ChainBegun", "Chain Begun", fields(events="Events", action="Action"), "link"),
+        EventType("ChainBegun", "Chain Begun", fields(events="Events", action="Action"), "link", is_access=True),
         EventType(
             "ChainBroken",
             "Chain Broken",
             fields(why="Problem", of_event="Event", how="Kind of damage", action="Action"),
             "alert",
+            Outcome.BAD,
         ),
         EventType("ChainMended", "Chain Mended", fields(was="Previous problem", action="Action"), "check"),
     ),

@@ -10,6 +10,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from painchain import connectors
+from painchain.connectors.outcomes import Outcome
 from painchain.indexes import tokens as index_tokens
 from painchain.indexes.search_times import EARLIEST as EARLIEST
 from painchain.indexes.search_times import LATEST as LATEST
@@ -32,13 +33,14 @@ QUALIFIERS = {
     "tag": ("a tag", "tag:production"),
     "team": ("a team: any of its tags", "team:Payments"),
     "field": ("a changed setting", "field:poll_interval"),
-    "status": ("an outcome", "status:failed"),
+    "status": ("a status, as the source writes it", "status:failed"),
+    "outcome": ("good, bad, running or neutral, in every source", "outcome:bad"),
     "reason": ("words of the reason", "reason:incident"),
     "before": ("a date or time", 'before:"yesterday 14:00"'),
     "after": ("a date or time, or how long ago", "after:-30m"),
     "around": ("a time ± 30 minutes, or ± what follows ~", 'around:"2026-01-15 14:00"~2h'),
 }
-RANGE, TEAM = "..", "team"
+RANGE, TEAM, OUTCOME = "..", "team", "outcome"
 TIMES = ("before", "after", "around", RANGE)
 
 _RAW = re.compile(r'(?:"[^"]*(?:"|$)|[^\s"])+')
@@ -104,14 +106,14 @@ def raw_terms(text: str) -> list[str]:
 
 
 def groups(terms: Sequence[Term], teams: Mapping[str, Sequence[str]] | None = None) -> list[Group]:
-    """Return the groups that an event must match, without the conditions on its time.
+    """Return the groups that an event must match, without the conditions on its time and outcome.
 
     A repeated qualifier matches any of its values. A search without any word matches nothing. `teams` maps each team in
     the search, as typed, to its tags; a team that is missing there matches nothing.
     """
     by_qualifier: dict[str, list[Phrase]] = {}
     result = []
-    for term in (term for term in terms if term.name not in TIMES):
+    for term in (term for term in terms if term.name not in (*TIMES, OUTCOME)):
         if term.name == TEAM:
             tags = dict.fromkeys(tag for value in term.values for tag in (teams or {}).get(value, ()))
             phrases = [Phrase((index_tokens.search_term("tag", tag),)) for tag in tags]
@@ -125,6 +127,15 @@ def groups(terms: Sequence[Term], teams: Mapping[str, Sequence[str]] | None = No
     result += [Group(tuple(phrases)) for phrases in by_qualifier.values()]
     is_empty = not result and any(not term.name and not term.negated for term in terms)
     return [Group(())] if is_empty and len(terms) == 1 else list(dict.fromkeys(result))
+
+
+def outcomes(terms: Sequence[Term]) -> frozenset[Outcome] | None:
+    """Return the outcomes that a search asks for, or None if it names none."""
+    named = [term for term in terms if term.name == OUTCOME]
+    if not named:
+        return None
+    wanted = {Outcome(value) for term in named if not term.negated for value in term.values}
+    return frozenset(wanted or Outcome) - {value for term in named if term.negated for value in term.values}
 
 
 def windows(terms: Sequence[Term], now: datetime, zone: ZoneInfo) -> list[Window]:
@@ -184,7 +195,7 @@ def _values(name: str, text: str) -> tuple[str, ...]:
     if not values:
         needs, example = QUALIFIERS[name]
         raise BadFilter("q", f"{name}: needs {needs}, as in {example}.")
-    expand = {"source": _source, "type": _types, index_tokens.REPOSITORY: _repository}.get(name)
+    expand = {"source": _source, "type": _types, index_tokens.REPOSITORY: _repository, OUTCOME: _outcome}.get(name)
     return tuple(part for value in values for part in (expand(value) if expand else (value,)))
 
 
@@ -193,6 +204,12 @@ def _source(value: str) -> tuple[str, ...]:
         if value.casefold() in (key, connector_type.label.casefold()):
             return (key,)
     raise BadFilter("q", f"Unknown source “{value}”. Use one of {', '.join(connectors.TYPES)}.")
+
+
+def _outcome(value: str) -> tuple[str, ...]:
+    if value.casefold() not in [*Outcome]:
+        raise BadFilter("q", f"Unknown outcome “{value}”. Use one of {', '.join(Outcome)}.")
+    return (value.casefold(),)
 
 
 def _repository(value: str) -> tuple[str, ...]:

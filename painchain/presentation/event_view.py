@@ -131,7 +131,7 @@ def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventVi
     fields = event_type.fields if event_type else _unknown_fields(facts)
     visible_fields = [field for field in fields if (event.event_type, field.key) not in hidden]
     keys = {field.key for field in visible_fields}
-    rows = [_row(field, facts) for field in visible_fields if field.key in facts]
+    rows = [_row(field, facts, event.source) for field in visible_fields if field.key in facts]
     is_audit_event = event.source == connectors.BUILTIN.key
     # The save of a team, a view or an account has no Config Changed event beside it, so its line shows a single change.
     has_only_save = is_audit_event and any(name in facts for name in ("team", "view", "person"))
@@ -220,7 +220,7 @@ def _status(event: Event, event_type: EventType | None, rows: Sequence[Row], key
     status_key = next((field.key for field in fields if field.shape is Shape.STATUS), "")
     if status_key:
         return next((row.fact.value for row in rows if row.key == status_key and row.fact.shape is Shape.STATUS), None)
-    status = presentation_facts.status(event.status)
+    status = presentation_facts.status(event.status, event.source)
     if (
         status is None
         or not status.is_known
@@ -276,10 +276,10 @@ def _sides(sides: Any) -> tuple[Any, Any]:
     return (sides.get("old"), sides.get("new")) if isinstance(sides, dict) else (None, sides)
 
 
-def _row(field: EventField, facts: Mapping[str, Any]) -> Row:
+def _row(field: EventField, facts: Mapping[str, Any], source: str) -> Row:
     value = facts[field.key]
     if field.shape is not Shape.TEXT:
-        return Row(field.key, field.label, value, fact=presentation_facts.fact(field.shape, value))
+        return Row(field.key, field.label, value, fact=presentation_facts.fact(field.shape, value, source))
     if field.key == "changes" and isinstance(value, dict):
         return Row(field.key, field.label, changes=_changes(facts))
     if field.key in ("old_value", "new_value"):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from painchain import connectors
 from painchain.connectors.base import Shape
 from painchain.core.text import format_value, unprintable
 
@@ -17,30 +18,12 @@ MAX_QUANTITY = 10**15  # seconds or bytes; a larger number is shown as plain tex
 _SHA = re.compile(r"(?:sha(?:1|256|512):)?[0-9a-fA-F]{7,128}")
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
-# The tone of each status word, for every source. The words are in lower case without spaces, dashes and underscores.
-TONES = {
-    word: tone
-    for tone, words in {
-        "good": "success successful succeeded passed complete completed merged published approved active ready healthy "
-        "finished fixed released deployed",
-        "bad": "failure failed error errored timedout startupfailure broken unhealthy crashloopbackoff oomkilled "
-        "evicted imagepullbackoff errimagepull invalidimagename createcontainerconfigerror createcontainererror "
-        "runcontainererror containercannotrun backofflimitexceeded deadlineexceeded failedscheduling unschedulable "
-        "nodelost",
-        "info": "running inprogress pending queued waiting requested preparing waitingforresource waitingforcallback "
-        "scheduled manual actionrequired open opened reopened prerelease draft suspended pendinginstall pendingupgrade "
-        "pendingrollback uninstalling",
-        "calm": "cancelled canceled canceling skipped closed neutral inactive stale stopped destroyed superseded "
-        "uninstalled",
-    }.items()
-    for word in words.split()
-}
 CALM = "calm"
 
 
 @dataclass(frozen=True)
 class Status:
-    """A status: its text and the tone of its colour. `is_known` means that the text is in ``TONES``."""
+    """A status: its text and the tone of its colour. `is_known` means that a source's table has the word."""
 
     text: str
     tone: str
@@ -106,9 +89,9 @@ class Fact:
     value: Any
 
 
-def fact(shape: Shape, value: Any) -> Fact:
-    """Parse a recorded value. A value that does not have this shape becomes text."""
-    parsed = _PARSERS[shape](value) if shape in _PARSERS else None
+def fact(shape: Shape, value: Any, source: str = "") -> Fact:
+    """Parse a recorded value of a source. A value that does not have this shape becomes text."""
+    parsed = status(value, source) if shape is Shape.STATUS else _PARSERS[shape](value) if shape in _PARSERS else None
     return Fact(Shape.TEXT, value) if parsed is None else Fact(shape, parsed)
 
 
@@ -159,13 +142,16 @@ def link(value: Any) -> Link | None:
     return Link(value, str(host)) if is_usable else None
 
 
-def status(value: Any) -> Status | None:
-    """Return a status with its colour, or None if the value is not a short text."""
+def status(value: Any, source: str = "") -> Status | None:
+    """Return a status with its colour, or None if the value is not a short text.
+
+    The table of the source decides on the colour; without a known source, the first table that has the word.
+    """
     if not isinstance(value, str) or not value.strip() or len(value) > 60:
         return None
-    words = value.strip().replace("_", " ")
-    tone = TONES.get(re.sub(r"[\s-]+", "", words).casefold())
-    return Status(words, tone or CALM, tone is not None)
+    types = [connectors.TYPES[source]] if source in connectors.TYPES else connectors.TYPES.values()
+    tone = next((tone for connector_type in types if (tone := connector_type.statuses.tone(value))), None)
+    return Status(value.strip().replace("_", " "), tone or CALM, tone is not None)
 
 
 def _quantity(value: Any, words: Callable[[float], str], unit: str) -> Quantity | None:
@@ -268,7 +254,6 @@ _PARSERS: dict[Shape, Callable[[Any], Any]] = {
     Shape.YES_NO: _yes_no,
     Shape.SHA: _sha,
     Shape.LINK: link,
-    Shape.STATUS: status,
     Shape.LIST: _list,
     Shape.BRANCHES: _branches,
     Shape.LINES: _lines,

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from sqlalchemy import (
@@ -57,11 +58,35 @@ VALUES: dict[str, ColumnElement[Any]] = {
 
 
 @dataclass(frozen=True)
+class Share:
+    """Events by the values that the rollups have, added to a number (`sign` 1) or subtracted from it (-1)."""
+
+    sign: int = 1
+    sources: tuple[str, ...] = ()
+    facets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def rollup(self, facet: str) -> str:
+        """Return the facet whose rollup can count this share by `facet`, or ""."""
+        if facet != SOURCE:
+            return facet if set(self.facets) <= {facet} else ""
+        return "" if len(self.facets) > 1 else next(iter(self.facets), ALL)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Some of the events of a query: by a condition (None: all), and as shares, for counts from the rollups."""
+
+    condition: ColumnElement[bool] | None
+    shares: Sequence[Share]
+
+
+@dataclass(frozen=True)
 class AggregateQuery:
     """Which events to count or find, from `start` to before `end` in microseconds.
 
     `conditions` do not include that range. If `by_facets` is true, `sources` and `facets` are equivalent to the
-    conditions, in the values that the rollups have.
+    conditions, in the values that the rollups have. Numbers are counted for each of the `selections`; if there are
+    none, for all events.
     """
 
     conditions: Sequence[ColumnElement[bool]] = ()
@@ -70,11 +95,12 @@ class AggregateQuery:
     sources: tuple[str, ...] = ()
     facets: dict[str, tuple[str, ...]] = field(default_factory=dict)
     by_facets: bool = True
+    selections: tuple[Selection, ...] = ()
 
     @property
-    def facet(self) -> str:
-        """The one facet whose rollup can answer the query, or ""."""
-        return "" if not self.by_facets or len(self.facets) > 1 else next(iter(self.facets), ALL)
+    def counted_selections(self) -> Sequence[Selection]:
+        """The selections, or the one that contains all events."""
+        return self.selections or (Selection(None, (Share(1, self.sources, self.facets),)),)
 
     @property
     def is_selective(self) -> bool:
@@ -83,26 +109,21 @@ class AggregateQuery:
         return self.by_facets and has_few_values and bool(self.facets or self.sources)
 
 
-def by_time(query: AggregateQuery, bins: TimeBins) -> Counter[tuple[int, str]]:
-    """Count by bin and by source."""
+def by_time(query: AggregateQuery, bins: TimeBins) -> list[Counter[tuple[int, str]]]:
+    """Count each selection by bin and by source."""
     fitting_grains = [grain for grain in GRAINS if all(border % grain == 0 for border in bins.borders)]
     if not fitting_grains or not any(grain <= bins.width for grain in GRAINS if grain > fitting_grains[0]):
-        return _sums(query, SOURCE, query.facet, [query.start, query.end], fitting_grains, bins)
+        return _sums(query, SOURCE, [query.start, query.end], fitting_grains, bins)
     low, high = query.start or 0, FAR if query.end is None else query.end
     inner = (border * MICRO for border in bins.borders[1:-1])
     borders = [query.start, *(border for border in inner if low < border < high), query.end]
-    return _sums(query, SOURCE, query.facet, borders, GRAINS, bins)
-
-
-def by_source(query: AggregateQuery) -> Counter[Any]:
-    """Count by source."""
-    return _by_value(_sums(query, SOURCE, query.facet, [query.start, query.end], GRAINS))
+    return _sums(query, SOURCE, borders, GRAINS, bins)
 
 
 def by_value(query: AggregateQuery, facet: str) -> Counter[Any]:
-    """Count by the value of a facet."""
-    rolled = facet if query.by_facets and set(query.facets) <= {facet} else ""
-    return _by_value(_sums(query, facet, rolled, [query.start, query.end], GRAINS))
+    """Count the first selection by the value of a facet, or by source."""
+    [sums, *_] = _sums(query, facet, [query.start, query.end], GRAINS)
+    return Counter({key: number for (key,), number in sums.items() if key is not None})
 
 
 def by_connector_name(query: AggregateQuery) -> Counter[str]:
@@ -198,40 +219,58 @@ def rollup_rows(
 def _sums(
     query: AggregateQuery,
     facet: str,
-    rolled: str,
     borders: Sequence[int | None],
     grains: Sequence[int],
     bins: TimeBins | None = None,
-) -> Counter[Any]:
-    """Count by the value of a facet and by bin, between `borders` of time: in one query, at one moment.
+) -> list[Counter[Any]]:
+    """Count each selection by the value of a facet and by bin, between `borders` of time, in slots of `grains`.
 
-    The numbers come from the rollup of the facet `rolled` or, if it is "", from the bitmaps, in slots of `grains`.
+    This is one query, at one moment. The numbers come from the rollups of facets or, if one of them cannot be had
+    from there, from the bitmaps.
     """
     spans, uncovered = cover(borders, grains) if query.by_facets else ({}, [(query.start, query.end)])
-    by = (*_bin(stamp, bins), VALUES[facet])
     row_conditions: list[list[ColumnElement[bool]]] = [between(stamp, low, high) for low, high in uncovered]
     if spans:
         # "+ 0" keeps the databases from using the index by time.
         elsewhere = [not_(and_(True, *between(stamp + 0, low, high))) for low, high in uncovered]
         row_conditions.append([*_not_in_rollups(_event.id), *between(stamp + 0, query.start, query.end), *elsewhere])
-    if spans and not rolled:
+    selections = query.counted_selections
+    if spans and not all(share.rollup(facet) for selection in selections for share in selection.shares):
         return _bitmap_sums(query, facet, spans, bins, row_conditions)
-    arms = [_count_rows([*by, func.count()], by, query, conditions) for conditions in row_conditions]
-    arms += [_rollup_sums(query, facet, rolled, grain, ranges, bins) for grain, ranges in spans.items()]
-    sums: Counter[Any] = Counter()
-    for *key, number in db.session.execute(arms[0] if len(arms) == 1 else union_all(*arms)):
-        sums[tuple(key)] += int(number)
-    return sums
+    by = (*_bin(stamp, bins), VALUES[facet])
+    columns = [*by, *(_number_of(selection) for selection in selections)]
+    arms = [_count_rows(columns, by, query, conditions) for conditions in row_conditions]
+    for position, selection in enumerate(selections):
+        for share, (grain, ranges) in product(selection.shares, spans.items()):
+            arms.append(_rollup_sums(share, facet, grain, ranges, bins, (position, len(selections))))
+    sums: list[Counter[Any]] = [Counter() for _ in selections]
+    for row in db.session.execute(arms[0] if len(arms) == 1 else union_all(*arms)) if arms else ():
+        for counts, number in zip(sums, row[len(by) :], strict=True):
+            counts[tuple(row[: len(by)])] += int(number or 0)
+    return [_without_zeros(counts) for counts in sums]
+
+
+def _number_of(selection: Selection) -> ColumnElement[int]:
+    if selection.condition is None:
+        return func.count()
+    return func.sum(case((selection.condition, literal(1, BigInteger)), else_=literal(0, BigInteger)))
+
+
+def _without_zeros(counts: Counter[Any]) -> Counter[Any]:
+    return Counter({key: number for key, number in counts.items() if number})
 
 
 def _rollup_sums(
-    query: AggregateQuery, facet: str, rolled: str, grain: int, spans: Sequence[Range], bins: TimeBins | None
+    share: Share, facet: str, grain: int, spans: Sequence[Range], bins: TimeBins | None, column: tuple[int, int]
 ) -> Select[Any]:
-    """Return the statement that reads the rollup of a facet in these slots."""
-    values = query.facets.get(rolled, ("",) if rolled == ALL else None)
+    """Return the statement that reads a share of a rollup in these slots, as one `column` of several."""
+    rolled = share.rollup(facet)
+    values = share.facets.get(rolled, ("",) if rolled == ALL else None)
     time = _count.slot * literal(grain * MICRO, BigInteger)
     by = (*_bin(time, bins), _count.source if facet == SOURCE else _count.value)
-    rows = select(*by, func.sum(_count.events)).where(*rollup_rows(rolled, grain, values, query.sources)).group_by(*by)
+    events = func.sum(_count.events) if share.sign > 0 else -func.sum(_count.events)
+    numbers = [events if place == column[0] else literal(0, BigInteger) for place in range(column[1])]
+    rows = select(*by, *numbers).where(*rollup_rows(rolled, grain, values, share.sources)).group_by(*by)
     return _in_slots(rows, _count.slot, spans)
 
 
@@ -241,12 +280,13 @@ def _bitmap_sums(
     spans: Spans,
     bins: TimeBins | None,
     row_conditions: Sequence[Sequence[ColumnElement[bool]]],
-) -> Counter[Any]:
+) -> list[Counter[Any]]:
     """Count events with values of several facets by their bitmaps; count rows that match `row_conditions` singly."""
-    facets = {**query.facets, **({SOURCE: query.sources} if query.sources else {})}
     by = (*_bin(stamp, bins), VALUES[facet])
     row_counts = [
-        _count_rows(facet_counts.row_count_columns(by, func.count()), by, query, conditions)
+        _count_rows(facet_counts.row_count_columns(by, func.count(), position), by, query, [*conditions, *own])
+        for position, selection in enumerate(query.counted_selections)
+        for own in [[] if selection.condition is None else [selection.condition]]
         for conditions in row_conditions
     ]
     times = [
@@ -259,8 +299,15 @@ def _bitmap_sums(
         if grain != ALL_TIME
     ]
     first, last = (None if edge is None else edge // (DAY * MICRO) for edge in (query.start, query.end))
-    counts = facet_counts.count(facet, facets, times, (first, last) if times else None, row_counts)
-    return counts if bins else _unnumbered(counts)
+    selections = [
+        [
+            (share.sign, {**share.facets, **({SOURCE: share.sources} if share.sources else {})})
+            for share in selection.shares
+        ]
+        for selection in query.counted_selections
+    ]
+    sums = facet_counts.count(facet, selections, times, (first, last) if times else None, row_counts)
+    return [_without_zeros(counts if bins else _unnumbered(counts)) for counts in sums]
 
 
 def _unnumbered(counts: Counter[tuple[int, Any]]) -> Counter[Any]:
@@ -293,10 +340,6 @@ def _count_rows(
     columns: Sequence[Any], by: Sequence[Any], query: AggregateQuery, conditions: Sequence[ColumnElement[bool]]
 ) -> Select[Any]:
     return select(*columns).select_from(ChangeEvent).where(*conditions, *query.conditions).group_by(*by)
-
-
-def _by_value(sums: Counter[Any]) -> Counter[Any]:
-    return Counter({key: number for (key,), number in sums.items() if key is not None})
 
 
 def between(column: Any, low: int | None, high: int | None) -> list[ColumnElement[bool]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
+from itertools import chain
 from operator import and_
 from typing import Any
 
@@ -16,6 +17,7 @@ from painchain.indexes.bitmaps import decode
 from painchain.indexes.rollups import ALL, ALL_TIME, DAY
 
 Bits = dict[int, int]  # by chunk
+Parts = Mapping[str, Sequence[str]]  # the values of each facet
 Days = tuple[int | None, int | None]  # the first, the last
 
 _set = EventSet.__table__.c
@@ -31,53 +33,65 @@ def slot_sets(grain: int, number: ColumnElement[int] = _NONE) -> Select[Any]:
     return query.where(_set.facet == ALL, _set.grain == grain)
 
 
-def row_count_columns(by: Sequence[ColumnElement[Any]], events: ColumnElement[int]) -> list[ColumnElement[Any]]:
-    """Return the columns of events that are counted one by one, not by bitmap: by bin (if there are bins) and value."""
+def row_count_columns(
+    by: Sequence[ColumnElement[Any]], events: ColumnElement[int], selection: int
+) -> list[ColumnElement[Any]]:
+    """Return the columns of events of a selection that are counted one by one: by bin (if there are bins) and value."""
     *number, value = by
-    return [_text("other"), cast(value, Text), number[0] if number else _NONE, _NONE, events, _NO_BITS]
+    position = literal_column(str(selection), BigInteger)
+    return [_text("other"), cast(value, Text), number[0] if number else _NONE, position, events, _NO_BITS]
 
 
 def count(
     facet: str,
-    parts: Mapping[str, Sequence[str]],
+    selections: Sequence[Sequence[tuple[int, Parts]]],
     times: Sequence[Select[Any]],
     days: Days | None,
     others: Sequence[Select[Any]],
-) -> Counter[tuple[int, Any]]:
-    """Count by `facet` the events that have one of the values of each of the `parts`, in one statement.
+) -> list[Counter[tuple[int, Any]]]:
+    """Count by `facet` the events of each selection, in one statement.
 
-    `times` are queries from ``slot_sets``; events outside them do not count. If `days` are given, there are `times`,
-    and all of them lie in these days. `others` are queries for ``row_count_columns``. All are counted by bin and
-    value; without bins, the bin is 0.
+    A selection has parts with a sign: the events that have one of the values of each facet. `times` are queries from
+    ``slot_sets``; events outside them do not count. If `days` are given, there are `times`, and all of them lie in
+    these days. `others` are queries for ``row_count_columns``. All are counted by bin and value; without bins, the bin
+    is 0.
     """
-    values_by_facet: dict[str, Sequence[str] | None] = {facet: None, **parts}
-    arms = [*(_values(part, values, days) for part, values in values_by_facet.items()), *times, *others]
-    counts: Counter[tuple[int, Any]] = Counter()
-    sets: dict[str, Bits] = {part: defaultdict(int) for part in values_by_facet}
-    by_value: dict[str, Bits] = defaultdict(lambda: defaultdict(int))
+    wanted: dict[str, set[str] | None] = {facet: None}
+    for _, parts in chain.from_iterable(selections):
+        for name, values in parts.items():
+            known = wanted.setdefault(name, set())
+            wanted[name] = None if known is None else known | {*values}
+    value_sets = [_values(part, None if values is None else sorted(values), days) for part, values in wanted.items()]
+    arms = [*value_sets, *times, *others]
+    counts: list[Counter[tuple[int, Any]]] = [Counter() for _ in selections]
+    sets: dict[str, dict[str, Bits]] = {part: defaultdict(lambda: defaultdict(int)) for part in wanted}
     by_bin: dict[tuple[int, int], int] = defaultdict(int)
     for part, value, number, chunk, events, bits in db.session.execute(union_all(*arms)):
         if part == "other":
-            counts[number, value] += int(events)
+            counts[chunk][number, value] += int(events)
         elif part == "time":
             by_bin[number, chunk] |= decode(bits)
         else:
-            decoded = decode(bits)
-            sets[part][chunk] |= decoded
-            if part == facet:
-                by_value[value][chunk] |= decoded
-    return counts + _counts({part: sets[part] for part in parts}, by_value, by_bin if days else None)
+            sets[part][value][chunk] |= decode(bits)
+    for sums, selection in zip(counts, selections, strict=True):
+        for sign, parts in selection:
+            for key, events in _counts(facet, parts, sets, by_bin if days else None).items():
+                sums[key] += sign * events
+    return counts
 
 
 def _counts(
-    parts: Mapping[str, Bits], by_value: Mapping[str, Bits], by_bin: Mapping[tuple[int, int], int] | None
+    facet: str,
+    parts: Parts,
+    sets: Mapping[str, Mapping[str, Bits]],
+    by_bin: Mapping[tuple[int, int], int] | None,
 ) -> Counter[tuple[int, Any]]:
-    chunks = set.intersection(*(set(bits_by_chunk) for bits_by_chunk in parts.values()))
-    common = {chunk: reduce(and_, (bits_by_chunk[chunk] for bits_by_chunk in parts.values())) for chunk in chunks}
+    unions = [_union(sets[part][value] for value in values if value in sets[part]) for part, values in parts.items()]
+    by_value = {value: bits for value, bits in sets[facet].items() if value in parts.get(facet, (value,))}
     matching: dict[int, list[tuple[str, int]]] = defaultdict(list)
-    for value, sets in by_value.items():
-        for chunk, bits in sets.items():
-            if both := bits & common.get(chunk, 0):
+    for value, chunks in by_value.items():
+        for chunk, bits in chunks.items():
+            if both := reduce(and_, (union.get(chunk, 0) for union in unions), bits):
                 matching[chunk].append((value, both))
     counts: Counter[tuple[int, Any]] = Counter()
     if by_bin is None:
@@ -89,6 +103,14 @@ def _counts(
             for value, bits in matching.get(chunk, ()):
                 counts[number, value] += (bits & time).bit_count()
     return counts
+
+
+def _union(sets: Iterable[Bits]) -> Bits:
+    union: Bits = defaultdict(int)
+    for bits_by_chunk in sets:
+        for chunk, bits in bits_by_chunk.items():
+            union[chunk] |= bits
+    return union
 
 
 def _values(facet: str, values: Sequence[str] | None, days: Days | None) -> Select[Any]:

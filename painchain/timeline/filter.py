@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, exists, not_, or_
+from sqlalchemy import ColumnElement, and_, exists, false, not_, or_
 
+from painchain import connectors
+from painchain.connectors.outcomes import Outcome
 from painchain.database.models import ChangeEvent, EventTag
 from painchain.database.session import db
 from painchain.database.types import microseconds
@@ -21,8 +23,8 @@ from painchain.indexes.search_query import MAX_TEXT as MAX_TEXT
 from painchain.indexes.search_query import BadFilter as BadFilter
 from painchain.indexes.search_query import Group, Phrase, Window
 from painchain.indexes.search_query import parse_time as parse_time
-from painchain.timeline import aggregates, team_filter
-from painchain.timeline.aggregates import AggregateQuery
+from painchain.timeline import aggregates, event_classes, team_filter
+from painchain.timeline.aggregates import AggregateQuery, Selection
 from painchain.timeline.cursor import Cursor
 
 _event = ChangeEvent.__table__.c
@@ -37,6 +39,7 @@ RANGES = {
 DEFAULT_RANGE = "24h"
 MAX_VALUES = 100
 FACETS = ("event_type", "connector", "tag", "author", "status")  # the facets with rollups, beside the source
+OUTCOMES = tuple(outcome.value for outcome in Outcome)
 NAMES = ("author", "connector", "team")  # these may contain commas: a comma does not separate two of them
 
 
@@ -45,7 +48,8 @@ class Filter:
     """Which events to read. An event must have one value of each tuple that is not empty.
 
     `start` and `end` include the times of the search `q`; `gaps` are the times that it excludes. `teams` holds the tags
-    of every team that `q` or `team` names, as they were when ``parse_filter`` read them.
+    of every team that `q` or `team` names, as they were when ``parse_filter`` read them. `hides_access` leaves out the
+    events of the class Access. A filter of `any_class` ignores outcomes and this class, also those in `q`.
     """
 
     source: tuple[str, ...] = ()
@@ -60,6 +64,28 @@ class Filter:
     gaps: tuple[Window, ...] = ()
     team: tuple[str, ...] = ()
     teams: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    outcome: tuple[str, ...] = ()
+    hides_access: bool = False
+    any_class: bool = False
+
+    @property
+    def outcomes(self) -> frozenset[Outcome] | None:
+        """The outcomes that an event can have, by `outcome` and by the search; None for any."""
+        searched = search_query.outcomes(search_query.parse(self.q))
+        if self.any_class or (not self.outcome and searched is None):
+            return None
+        chosen = frozenset(map(Outcome, self.outcome or OUTCOMES))
+        return chosen if searched is None else chosen & searched
+
+    @property
+    def names_access(self) -> bool:
+        """Whether the filter asks for something that only events of the class Access may have."""
+        terms = [term for term in search_query.parse(self.q) if not term.negated]
+        types = {*self.event_type, *(value for term in terms if term.name == "type" for value in term.values)}
+        sources = [self.source, *(term.values for term in terms if term.name == "source")]
+        is_about_builtin = (connectors.BUILTIN.key,) in sources
+        has_words = bool(self.status) or any(term.name in ("status", "action") for term in terms)
+        return is_about_builtin or has_words or not types.isdisjoint(connectors.ACCESS_TYPES)
 
     @property
     def team_tags(self) -> tuple[str, ...]:
@@ -95,6 +121,8 @@ class Filter:
             if tags:
                 conditions.append(exists().where(EventTag.event == _event.id, EventTag.tag.in_(tags)))
         conditions += [not_(and_(True, *_between(gap.start, gap.end))) for gap in self.gaps]
+        in_class = None if self.any_class else event_classes.condition(self.outcomes, self.hides_access)
+        conditions += [] if in_class is None else [in_class]
         if matches:
             conditions.append(matches.condition)
         elif groups := self.search_groups():
@@ -122,7 +150,7 @@ class Filter:
 def aggregate_query(
     event_filter: Filter, page: bool = False, before: Cursor | None = None, matches: Matches | None = None
 ) -> AggregateQuery:
-    """Return the query that counts the events of a filter, or reads a `page` of them."""
+    """Return the query that reads a `page` of the events of a filter, or that counts them if it is of `any_class`."""
     groups = search_query.groups(search_query.parse(event_filter.q), dict(event_filter.teams))
     by_facets = not event_filter.gaps and not groups
     facets = {facet: values for facet in FACETS if (values := getattr(event_filter, facet))}
@@ -141,6 +169,46 @@ def aggregate_query(
         facets,
         by_facets and len(stored) == len(tagged),
     )
+
+
+def counting_query(event_filter: Filter, matches: Matches | None = None, with_classes: bool = False) -> AggregateQuery:
+    """Return the query that counts the events of a filter.
+
+    `with_classes` adds two selections: those with a bad outcome, and the events of the class Access that it hides.
+    """
+    query = aggregate_query(replace(event_filter, any_class=True), matches=matches)
+    if not with_classes and event_filter.outcomes is None and not event_filter.hides_access:
+        return query
+    outcomes, is_hiding = event_filter.outcomes, event_filter.hides_access
+    selections = [_selection(query, event_filter, outcomes)]
+    if with_classes:
+        bad = frozenset({Outcome.BAD})
+        selections.append(_selection(query, event_filter, bad if outcomes is None else bad & outcomes))
+        hidden = event_classes.access_with(outcomes) if is_hiding else None
+        share = hidden.narrow(query.sources, query.facets) if hidden else None
+        selections.append(Selection(hidden.condition() if hidden else false(), (share,) if share else ()))
+    return replace(query, selections=tuple(selections))
+
+
+def _selection(query: AggregateQuery, event_filter: Filter, outcomes: frozenset[Outcome] | None) -> Selection:
+    is_hiding = event_filter.hides_access
+    shares = tuple(event_classes.shares(query, outcomes, is_hiding)) if query.by_facets else ()
+    return Selection(event_classes.condition(outcomes, is_hiding), shares)
+
+
+def page_queries(event_filter: Filter, before: Cursor | None = None, page: bool = True) -> list[AggregateQuery]:
+    """Return queries that together read a page of the events of a filter; no event matches two of them."""
+    query = aggregate_query(event_filter, page, before)
+    outcomes = event_filter.outcomes
+    if outcomes is None or Outcome.NEUTRAL in outcomes or not query.by_facets:
+        return [query]
+    alternatives = event_classes.alternatives(outcomes, event_filter.hides_access)
+    shares = [(part, part.narrow(query.sources, query.facets)) for part in alternatives]
+    return [
+        replace(query, conditions=[*query.conditions, part.condition()], sources=share.sources, facets=share.facets)
+        for part, share in shares
+        if share
+    ]
 
 
 def earlier(first: datetime | None, second: datetime | None) -> datetime | None:
@@ -208,7 +276,14 @@ def parse_filter(
             *((team.name, team.tags) for team in teams.values()),
             *((name, team.tags) for name, team in named.items()),
         ),
+        _outcomes(texts("outcome")),
     )
+
+
+def _outcomes(values: Sequence[str]) -> tuple[str, ...]:
+    if any(value.lower() not in OUTCOMES for value in values):
+        raise BadFilter("outcome", f"outcome must be one of {', '.join(OUTCOMES)}.")
+    return tuple(dict.fromkeys(value.lower() for value in values))
 
 
 def _overlap(

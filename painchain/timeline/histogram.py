@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -15,29 +15,36 @@ from painchain.indexes import fulltext
 from painchain.indexes.fulltext import Matches
 from painchain.timeline import aggregates
 from painchain.timeline import pages as timeline_pages
-from painchain.timeline.filter import DEFAULT_RANGE, RANGES, Filter, aggregate_query, earlier, later
+from painchain.timeline.filter import DEFAULT_RANGE, RANGES, Filter, counting_query, earlier, later, page_queries
 from painchain.timeline.time_bins import time_bins
 
 
 @dataclass(frozen=True)
 class Bin:
-    """One interval of the histogram with its number of events by source."""
+    """One interval of the histogram with its number of events by source, and of those with a bad outcome."""
 
     start: datetime
     end: datetime
     counts: Mapping[str, int]
+    failures_by_source: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
         """The number of events in this bin."""
         return sum(self.counts.values())
 
+    @property
+    def failures(self) -> int:
+        """The number of events in this bin with a bad outcome, if they were counted."""
+        return sum(self.failures_by_source.values())
+
 
 @dataclass(frozen=True)
 class Histogram:
     """The numbers of events, bin by bin, from `start` to `end`. Events before `since` are not counted.
 
-    `width` is the width of each bin in which the clocks do not change.
+    `width` is the width of each bin in which the clocks do not change. `hidden` is the number of events of the class
+    Access that the filter leaves out.
     """
 
     start: datetime
@@ -45,11 +52,17 @@ class Histogram:
     width: timedelta
     bins: Sequence[Bin]
     since: datetime | None = None
+    hidden: int = 0
 
     @property
     def total(self) -> int:
         """The number of events in all bins."""
         return sum(bin.total for bin in self.bins)
+
+    @property
+    def failures(self) -> int:
+        """The number of events in all bins with a bad outcome, if they were counted."""
+        return sum(bin.failures for bin in self.bins)
 
     @property
     def sources(self) -> dict[str, int]:
@@ -61,8 +74,10 @@ class Histogram:
         return dict(sorted(totals.items(), key=lambda item: (-item[1], item[0])))
 
 
-def histogram(event_filter: Filter, now: datetime, zone: ZoneInfo) -> Histogram:
+def histogram(event_filter: Filter, now: datetime, zone: ZoneInfo, with_classes: bool = False) -> Histogram:
     """Count the events of a filter by time and source, in at most ``MAX_BINS`` + 1 bins of a round width.
+
+    `with_classes` also counts those with a bad outcome, and the hidden ones of the class Access.
 
     Bins begin at round times of the viewer's `zone`, so a day is an hour shorter or longer where its clocks change.
     Without a start, counting begins at the oldest event.
@@ -76,19 +91,21 @@ def histogram(event_filter: Filter, now: datetime, zone: ZoneInfo) -> Histogram:
     start = event_filter.start or oldest or (event_filter.end or now) - RANGES[DEFAULT_RANGE]
     end = event_filter.end or max(now, start) + timedelta(microseconds=1)
     bins = time_bins(start, end, zone)
-    counts: list[dict[str, int]] = [{} for _ in range(len(bins))]
-    intervals = _without_gaps(replace(event_filter, start=since or start))
-    counters = (aggregates.by_time(aggregate_query(interval, matches=matches), bins) for interval in intervals)
-    for (index, source), count in sum(counters, Counter[tuple[int, str]]()).items():
-        last = counts[min(index, len(bins) - 1)]  # after the clock was set back, events can be later than now
-        last[source] = last.get(source, 0) + count
+    counts, failures, hidden = ([dict[str, int]() for _ in range(len(bins))] for _ in range(3))
+    for interval in _without_gaps(replace(event_filter, start=since or start)):
+        sums = aggregates.by_time(counting_query(interval, matches, with_classes), bins)
+        for of_bins, of_interval in zip((counts, failures, hidden), sums, strict=False):
+            for (index, source), count in of_interval.items():
+                last = of_bins[min(index, len(bins) - 1)]  # after the clock was set back, events can be later than now
+                last[source] = last.get(source, 0) + count
     borders = [moment(border * 1_000_000) for border in bins.borders]
     return Histogram(
         borders[0],
         borders[-1],
         timedelta(seconds=bins.width),
-        [Bin(*edges, of_bin) for edges, of_bin in zip(pairwise(borders), counts, strict=True)],
+        [Bin(*edges, *of_bin) for edges, *of_bin in zip(pairwise(borders), counts, failures, strict=True)],
         since,
+        sum(sum(of_bin.values()) for of_bin in hidden),
     )
 
 
@@ -131,10 +148,8 @@ def counts_by(column: str, event_filter: Filter) -> dict[str, int]:
 def _counts_by(column: str, event_filter: Filter, matches: Matches | None = None) -> Counter[str]:
     counts: Counter[str] = Counter()
     for interval in _without_gaps(event_filter):
-        query = aggregate_query(interval, matches=matches)
-        if column == "source":
-            counts += aggregates.by_source(query)
-        elif column == "connector_name":
+        query = counting_query(interval, matches)
+        if column == "connector_name":
             counts += aggregates.by_connector_name(query)
         else:
             counts += aggregates.by_value(query, column)
@@ -156,5 +171,6 @@ def _without_gaps(event_filter: Filter) -> list[Filter]:
 
 
 def _oldest(event_filter: Filter) -> datetime | None:
-    oldest = timeline_pages.oldest(aggregate_query(event_filter))
+    times = (timeline_pages.oldest(query) for query in page_queries(event_filter, page=False))
+    oldest = min((time for time in times if time is not None), default=None)
     return None if oldest is None else moment(oldest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Row, func, literal, select, union_all
@@ -19,12 +20,13 @@ from painchain.indexes.search_query import LATEST as LATEST
 from painchain.indexes.search_query import MAX_TEXT as MAX_TEXT
 from painchain.indexes.search_query import BadFilter as BadFilter
 from painchain.indexes.search_query import parse_time as parse_time
-from painchain.timeline import aggregates
+from painchain.timeline import aggregates, event_classes
 from painchain.timeline import pages as timeline_pages
 from painchain.timeline.cursor import Cursor
-from painchain.timeline.filter import Filter, aggregate_query
+from painchain.timeline.filter import Filter, page_queries
 
 PAGE = 50
+_STATUS = -1  # the position of a status, whose kind is its source
 
 _event = ChangeEvent.__table__.c
 SHOWN = [column for column in _event if column.name != "words"]  # the columns of an Event
@@ -60,7 +62,8 @@ def head(connection: Connection | None = None) -> Head:
 def page(event_filter: Filter, before: Cursor | None = None, limit: int = PAGE) -> Page:
     """Return the newest events of a filter, or the newest older than `before`."""
     position = (microseconds(before.timestamp), before.id) if before else None
-    positions = timeline_pages.newest(aggregate_query(event_filter, page=True, before=before), position, limit + 1)
+    found = [timeline_pages.newest(query, position, limit + 1) for query in page_queries(event_filter, before)]
+    positions = sorted(chain.from_iterable(found), reverse=True)[: limit + 1]
     has_more = len(positions) > limit
     events = _rows([event_id for _, event_id in positions[:limit]])
     return Page(events, Cursor(events[-1].timestamp, events[-1].id) if has_more and events else None)
@@ -100,15 +103,21 @@ class FilterValues:
 
 
 def filter_values() -> FilterValues:
-    """Read what a filter can be set to, in one statement."""
+    """Read what a filter can be set to, in one statement, and the statuses that ``event_classes`` needs later."""
     new_tags, known_tags = aggregates.tag_queries()
     queries = {"new_tag": [new_tags], "known_tags": [known_tags], "author": aggregates.author_queries()}
     arms = [query.add_columns(literal(kind), literal(0)) for kind in queries for query in queries[kind]]
     team_order = func.row_number().over(order_by=(func.lower(Team.name), Team.id))
     arms.append(select(Team.name, literal("team"), team_order))
+    arms += [query.add_columns(literal(_STATUS)) for query in event_classes.status_queries()]
     values: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    statuses = []
     for value, kind, position in db.session.execute(union_all(*arms)):
-        values[kind].append((position, value))
+        if position == _STATUS:
+            statuses.append((kind, value))
+        else:
+            values[kind].append((position, value))
+    event_classes.remember_statuses(statuses)
     by_kind = {kind: [value for _, value in sorted(pairs)] for kind, pairs in values.items()}
     tags = aggregates.all_tags(by_kind.get("new_tag", []), by_kind.get("known_tags", []))
     return FilterValues(

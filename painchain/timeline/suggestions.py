@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, select
 
 from painchain import connectors
+from painchain.connectors.outcomes import Outcome
 from painchain.database.models import ChangeEvent, Connector
 from painchain.database.session import db
 from painchain.indexes import search_query
@@ -24,6 +25,12 @@ ACTIONS = (
     *("create", "update", "delete", "enable", "disable", "config_change", "field_visibility_change"),
     *("fail", "recover"),
 )
+OUTCOMES = {
+    Outcome.BAD: "failed, in the words of any source",
+    Outcome.GOOD: "succeeded",
+    Outcome.RUNNING: "not finished",
+    Outcome.NEUTRAL: "everything else",
+}
 
 _VALUE = re.compile(r"(-?)([^\W\d_]+):(.*)", re.DOTALL)
 _event = ChangeEvent.__table__.c
@@ -81,6 +88,8 @@ def _possible_values(name: str, now: datetime, zone: ZoneInfo) -> dict[str, str]
         return dict(search_query.event_types())
     if name == "action":
         return dict.fromkeys(ACTIONS, "")
+    if name == search_query.OUTCOME:
+        return {outcome.value: meaning for outcome, meaning in OUTCOMES.items()}
     if name == "field":
         fields = [field for connector_type in connectors.TYPES.values() for field in connector_type.all_fields]
         return {field.key: field.label for field in fields}

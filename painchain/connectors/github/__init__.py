@@ -3,6 +3,7 @@
 from painchain.connectors.base import ConnectorType, EventType, Field, Kind, Shape, fields, poll_interval
 from painchain.connectors.code_hosts import BRANCHES, PATH_PART, SHARED_EVENT_TYPES
 from painchain.connectors.github import connection_test, followed, poll, webhook
+from painchain.connectors.outcomes import StatusWords
 
 TYPE = ConnectorType(
     key="github",
@@ -78,4 +79,11 @@ TYPE = ConnectorType(
     test_connection=connection_test.run_test,
     webhook=webhook.HANDLER,
     followed=followed.repositories,
+    statuses=StatusWords(
+        good="success successful succeeded passed completed merged published approved active fixed released",
+        bad="failure failed error errored timed_out startup_failure broken",
+        running="in_progress pending queued requested waiting",
+        open="open opened reopened action_required prerelease draft",
+        neutral="cancelled skipped closed neutral inactive stale destroyed",
+    ),
 )

@@ -3,6 +3,7 @@
 from painchain.connectors.base import ConnectorType, EventType, Field, Kind, Shape, fields, poll_interval
 from painchain.connectors.code_hosts import BRANCHES, PATH_PART, SHARED_EVENT_TYPES
 from painchain.connectors.gitlab import connection_test, followed, poll, webhook
+from painchain.connectors.outcomes import StatusWords
 
 TYPE = ConnectorType(
     key="gitlab",
@@ -71,4 +72,11 @@ TYPE = ConnectorType(
     test_connection=connection_test.run_test,
     webhook=webhook.HANDLER,
     followed=followed.projects,
+    statuses=StatusWords(
+        good="success passed merged published approved finished",
+        bad="failed",
+        running="running pending preparing waiting_for_resource waiting_for_callback scheduled canceling",
+        open="opened reopened manual draft",
+        neutral="canceled skipped closed stopped",
+    ),
 )

@@ -3,6 +3,7 @@
 from painchain.connectors.base import ConnectorType, EventField, EventType, Field, Kind, Shape, fields, poll_interval
 from painchain.connectors.kubernetes import connection_test, helm, poll, watch
 from painchain.connectors.kubernetes.api import RESOURCES
+from painchain.connectors.outcomes import StatusWords
 
 PLACE = fields(cluster="Cluster", namespace="Namespace", workload="Workload")
 ANNOTATIONS = fields(
@@ -154,5 +155,14 @@ TYPE = ConnectorType(
             (*PLACE, *fields(release="Release", revision="Revision", status=("Status", Shape.STATUS), chart="Chart")),
             "box",
         ),
+    ),
+    statuses=StatusWords(
+        good="complete succeeded deployed ready healthy",
+        bad="failed error unhealthy CrashLoopBackOff OOMKilled Evicted ImagePullBackOff ErrImagePull ErrImageNeverPull "
+        "InvalidImageName CreateContainerConfigError CreateContainerError RunContainerError ContainerCannotRun "
+        "BackoffLimitExceeded DeadlineExceeded FailedScheduling Unschedulable NodeLost",
+        running="running pending pending-install pending-upgrade pending-rollback uninstalling",
+        open="suspended",
+        neutral="superseded uninstalled",
     ),
 )

@@ -20,7 +20,10 @@ from painchain.web.common.permissions import SAFE_METHODS
 from painchain.web.common.responses import json_error
 
 MAX_ID = 2**63 - 1
-FILTERS = ("source", "event_type", "connector", "tag", "team", "author", "status", "start_date", "end_date", "q")
+FILTERS = (
+    *("source", "event_type", "connector", "tag", "team", "author", "status", "outcome"),
+    *("start_date", "end_date", "q"),
+)
 # The query parameters of each route; a route that is not listed takes none.
 PARAMETERS = {
     "events_api.changes": (*FILTERS, "limit", "cursor"),

@@ -12,6 +12,7 @@ from flask import g
 from werkzeug.datastructures import MultiDict
 
 from painchain import connectors
+from painchain.connectors.outcomes import Outcome
 from painchain.database.models import Connector
 from painchain.indexes import search_query
 from painchain.timeline import queries
@@ -26,7 +27,8 @@ LISTS = {
     "team": "Team",
     "author": "Author",
 }
-PARAMETERS = (*LISTS, "status", "q", "range", "start_date", "end_date")
+NARROWING = (*LISTS, "status", "outcome", "q")
+PARAMETERS = (*NARROWING, "access", "range", "start_date", "end_date")
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,22 @@ class View:
     @property
     def is_filtered(self) -> bool:
         """Whether anything but the range narrows this view."""
-        return any(name in self.parameters for name in (*LISTS, "status", "q"))
+        return any(name in self.parameters for name in NARROWING)
 
     @property
     def cleared_address(self) -> str:
         """The address of this view with nothing but its range."""
-        return self.address("/", **dict.fromkeys((*LISTS, "status", "q"), ""))
+        return self.address("/", **dict.fromkeys((*NARROWING, "access"), ""))
+
+    @property
+    def shows_access(self) -> bool:
+        """Whether this view asks for the events of the class Access."""
+        return self.value("access") == "1"
+
+    @property
+    def shows_only_failures(self) -> bool:
+        """Whether this view asks for the events with a bad outcome and no others."""
+        return list(self.parameters.get("outcome", ())) == [Outcome.BAD]
 
     @property
     def search_without_times(self) -> str:
@@ -91,8 +103,12 @@ def view_of(query: MultiDict[str, str], path: str = "/") -> View:
 
 
 def filter_of(view: View) -> Filter:
-    """Parse the filter of a view; a range that ends in the future is open."""
+    """Parse the filter of a view; a range that ends in the future is open.
+
+    Events of the class Access are left out, unless the view asks for them: with `access`, or in what it filters by.
+    """
     event_filter = parse_filter(view.parameters, g.now, responses.zone(), DEFAULT_RANGE)
+    event_filter = replace(event_filter, hides_access=not view.shows_access and not event_filter.names_access)
     return replace(event_filter, end=None) if event_filter.end and event_filter.end > g.now else event_filter
 
 

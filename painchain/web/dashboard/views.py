@@ -35,10 +35,12 @@ def index() -> ResponseReturnValue:
         event_filter = filter_of(view)
     status = 422 if problem else 200
     records = connector_polls.list_all(g.now)
+    head = _head_read_by_cache()
     values = {
-        **feed_values(view, event_filter, before, head=_head_read_by_cache()),
-        **chart_values(view, event_filter),
+        # First, because it also reads the statuses that the chart needs.
         **choices(view, event_filter, [connector for connector, _ in records]),
+        **feed_values(view, event_filter, before, head=head),
+        **chart_values(view, event_filter),
         "problem": problem,
     }
     values["typed_search"] = typed

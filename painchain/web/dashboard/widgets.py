@@ -35,16 +35,20 @@ def feed_values(
     }
 
 
-def chart_values(view: View, event_filter: Filter, has_gaps: bool = True) -> dict[str, Any]:
-    """Return the values for the chart partial; without `has_gaps` data gaps are not looked up."""
+def chart_values(view: View, event_filter: Filter, has_gaps: bool = True, with_classes: bool = True) -> dict[str, Any]:
+    """Return the values for the chart partial; without `has_gaps` data gaps are not looked up.
+
+    `with_classes` counts failures and hidden events of the class Access.
+    """
     # Hidden sources are counts as well: the legend shows their counts.
-    counts = histogram.histogram(replace(event_filter, source=()), g.now, responses.zone())
+    counts = histogram.histogram(replace(event_filter, source=()), g.now, responses.zone(), with_classes)
     gaps = coverage.gaps_between(event_filter, counts.start, min(counts.end, g.now)) if has_gaps else []
     return {
         "data_gaps": gaps[::-1],
         "lanes": chart.lanes(gaps, counts, g.now),
         "silences": [] if event_filter.end else silent_connectors.find_silent(g.now, event_filter),
         "view": view,
+        "hides_access": event_filter.hides_access,
         "histogram": chart.only_sources(counts, event_filter.source),
         "legend": chart.legend(counts, event_filter.source, lambda sources: view.address("/", source=sources)),
         "now_at": None if event_filter.end else chart.position_on_axis(counts, g.now),

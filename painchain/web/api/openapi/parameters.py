@@ -48,6 +48,11 @@ FILTER: Parameters = {
     "team": (TEXT_LIST, "Names of teams, repeated; matches events with any of their tags. Unknown names are rejected."),
     "author": (TEXT_LIST, "Authors, repeated; matches any of them."),
     "status": (TEXT_LIST, "Statuses such as updated, repeated or comma-separated; matches any of them."),
+    "outcome": (
+        TEXT_LIST,
+        "Outcomes: good, bad, running or neutral, repeated or comma-separated; matches any of them. A table for each "
+        "source says which statuses are good, bad or running; all others are neutral.",
+    ),
     "start_date": (DAY, "Start (inclusive): between 1970 and 9000, in UTC unless it has an offset."),
     "end_date": (DAY, "End (exclusive); later than start_date."),
     "q": ({**ANY_TEXT, "maxLength": MAX_TEXT}, SEARCH),
