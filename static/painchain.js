@@ -202,3 +202,22 @@ document.addEventListener("keydown", (event) => {
     (box() ?? document.querySelector("input[type=search]"))?.focus();
   } else if (event.key === "?") document.getElementById("keys").showModal();
 });
+
+// Copy the address with fixed times. If the clipboard is not available, open that address instead.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest(".copy-link");
+  if (!button) return;
+  const address = new URL(button.dataset.address, location.href);
+  if (location.hash.startsWith("#event-")) address.hash = location.hash;
+  try {
+    await navigator.clipboard.writeText(address.href);
+  } catch {
+    const field = document.body.appendChild(Object.assign(document.createElement("textarea"), { value: address.href, className: "hidden" }));
+    field.select();
+    const isCopied = document.execCommand("copy");
+    field.remove();
+    if (!isCopied) return location.assign(address);
+    button.focus();
+  }
+  button.firstChild.textContent = "Link copied";
+});

@@ -159,6 +159,29 @@ def timeless(text: str) -> str:
         return text
 
 
+def without_relative_times(text: str, now: datetime, zone: ZoneInfo) -> str:
+    """Return a search that means the same later and in any zone, beside the start and the end of its filter.
+
+    Times that limit it are left out: they are part of the filter's start and end. Times that it excludes are written in
+    UTC, if that is not too long. A search that cannot be parsed is returned unchanged.
+    """
+    try:
+        parts = [_fixed(term, now, zone) if term.name in TIMES else term.raw for term in parse(text)]
+    except BadFilter:
+        return text
+    fixed = " ".join(part for part in parts if part)
+    return fixed if len(fixed) <= MAX_TEXT else text
+
+
+def _fixed(term: Term, now: datetime, zone: ZoneInfo) -> str:
+    window = _window(term, now, zone)
+    if not term.negated:
+        return ""
+    last = window.end and window.end - timedelta(microseconds=1)  # a range includes its last time
+    first, last_text = (moment.isoformat().replace("+00:00", "Z") if moment else "" for moment in (window.start, last))
+    return f"-{first}{RANGE}{last_text}"
+
+
 def names_time(text: str) -> bool:
     """Return whether a search contains a time that is not negated."""
     try:

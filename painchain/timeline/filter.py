@@ -30,7 +30,10 @@ from painchain.timeline.cursor import Cursor
 _event = ChangeEvent.__table__.c
 
 RANGES = {
+    "30m": timedelta(minutes=30),
     "1h": timedelta(hours=1),
+    "6h": timedelta(hours=6),
+    "12h": timedelta(hours=12),
     "24h": timedelta(days=1),
     "7d": timedelta(days=7),
     "30d": timedelta(days=30),

@@ -16,7 +16,7 @@ from painchain.connectors.outcomes import Outcome
 from painchain.database.models import Connector
 from painchain.indexes import search_query
 from painchain.timeline import queries
-from painchain.timeline.filter import DEFAULT_RANGE, NAMES, RANGES, BadFilter, Filter, parse_filter, parse_time
+from painchain.timeline.filter import DEFAULT_RANGE, NAMES, BadFilter, Filter, parse_filter, parse_time
 from painchain.web.common import responses
 
 LISTS = {
@@ -28,7 +28,8 @@ LISTS = {
     "author": "Author",
 }
 NARROWING = (*LISTS, "status", "outcome", "q")
-PARAMETERS = (*NARROWING, "access", "range", "start_date", "end_date")
+DATES = ("start_date", "end_date")  # times, in UTC in every address
+PARAMETERS = (*NARROWING, "access", "range", *DATES)
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,12 @@ class View:
 
 
 def view_of(query: MultiDict[str, str], path: str = "/") -> View:
-    """Return the view for the parameters of a query string or form."""
+    """Return the view for the parameters of a query string or form: its times in UTC, and no range beside them."""
     parameters = {name: [value for value in query.getlist(name) if value] for name in PARAMETERS}
+    for name in DATES:
+        parameters[name] = [_in_utc(name, value) for value in parameters[name][:1]]
+    if any(parameters[name] for name in DATES):
+        parameters["range"] = []
     return View({name: values for name, values in parameters.items() if values}, path)
 
 
@@ -139,24 +144,29 @@ def choices(view: View, event_filter: Filter, records: Sequence[Connector]) -> d
         chosen = selected if name in NAMES else [part for value in selected for part in value.split(",")]
         values |= {value: value for value in chosen if value not in values}
         lists[name] = [Choice(value, label, value in chosen) for value, label in values.items()]
-    return {"lists": lists, "list_labels": LISTS, "ranges": list(RANGES), "custom": _custom(view)}
+    return {"lists": lists, "list_labels": LISTS}
 
 
-def _custom(view: View) -> dict[str, str]:
-    """Return the start and the end of a custom range in the format of date-time inputs, in the viewer's zone."""
-    inputs = {}
-    for name in ("start_date", "end_date"):
-        try:
-            value = parse_time(view.value(name), name, responses.zone()) if view.value(name) else None
-        except BadFilter:
-            value = None
-        inputs[name] = f"{value.astimezone(responses.zone()):%Y-%m-%dT%H:%M}" if value else ""
-    return inputs
+def _in_utc(name: str, text: str) -> str:
+    """Return a time as it is written in addresses; what is not a time stays as it is."""
+    try:
+        return utc_text(parse_time(text, name, responses.zone()))
+    except BadFilter:
+        return text
+
+
+def utc_text(value: datetime) -> str:
+    """Return a time in UTC with a Z.
+
+    >>> utc_text(datetime(2026, 1, 31, 14, tzinfo=UTC))
+    '2026-01-31T14:00:00Z'
+    """
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _texts(value: Any) -> list[str]:
     if isinstance(value, list):
         return value
     if isinstance(value, datetime):
-        return [value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")]
+        return [utc_text(value)]
     return [value] if value else []

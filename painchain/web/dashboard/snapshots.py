@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from flask import Blueprint, g
+from flask import Blueprint, g, redirect
 from flask.typing import ResponseReturnValue
 
 from painchain.history import snapshots
@@ -13,6 +13,7 @@ from painchain.history.projection import differences, toggle_label
 from painchain.timeline.filter import BadFilter
 from painchain.web.common import responses
 from painchain.web.common.parameters import time_parameter
+from painchain.web.dashboard import time_range
 
 blueprint = Blueprint("past", __name__)
 
@@ -30,6 +31,9 @@ class SnapshotQuery:
 def index() -> ResponseReturnValue:
     """Show the configuration at a time, and its differences from another time."""
     query = _parse_query()
+    address = "" if query.problem else time_range.address_in_utc("at", "compare")
+    if address:
+        return redirect(address, 302)
     times = sorted(time for time in (query.at, query.compare) if time)
     states = snapshots.snapshots_at(times)
     values = {

@@ -15,6 +15,7 @@ from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import BadFilter
 from painchain.web.common import connector_health, responses
 from painchain.web.common.response_cache import cached
+from painchain.web.dashboard import time_range
 from painchain.web.dashboard.filter_view import View, choices, filter_of, view_of
 from painchain.web.dashboard.widgets import chart_values, days_of, feed_values
 
@@ -22,6 +23,7 @@ blueprint = Blueprint("dashboard", __name__)
 
 
 @blueprint.get("/")
+@time_range.canonical
 @cached
 def index() -> ResponseReturnValue:
     """Show the whole dashboard, or the part below the header to htmx."""
@@ -39,6 +41,7 @@ def index() -> ResponseReturnValue:
     values = {
         # First, because it also reads the statuses that the chart needs.
         **choices(view, event_filter, [connector for connector, _ in records]),
+        **time_range.range_choices(view),
         **feed_values(view, event_filter, before, head=head),
         **chart_values(view, event_filter),
         "problem": problem,

@@ -14,7 +14,7 @@ from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import Filter
 from painchain.timeline.queries import PAGE
 from painchain.web.common import responses
-from painchain.web.dashboard import chart
+from painchain.web.dashboard import chart, time_range
 from painchain.web.dashboard.filter_view import View
 
 
@@ -52,6 +52,7 @@ def chart_values(view: View, event_filter: Filter, has_gaps: bool = True, with_c
         "histogram": chart.only_sources(counts, event_filter.source),
         "legend": chart.legend(counts, event_filter.source, lambda sources: view.address("/", source=sources)),
         "now_at": None if event_filter.end else chart.position_on_axis(counts, g.now),
+        "time_links": time_range.time_links(view, event_filter, g.now),
         "chart_address": "" if event_filter.end else view.address("/timeline"),
     }
 

@@ -1,0 +1,46 @@
+"""Links with fixed times, and questions about what changed before a time."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenContext, add
+
+
+def test_copy_link_copies_an_address_with_fixed_times(open_context: OpenContext, server: str) -> None:
+    page = open_context(permissions=["clipboard-read", "clipboard-write"], timezone_id="Asia/Kolkata").new_page()
+    connector = add(server)
+    page.goto(connector.feed)
+    expect(page.locator(".fixed-link")).to_be_hidden()
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.locator(".copy-link")).to_have_text("Link copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    values = parse_qs(urlsplit(copied).query)
+    assert values.keys() == {"connector", "start_date", "end_date"}
+    assert all(values[name][0].endswith("Z") for name in ("start_date", "end_date"))
+    connector.change(poll_interval=3600)
+    page.goto(copied)
+    expect(page.locator("#feed article")).to_have_count(1)
+    page.locator(".shift a[href]").first.click()
+    expect(page.locator("#feed article")).to_have_count(0)
+
+
+def test_without_javascript_a_link_has_the_fixed_times(plain_page: Page, server: str) -> None:
+    plain_page.goto(add(server).feed)
+    expect(plain_page.locator(".copy-link")).to_be_hidden()
+    plain_page.get_by_role("link", name="Fixed link").click()
+    expect(plain_page.locator("#feed article")).to_have_count(1)
+    assert "end_date=" in plain_page.url
+
+
+def test_local_times_of_the_form_become_utc_in_the_address(open_context: OpenContext, server: str) -> None:
+    page = open_context(timezone_id="Asia/Kolkata").new_page()
+    page.goto(server)
+    page.locator("#menu-custom summary").click()
+    page.get_by_label("From").fill("2026-01-15T14:00")
+    page.get_by_label("To", exact=True).fill("2026-01-15T15:00")
+    page.locator("#menu-custom").get_by_role("button", name="Apply").click()
+    expect(page.locator("#menu-custom summary")).to_have_attribute("aria-current", "true")
+    expect(page).to_have_url(f"{server}/?start_date=2026-01-15T08%3A30%3A00Z&end_date=2026-01-15T09%3A30%3A00Z")
