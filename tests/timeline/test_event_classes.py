@@ -127,12 +127,12 @@ BASES: tuple[dict[str, Any], ...] = (
 
 def test_outcomes_and_access_are_counted_exactly(app, log, subtests):
     chance = random.Random(1)
-    log(*({**each, "description": {"text": "of some class"}} for each in some_events(250, chance)))
+    log(*({**each, "description": {"text": "of some class"}} for each in some_events(150, chance)))
     for base in BASES:
         with app.app_context():
             events = all_events(Filter(**base))
         assert events
-        for outcomes in ((), *chance.sample(CHOICES[1:], 3)):
+        for outcomes in ((), chance.choice(CHOICES[1:])):
             event_filter = Filter(**base, outcome=outcomes, hides_access=not outcomes or chance.random() < 0.5)
             with subtests.test(str(event_filter)), app.app_context():
                 check(event_filter, events)

@@ -112,7 +112,7 @@ def test_beyond_loopback_only_setup_is_served_until_an_account_exists(settings):
     try:
         assert client.get("/").status_code == 403
         for address in ("/", "/sign-in"):
-            assert "Open the link" in words(soup(client.get(address)).select_one("main [role=alert]"))
+            assert "Open the setup link" in words(soup(client.get(address)).select_one("main [role=alert]"))
         assert client.get("/api/changes").status_code == 401
         assert client.post("/api/connectors", json={}).status_code == 401
     finally:
