@@ -32,6 +32,11 @@ def serve() -> None:
     The server serves the dashboard and the API, polls connectors, and sends notifications. Configure it with
     PAINCHAIN_* environment variables. Exit code 2: it could not start.
     """
+    run()
+
+
+def run() -> None:
+    """Serve until Ctrl-C or SIGTERM, or stop with one line that says why the server cannot start."""
     application = app(serving=True)
     settings = runtime.of(application).settings
     try:

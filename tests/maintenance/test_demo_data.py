@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
+from bs4 import BeautifulSoup
 from click.testing import CliRunner, Result
 from sqlalchemy import select
 
@@ -15,14 +24,42 @@ from painchain.cli.main import main
 from painchain.core.config import Settings
 from painchain.database.models import ChangeEvent, Connector
 from painchain.database.session import db
+from painchain.eventlog import writer
+from painchain.ingestion import health as health_reader
 from painchain.maintenance import demo_data
+from painchain.maintenance.demo import company
+from painchain.maintenance.demo import connectors as demo_connectors
+from painchain.maintenance.demo.kubernetes import MACHINES
 from painchain.presentation.facts import fact
-from painchain.timeline import histogram, queries
+from painchain.scheduling import poll_leases
+from painchain.startup import create_app
+from painchain.timeline import histogram, queries, silent_connectors
 from painchain.timeline.filter import Filter
-from tests.conftest import ON_SQLITE
+from tests.conftest import ON_SQLITE, close, settings_for
+from tests.support.sample_events import new
 
 UTC_ZONE = ZoneInfo("UTC")
 NOW = datetime(2026, 3, 13, 12, 30, tzinfo=UTC)
+ROOT = Path(__file__).parents[2]
+TIME = r"20\d\d-\d\d-\d\dT\d\d%3A\d\d%3A\d\dZ|20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+K8S_ID = r"(production|staging|edge):[a-z]*:[A-Za-z]+:[a-z0-9.-]+:[0-9a-f-]{{36}}:[0-9]+:(added|modified|deleted)"
+ID_SHAPES = {
+    "PullRequest": rf"{{host}}[0-9]+:pr:[0-9]+:(opened|merged|closed:({TIME}))",
+    "MergeRequest": rf"{{host}}[0-9]+:mr:[0-9]+:(opened|merged|closed:({TIME}))",
+    "Push": rf"{{host}}[0-9]+:push:(main:[0-9a-f]{{{{12}}}}:({TIME})|[0-9]+)",
+    "Commit": r"{host}[0-9]+:commit:[0-9a-f]{{40}}",
+    "WorkflowRun": r"{host}[0-9]+:run:[0-9]+:1:(in_progress|success|failure)",
+    "Pipeline": rf"{{host}}[0-9]+:pipeline:[0-9]+:(running|(success|failed):({TIME}))",
+    "Deployment": rf"{{host}}[0-9]+:deployment:[0-9]+:(requested|status:[0-9]+|(running|success):({TIME}))",
+    "Image": r"{host}(:image:[0-9]+|[0-9]+:image:[0-9]+:1\.[0-9]+\.0:sha256%3A[0-9a-f]{{64}})",
+    "Release": rf"{{host}}[0-9]+:release:([0-9]+:published|v1[0-9.]+):({TIME})",
+}
+ALWAYS_SENT = {
+    *("repository", "branches", "changes", "reviewers", "approvals", "files_changed", "failed_jobs", "logs_url"),
+    *("before", "after", "sha", "digest", "tags", "size", "environment", "cluster", "namespace", "workload", "images"),
+    *("replicas", "ports", "keys_modified", "annotations_modified", "hosts", "duration", "schedule", "conditions"),
+    *("unschedulable", "reason", "restarts", "rules", "role", "subjects", "release", "revision", "chart", "status"),
+}
 
 
 @pytest.fixture
@@ -62,13 +99,27 @@ def test_facts_have_the_shapes_of_their_fields(app):
     with app.app_context():
         demo_data.fill(1_000, 30, 1, NOW, lambda number: None)
         rows = db.session.execute(select(ChangeEvent).where(ChangeEvent.source != "painchain")).scalars().all()
-        odd = {
-            (row.event_type, field.key)
-            for row in rows
-            for field in connectors.event_type(row.source, row.event_type).fields
-            if fact(field.shape, value := row.event_metadata[field.key]).shape is not field.shape and value != []
-        }
-        assert (len(rows) > 900, odd) == (True, set())
+        assert len(rows) > 900
+        sent = defaultdict(set)
+        for row in rows:
+            fields = {field.key: field for field in connectors.event_type(row.source, row.event_type).fields}
+            for key, value in row.event_metadata.items():
+                assert key in fields, (row.event_type, key)
+                assert fact(fields[key].shape, value).shape is fields[key].shape or value == [], (row.event_type, key)
+            sent[row.source, row.event_type] |= row.event_metadata.keys()
+    known = {(source, type.name) for source, kind in connectors.ADDABLE.items() for type in kind.event_types}
+    assert sent.keys() == known
+    assert {key for keys in sent.values() for key in keys} >= ALWAYS_SENT
+
+
+@ON_SQLITE
+def test_ids_have_the_shape_that_connectors_give_them(app):
+    with app.app_context():
+        demo_data.fill(1_000, 30, 1, NOW, lambda number: None)
+        rows = db.session.execute(select(ChangeEvent).where(ChangeEvent.source != "painchain")).scalars().all()
+        for row in rows:
+            host = rf"{row.source}:{row.connector_id}:"
+            assert re.fullmatch(ID_SHAPES.get(row.event_type, K8S_ID).format(host=host), row.event_id), row.event_id
 
 
 @ON_SQLITE
@@ -76,10 +127,31 @@ def test_demo_data_is_recognisable_and_never_polled(app):
     with app.app_context():
         demo_data.fill(500, 30, 1, NOW, lambda number: None)
         rows = db.session.scalars(select(Connector).where(Connector.type != "painchain")).all()
-        assert all(row.name.startswith("Demo ") and not row.enabled for row in rows)
+        assert all(row.name.startswith("Demo ") for row in rows)
         addresses = [value for row in rows for value in row.config.values() if "://" in str(value)]
-        assert set(addresses) == {"https://demo.invalid"}
-        assert all(author.startswith("demo-") for author in queries.filter_values().authors if author != "system")
+        assert len(addresses) == len(rows)
+        assert all(urlsplit(address).hostname.endswith(".demo.invalid") for address in addresses)
+        people = set(queries.filter_values().authors) - {*MACHINES, f"connector:{company.EDGE}", "unknown", "system"}
+        assert all(author.startswith("demo-") for author in people)
+        assert len(people) <= 10
+
+
+@ON_SQLITE
+def test_only_the_failing_connector_is_polled_and_one_is_disabled(app):
+    with app.app_context():
+        demo_data.fill(500, 30, 1, NOW, lambda number: None)
+        health_by_name = {connector.name: health for connector, health in health_reader.list_all(NOW)}
+        states = {name: health.state for name, health in health_by_name.items() if health}
+        assert states == {
+            **dict.fromkeys((company.GITHUB, company.GITLAB, company.PRODUCTION, company.STAGING), "fine"),
+            **{company.EDGE: "failing", demo_connectors.ARCHIVE: "off"},
+        }
+        for hours in (0, 1, 24 * 90):
+            now = NOW + timedelta(hours=hours, minutes=1)
+            lease = poll_leases.acquire(now)
+            assert lease is not None
+            assert db.session.get_one(Connector, lease.connector_id).name == company.EDGE
+            assert poll_leases.acquire(now + timedelta(seconds=1)) is None
 
 
 @ON_SQLITE
@@ -104,6 +176,7 @@ def test_working_hours_are_busier_than_nights_and_weekends(app):
     with app.app_context():
         demo_data.fill(2_000, 28, 1, NOW, lambda number: None)
         times = [row.timestamp for row in everything() if row.timestamp < NOW]
+    assert times
     hours = Counter(8 <= time.hour < 18 for time in times)
     days = Counter(time.weekday() < 5 for time in times)
     assert hours[True] > 2 * hours[False]
@@ -119,6 +192,118 @@ def test_the_same_seed_gives_the_same_events(app, settings, tmp_path):
         all_events = [tuple(row)[1:-1] for row in everything() if row.timestamp < NOW and row.source != "painchain"]
     assert len(all_events) > len(first)
     assert Counter(first) <= Counter(all_events)
+
+
+@ON_SQLITE
+def test_the_same_seed_gives_the_same_events_in_another_log(app, settings, tmp_path):
+    instance = tmp_path / "other"
+    shutil.copytree(settings.instance, instance)
+    other = create_app(settings_for(instance))
+    logs = []
+    for each in (app, other):
+        with each.app_context():
+            demo_data.fill(1_000, 14, 7, NOW, lambda number: None)
+            query = select(ChangeEvent).where(ChangeEvent.source != "painchain").order_by(ChangeEvent.id)
+            rows = db.session.scalars(query).all()
+            logs.append([(row.event_id, row.event_metadata, row.request_id, row.timestamp, row.title) for row in rows])
+    close(other)
+    assert len(logs[0]) > 900
+    assert logs[0] == logs[1]
+
+
+def rows_of(*event_types: str, **columns: str) -> list[ChangeEvent]:
+    """Return events of these types, oldest first."""
+    query = select(ChangeEvent).where(ChangeEvent.event_type.in_(event_types)).filter_by(**columns)
+    return list(db.session.scalars(query.order_by(ChangeEvent.timestamp, ChangeEvent.id)))
+
+
+@ON_SQLITE
+def test_events_continue_where_the_ones_before_ended(app):
+    with app.app_context():
+        demo_data.fill(2_000, 14, 1, NOW, lambda number: None)
+        heads, images, opened = {}, {}, set()
+        for push in rows_of("Push"):
+            facts = push.event_metadata
+            assert facts["before"] == heads.get(facts["repository"], facts["before"])
+            heads[facts["repository"]] = facts["after"]
+        for update in rows_of("K8sDeployment"):
+            for image in update.event_metadata.get("images", ()):
+                key = update.connector_name, image["name"]
+                assert image["old"] == images.get(key, image["old"]) != image["new"]
+                images[key] = image["new"]
+        for request in rows_of("PullRequest", "MergeRequest"):
+            number = request.event_id.split(":")[2:5]
+            if request.status in ("open", "opened"):
+                opened.add(tuple(number))
+            assert tuple(number) in opened
+        assert (len(heads), len(images) >= 10) == (8, True)
+        shas = {row.event_metadata["sha"] for row in rows_of("Commit")}
+        assert {row.event_metadata["after"] for row in rows_of("Push")} <= shas
+        assert {row.event_metadata["sha"] for row in rows_of("Deployment")} <= shas
+
+
+@ON_SQLITE
+def test_the_events_of_one_poll_share_a_request_id(app):
+    with app.app_context():
+        demo_data.fill(2_000, 14, 1, NOW, lambda number: None)
+        rows = db.session.scalars(select(ChangeEvent).where(ChangeEvent.source != "painchain")).all()
+        polls = defaultdict(set)
+        for row in rows:
+            assert row.timestamp <= row.recorded_at <= NOW
+            polls[row.connector_id, row.recorded_at].add(row.request_id)
+        ids = [request_id for poll in polls.values() for request_id in poll]
+        assert len(ids) == len(set(ids)) == len(polls) < len(rows)
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    "now", [NOW, NOW.replace(hour=3), NOW.replace(day=15, hour=20)], ids=["noon", "night", "Sunday"]
+)
+def test_a_changed_setting_silences_a_connector(app, now):
+    with app.app_context():
+        demo_data.fill(2_000, 14, 1, now, lambda number: None)
+        silence = next(row for row in silent_connectors.find_silent(now) if row.name == company.GITLAB)
+        assert now - silence.last > timedelta(hours=6)
+        assert "projects" in [change.metadata.get("field") for change in silence.changes]
+
+
+@ON_SQLITE
+def test_a_bad_deployment_crashes_and_is_rolled_back_within_the_last_day(app):
+    with app.app_context():
+        demo_data.fill(2_000, 14, 1, NOW, lambda number: None)
+        since = NOW - timedelta(hours=24)
+        title = "Reuse connections to the payment provider"
+        rows = [
+            row
+            for row in rows_of("PullRequest", "Push", "Deployment", "K8sDeployment", "K8sPod", "WorkflowRun")
+            if row.timestamp >= since and "checkout" in f"{row.title} {row.event_metadata}"
+        ]
+        steps = [
+            next(at for at, row in enumerate(rows) if title in row.title and row.status == "merged"),
+            next(
+                at
+                for at, row in enumerate(rows)
+                if row.connector_name == company.PRODUCTION and row.event_metadata.get("images")
+            ),
+            next(at for at, row in enumerate(rows) if row.status == "CrashLoopBackOff"),
+            next(at for at, row in enumerate(rows) if row.event_type == "WorkflowRun" and row.status == "failure"),
+            next(at for at, row in enumerate(rows) if row.title.startswith("[PR] Revert") and row.status == "merged"),
+            max(at for at, row in enumerate(rows) if row.event_type == "K8sDeployment"),
+            max(at for at, row in enumerate(rows) if row.event_type == "WorkflowRun" and row.status == "success"),
+        ]
+    assert steps == sorted(steps)
+
+
+@ON_SQLITE
+def test_an_edited_config_map_makes_runs_fail_until_it_is_reverted(app):
+    with app.app_context():
+        demo_data.fill(2_000, 14, 1, NOW, lambda number: None)
+        edits = [row.timestamp for row in rows_of("K8sConfigMap") if "ingress-nginx" in row.title]
+        failed = [row for row in rows_of("WorkflowRun", status="failure") if "Smoke" in row.title]
+        between = [row for row in failed if edits[0] < row.timestamp < edits[1]]
+        after = [row for row in rows_of("WorkflowRun") if "Smoke" in row.title and row.timestamp > edits[1]]
+        assert (len(edits), len(between)) == (2, 4)
+        assert [row.status for row in after[:4]] == ["in_progress", "success"] * 2
 
 
 def test_the_command_prints_its_result(run, app):
@@ -140,6 +325,56 @@ def test_a_log_in_use_is_not_changed_unless_forced(run, app):
     assert run("--events", "100", "--force").exit_code == 0
     with app.app_context():
         assert histogram.count(Filter()) == 201
+
+
+@pytest.fixture
+def serve(tmp_path: Path):
+    """Run `demo --serve` in an empty folder and return its address and what it printed before."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PAINCHAIN_")}
+    environ |= {"PAINCHAIN_PORT": "0", "PAINCHAIN_ALLOW_PRIVATE_ADDRESSES": "yes"}
+    processes = []
+
+    def start(**more: str) -> tuple[str, str]:
+        command = [sys.executable, "-c", "from painchain.cli.main import main; main()"]
+        process = subprocess.Popen(
+            [*command, "demo", "--serve", "--events", "150"],
+            cwd=tmp_path,
+            env={**environ, **more, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        processes.append(process)
+        printed = ""
+        for line in process.stdout:
+            printed += line
+            if address := re.search(r"http://\S+", line):
+                return address[0], printed
+        return "", printed
+
+    yield start
+    for process in processes:
+        process.terminate()
+        process.communicate()
+
+
+def test_serve_fills_its_own_instance_once_and_serves_it(serve, tmp_path):
+    address, printed = serve()
+    assert "Added 150 sample events over 14 days to the log." in printed
+    assert (tmp_path / "instance" / "demo" / "painchain.db").exists()
+    assert [path.name for path in (tmp_path / "instance").iterdir()] == ["demo"]
+    page = BeautifulSoup(urllib.request.urlopen(f"{address}/?range=all").read(), "html.parser")
+    assert "checkout" in page.get_text()
+    again, printed = serve()
+    assert (bool(again), "The demo already exists, with " in printed, "Added" in printed) == (True, True, False)
+
+
+@ON_SQLITE
+def test_serve_does_not_serve_a_log_that_is_no_demo(run, app):
+    with app.app_context(), writer.writing() as event_log:
+        event_log.append(new("real-1"))
+    refused = run("--serve", "--events", "100")
+    assert (refused.exit_code, "Nothing was written: this log already has 2 events." in refused.stderr) == (2, True)
 
 
 @ON_SQLITE
