@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 from flask import Flask
@@ -191,6 +191,9 @@ def plant_in_reports(client: FlaskClient) -> Iterator[TestResponse]:
     yield client.post("/api/connectors", json=new, headers={"X-Reason": quote(leaky)})
     yield client.post("/api/export", json={"format": "csv", "q": leaky})
     yield client.post("/api/teams", json={"name": "Team", "tags": [leaky]})
+    yield client.post("/api/views", json={"name": "View", "filter": urlencode({"q": leaky})})
+    yield client.post("/api/views", json={"name": leaky, "filter": leaky})
+    yield client.get("/settings/views/new", query_string={"q": leaky})
     for path in ("/api/connectors", "/api/notify-rules", "/api/people", "/api/tokens", "/api/painchain/log"):
         yield client.post(path, data=f'{{"token": "{canary()}"', content_type="application/json")
         yield client.post(path, json={"token": canary(), "password": canary(), "url": canary(), "role": canary()})
@@ -361,7 +364,7 @@ def fake_answers(received: ReceivedRequest) -> Reply:
 
 def pages(watch: Watch, app: Flask, client: FlaskClient) -> None:
     """Request every readable address, as a page and as a fragment."""
-    ids = {name: [1, 2, 3] for name in ("person_id", "token_id", "rule_id", "team_id")}
+    ids = {name: [1, 2, 3] for name in ("person_id", "token_id", "rule_id", "team_id", "view_id")}
     connectors = [connector["id"] for connector in client.get("/api/connectors").get_json()]
     events = client.get("/api/changes?limit=500").get_json()
     # The API returns every event completely; one page of each type, author and field is enough.

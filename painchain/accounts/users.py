@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict
 from hashlib import sha256
+from typing import Any
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.engine import Connection
@@ -15,7 +16,7 @@ from painchain.audit.trail import Trail
 from painchain.core import passwords
 from painchain.core.roles import ADMIN, ROLES
 from painchain.core.text import unprintable
-from painchain.database.models import ApiToken, OneTimeLink, Person, SignIn
+from painchain.database.models import ApiToken, OneTimeLink, Person, SavedView, SignIn
 from painchain.database.prepared import Prepared
 from painchain.database.session import db
 
@@ -178,22 +179,26 @@ def enable(person: Person, trail: Trail, version: int | None = None) -> bool:
 
 
 def remove(person: Person, trail: Trail, version: int | None = None) -> None:
-    """Remove an account with its sessions and tokens. Its events stay in the log.
+    """Remove an account with its sessions, tokens and own views. Its events stay in the log.
 
     :raises LastAdmin: when no admin who can sign in would be left.
     """
     _refuse_outdated(person, version)
     _refuse_last_admin(person)
     tokens = db.session.scalars(select(ApiToken.name).where(ApiToken.person_id == person.id)).all()
-    trail.record(
-        "person_removed",
-        person.name,
-        "removed",
-        f"Removed {person.name}",
-        {"person": person.name, "role": person.role, "tokens": list(tokens)},
-    )
+    facts: dict[str, Any] = {"person": person.name, "role": person.role, "tokens": list(tokens)}
+    if views := views_of(person):
+        facts["views"] = views
+    trail.record("person_removed", person.name, "removed", f"Removed {person.name}", facts)
     db.session.delete(person)
     db.session.flush()
+
+
+def views_of(person: Person) -> list[str]:
+    """Return the names of the saved views that only this person sees."""
+    return list(
+        db.session.scalars(select(SavedView.name).where(SavedView.owner_id == person.id).order_by(SavedView.name))
+    )
 
 
 def set_password(person: Person, password: str, trail: Trail, except_session: str | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
@@ -36,7 +37,7 @@ FILTER = Field(
     required=True,
     max_length=2000,
     help="As in the address of the timeline, after the question mark. To replace it, filter the timeline and select "
-    "Views, then Update.",
+    "Views, Save this view.",
 )
 SHARED = Field("shared", "For everybody", Kind.CHECKBOX, default=False, help="Otherwise only you see it.")
 FIELDS = (NAME, FILTER, SHARED)
@@ -197,7 +198,7 @@ def audience(view: SavedView, member: Member) -> str:
     return EVERYBODY if view.owner_id is None else member.name
 
 
-def clean(submitted: Mapping[str, Any], names: Sequence[str], trail: Trail) -> tuple[dict[str, Any], dict[str, str]]:
+def clean(submitted: Mapping[str, Any], names: Sequence[str], now: datetime) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the normalised values, and an error for each invalid field."""
     cleaned: dict[str, Any] = {}
     errors: dict[str, str] = {}
@@ -209,13 +210,13 @@ def clean(submitted: Mapping[str, Any], names: Sequence[str], trail: Trail) -> t
                 errors[field.key] = str(error)
     if cleaned.get(FILTER.key):
         try:
-            cleaned[FILTER.key] = canonical(cleaned[FILTER.key], names, trail)
+            cleaned[FILTER.key] = canonical(cleaned[FILTER.key], names, now)
         except (BadFilter, FieldError) as error:
             errors[FILTER.key] = str(error)
     return cleaned, errors
 
 
-def canonical(text: str, names: Sequence[str], trail: Trail) -> str:
+def canonical(text: str, names: Sequence[str], now: datetime) -> str:
     """Return the query string of a filter in its stored form: parameters in the order of `names`, times in UTC.
 
     :raises FieldError: when it is not a query string, or too long.
@@ -232,7 +233,7 @@ def canonical(text: str, names: Sequence[str], trail: Trail) -> str:
         if scrub(value) != value:
             raise FieldError("Filter must not contain a password or token: everybody can see it in the audit log.")
         parameters.setdefault(name, []).append(value)
-    parse_filter(parameters, trail.now, UTC_ZONE, DEFAULT_RANGE)
+    parse_filter(parameters, now, UTC_ZONE, DEFAULT_RANGE)
     for name in TIMES:
         parameters[name] = [in_utc(value, name, UTC_ZONE) for value in parameters.get(name, ())]
     query = query_string(parameters, names)
@@ -260,7 +261,7 @@ def query_string(parameters: Mapping[str, Sequence[str]], names: Sequence[str]) 
 def _clean(
     submitted: Mapping[str, Any], names: Sequence[str], view: SavedView | None, member: Member, trail: Trail
 ) -> dict[str, Any]:
-    cleaned, errors = clean(submitted, names, trail)
+    cleaned, errors = clean(submitted, names, trail.now)
     if member.person_id is None:
         cleaned[SHARED.key] = True
     elif SHARED.key in cleaned:

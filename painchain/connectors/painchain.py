@@ -29,7 +29,7 @@ PEOPLE = (
     _people("PersonChanged", "Person Changed", "pencil", changes="Changes"),
     _people("PersonDisabled", "Person Disabled", "off"),
     _people("PersonEnabled", "Person Enabled", "on"),
-    _people("PersonRemoved", "Person Removed", "minus", role="Role", tokens="Tokens"),
+    _people("PersonRemoved", "Person Removed", "minus", role="Role", tokens="Tokens", views="Views"),
     _people("PasswordSet", "Password Set", "key"),
     _people("PasswordLinkMade", "Password Link Made", "link"),
     _access(_people("SignedIn", "Signed In", "check", way="Method", address="Address", browser="Browser")),

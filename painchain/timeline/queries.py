@@ -20,10 +20,11 @@ from painchain.indexes.search_query import LATEST as LATEST
 from painchain.indexes.search_query import MAX_TEXT as MAX_TEXT
 from painchain.indexes.search_query import BadFilter as BadFilter
 from painchain.indexes.search_query import parse_time as parse_time
-from painchain.timeline import aggregates, event_classes
+from painchain.timeline import aggregates, event_classes, saved_views
 from painchain.timeline import pages as timeline_pages
 from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import Filter, page_queries
+from painchain.timeline.saved_views import ViewLink
 
 PAGE = 50
 _STATUS = -1  # the position of a status, whose kind is its source
@@ -95,21 +96,23 @@ def events_of_request(request_id: str, limit: int = PAGE) -> Sequence[Event]:
 
 @dataclass(frozen=True)
 class FilterValues:
-    """What a filter can be set to: every tag and author of an event, and the name of every team."""
+    """What a filter can be set to: every tag and author of an event, the name of every team, and saved views."""
 
     tags: Sequence[str]
     authors: Sequence[str]
     teams: Sequence[str]
+    views: Sequence[ViewLink] = ()
 
 
-def filter_values() -> FilterValues:
-    """Read what a filter can be set to, in one statement, and the statuses that ``event_classes`` needs later."""
+def filter_values(person_id: int | None = None) -> FilterValues:
+    """Read what a person can set a filter to, in one statement, and the statuses that ``event_classes`` needs later."""
     new_tags, known_tags = aggregates.tag_queries()
     queries = {"new_tag": [new_tags], "known_tags": [known_tags], "author": aggregates.author_queries()}
     arms = [query.add_columns(literal(kind), literal(0)) for kind in queries for query in queries[kind]]
     team_order = func.row_number().over(order_by=(func.lower(Team.name), Team.id))
     arms.append(select(Team.name, literal("team"), team_order))
     arms += [query.add_columns(literal(_STATUS)) for query in event_classes.status_queries()]
+    arms += saved_views.queries(person_id)
     values: dict[str, list[tuple[int, str]]] = defaultdict(list)
     statuses = []
     for value, kind, position in db.session.execute(union_all(*arms)):
@@ -124,6 +127,7 @@ def filter_values() -> FilterValues:
         sorted(tags, key=str.casefold),
         sorted(set(by_kind.get("author", [])), key=str.casefold),
         by_kind.get("team", []),
+        saved_views.from_values(values),
     )
 
 

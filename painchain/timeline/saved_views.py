@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, false, literal, or_, select, union_all
 
 from painchain.database.models import SavedView, StartPage
 from painchain.database.session import db
@@ -45,11 +45,17 @@ def visible(person_id: int | None) -> list[ViewLink]:
     return from_values(values)
 
 
+def has_start(person_id: int | None) -> bool:
+    """Return whether a person has a start page."""
+    return db.session.scalar(select(_start.view_id).where(is_of(person_id))) is not None
+
+
 def queries(person_id: int | None) -> list[Select[Any]]:
     """Return queries of a text, its kind and the number of a view, to be part of a statement for other lists."""
     shown = is_visible(person_id)
+    is_own = false() if person_id is None else _view.owner_id == person_id
     return [
-        select(_view.name, literal(_NAME), _view.id).where(_view.owner_id == person_id),
+        select(_view.name, literal(_NAME), _view.id).where(is_own),
         select(_view.name, literal(_SHARED_NAME), _view.id).where(_view.owner_id.is_(None)),
         select(_view.filter, literal(_FILTER), _view.id).where(shown),
         select(literal(""), literal(_START), _start.view_id).where(is_of(person_id)),

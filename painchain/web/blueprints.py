@@ -19,6 +19,7 @@ from painchain.web.api import snapshots as snapshots_api
 from painchain.web.api import teams as teams_api
 from painchain.web.api import tokens as tokens_api
 from painchain.web.api import undo as undo_api
+from painchain.web.api import views as views_api
 from painchain.web.api import webhooks as webhooks_api
 from painchain.web.common import connector_health
 from painchain.web.dashboard import context, exports, live, report, snapshots, suggestions, views
@@ -31,6 +32,7 @@ from painchain.web.settings import (
     notifications,
     people,
     retention,
+    saved_views,
     teams,
     webhooks,
 )
@@ -38,7 +40,18 @@ from painchain.web.settings import (
 PAGES = (
     *(sign_in, oidc, profile, person),
     *(views, live, suggestions, exports, context, report, snapshots),
-    *(connector_health, connection_test, connectors, teams, retention, notifications, webhooks, people, api_tokens),
+    *(
+        connector_health,
+        connection_test,
+        connectors,
+        teams,
+        saved_views,
+        retention,
+        notifications,
+        webhooks,
+        people,
+        api_tokens,
+    ),
     *(audit_log, metrics, help_pages),
 )
 # Exempt from CSRF tokens: the API refuses other sites' pages by their Origin, and webhook deliveries are signed.
@@ -50,6 +63,7 @@ CSRF_EXEMPT = (
         undo_api,
         connection_tests_api,
         teams_api,
+        views_api,
         webhooks_api,
         notify_rules_api,
         people_api,

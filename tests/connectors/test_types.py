@@ -112,7 +112,7 @@ EVENT_FIELDS = {
         "PersonChanged": "person changes action",
         "PersonDisabled": "person action",
         "PersonEnabled": "person action",
-        "PersonRemoved": "person role tokens action",
+        "PersonRemoved": "person role tokens views action",
         "PasswordSet": "person action",
         "PasswordLinkMade": "person action",
         "SignedIn": "person way address browser action",

@@ -145,6 +145,9 @@ ACTIVITIES = {
     "TeamCreated": 1,
     "TeamUpdated": 3,
     "TeamDeleted": 4,
+    "ViewSaved": 1,
+    "ViewChanged": 3,
+    "ViewDeleted": 4,
 }
 
 
@@ -180,6 +183,9 @@ def test_ocsf_is_entity_management_for_every_kind_of_event(
         ("POST", "/api/teams", {"name": "Payments", "tags": ["a"]}),
         ("PATCH", "/api/teams/1", {"tags": ["b"]}),
         ("DELETE", "/api/teams/1", None),
+        ("POST", "/api/views", {"name": "Ours", "filter": "q=a"}),
+        ("PATCH", "/api/views/1", {"filter": "q=b"}),
+        ("DELETE", "/api/views/1", None),
         ("POST", "/api/export", None),
     ):
         response = client.open(address, method=method, json=body, headers={"If-Match": "*"})

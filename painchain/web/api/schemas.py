@@ -92,6 +92,24 @@ class TeamPatch(Body):
     tags: Tags = []
 
 
+class NewView(Body):
+    """A view of the timeline to save."""
+
+    name: str
+    filter: str = Field(description="Query string as in the address of the timeline, after the question mark.")
+    shared: bool = Field(False, description="Whether everybody sees it. Without accounts, everybody does.")
+    start: bool = Field(False, description="Whether it becomes the start page of the person.")
+
+
+class ViewPatch(Body):
+    """Changes of a view; missing members stay as they are."""
+
+    name: str = ""
+    filter: str = ""
+    shared: bool = False
+    start: bool = False
+
+
 Role = Annotated[str, Field(json_schema_extra={"enum": list(ROLES)})]
 
 

@@ -18,6 +18,9 @@ ROLES_BY_ENDPOINT: dict[str, str] = {
     "audit_log.compare": VIEWER,
     **dict.fromkeys(("audit_log.check", "audit_log.make", "integrity_api.make"), ADMIN),
     **dict.fromkeys(("account.set_password", "account.end", "account.end_all"), VIEWER),  # their own account
+    # Their own views. Those of everybody need an editor: `configuration.saved_views` refuses others.
+    **dict.fromkeys(("saved_views.create", "saved_views.update", "saved_views.star", "saved_views.delete"), VIEWER),
+    **dict.fromkeys(("views_api.create", "views_api.patch", "views_api.delete"), VIEWER),
     # Pages whose only purpose is a change.
     **dict.fromkeys(("settings.choose", "settings.new", "settings.confirm_disable", "settings.confirm_delete"), EDITOR),
     **dict.fromkeys(("webhooks.confirm", "teams.new", "teams.confirm_delete", "history.preview"), EDITOR),

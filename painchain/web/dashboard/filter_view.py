@@ -15,7 +15,7 @@ from painchain import connectors
 from painchain.connectors.outcomes import Outcome
 from painchain.database.models import Connector
 from painchain.indexes import search_query
-from painchain.timeline import queries
+from painchain.timeline import queries, saved_views
 from painchain.timeline.filter import DEFAULT_RANGE, NAMES, BadFilter, Filter, parse_filter, parse_time
 from painchain.web.common import responses
 
@@ -30,6 +30,7 @@ LISTS = {
 NARROWING = (*LISTS, "status", "outcome", "q")
 DATES = ("start_date", "end_date")  # times, in UTC in every address
 PARAMETERS = (*NARROWING, "access", "range", *DATES)
+PLAIN_TIMELINE = f"/?range={DEFAULT_RANGE}"  # unlike "/", it never shows a start page
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class View:
         """Return the address of this view with some parameters changed; an empty value removes one."""
         parameters = {**self.parameters, **{name: _texts(value) for name, value in changed.items()}}
         pairs = [(name, value) for name, values in parameters.items() for value in values if value]
+        if (path or self.path) == "/" and not pairs and has_start_page():
+            return PLAIN_TIMELINE
         return (path or self.path) + ("?" + urlencode(pairs) if pairs else "")
 
     def without(self, name: str, value: str) -> str:
@@ -119,7 +122,7 @@ def filter_of(view: View) -> Filter:
 
 def choices(view: View, event_filter: Filter, records: Sequence[Connector]) -> dict[str, Any]:
     """Return the values that the lists of the filter offer: existing ones, and chosen ones that no longer exist."""
-    existing = queries.filter_values()
+    existing = offered_values()
     types = [
         connector_type
         for key, connector_type in connectors.TYPES.items()
@@ -145,6 +148,23 @@ def choices(view: View, event_filter: Filter, records: Sequence[Connector]) -> d
         values |= {value: value for value in chosen if value not in values}
         lists[name] = [Choice(value, label, value in chosen) for value, label in values.items()]
     return {"lists": lists, "list_labels": LISTS}
+
+
+def offered_values() -> queries.FilterValues:
+    """Return what the filter can be set to, and the saved views; they are read once for each request."""
+    if "offered_values" not in g:
+        g.offered_values = queries.filter_values(g.who.person_id)
+    values: queries.FilterValues = g.offered_values
+    return values
+
+
+def has_start_page() -> bool:
+    """Return whether "/" shows a saved view to this person."""
+    if "offered_values" in g:
+        return any(link.is_start for link in offered_values().views)
+    if "has_start_page" not in g:
+        g.has_start_page = saved_views.has_start(g.who.person_id)
+    return bool(g.has_start_page)
 
 
 def _in_utc(name: str, text: str) -> str:

@@ -15,7 +15,7 @@ from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import BadFilter
 from painchain.web.common import connector_health, responses
 from painchain.web.common.response_cache import cached
-from painchain.web.dashboard import time_range
+from painchain.web.dashboard import time_range, view_menu
 from painchain.web.dashboard.filter_view import View, choices, filter_of, view_of
 from painchain.web.dashboard.widgets import chart_values, days_of, feed_values
 
@@ -27,7 +27,9 @@ blueprint = Blueprint("dashboard", __name__)
 @cached
 def index() -> ResponseReturnValue:
     """Show the whole dashboard, or the part below the header to htmx."""
-    view = view_of(request.args)
+    view, head = view_of(request.args), _head_read_by_cache()
+    if not request.args and not responses.is_htmx():
+        view = view_menu.start_view() or view
     try:
         event_filter, problem, typed = filter_of(view), "", ""
         before = Cursor.parse(request.args["cursor"]) if request.args.get("cursor") else None
@@ -37,7 +39,6 @@ def index() -> ResponseReturnValue:
         event_filter = filter_of(view)
     status = 422 if problem else 200
     records = connector_polls.list_all(g.now)
-    head = _head_read_by_cache()
     values = {
         # First, because it also reads the statuses that the chart needs.
         **choices(view, event_filter, [connector for connector, _ in records]),
@@ -45,6 +46,7 @@ def index() -> ResponseReturnValue:
         **feed_values(view, event_filter, before, head=head),
         **chart_values(view, event_filter),
         "problem": problem,
+        "view_menu": view_menu.menu(view),
     }
     values["typed_search"] = typed
     values["failing_connectors"] = connector_health.failing(records)

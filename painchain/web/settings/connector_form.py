@@ -18,7 +18,7 @@ from painchain.configuration.connector_store import type_of, values
 from painchain.configuration.stored_connector import StoredConnector
 from painchain.connectors.base import ConnectorType, Field, Kind
 from painchain.core.redaction import scrub
-from painchain.database.models import Connector, Team
+from painchain.database.models import Connector, SavedView, Team
 from painchain.timeline import visibility
 from painchain.timeline.visibility import Toggle
 
@@ -46,7 +46,7 @@ class ConnectorForm(FlaskForm):  # type: ignore[misc]
 class Conflict:
     """What another person changed since the form was opened, and what this person wants to change."""
 
-    connector: Connector | Team
+    connector: Connector | Team | SavedView
     theirs: list[Change]
     mine: list[Change]
 

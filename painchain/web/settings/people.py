@@ -117,7 +117,8 @@ def enable(person_id: int) -> ResponseReturnValue:
 def confirm_remove(person_id: int) -> ResponseReturnValue:
     """List what is deleted with an account, and ask for confirmation."""
     person = _get_or_404(person_id)
-    return responses.page("pages/settings/person_remove.html", person=person, tokens=invitations.tokens_of(person))
+    tokens, views = invitations.tokens_of(person), users.views_of(person)
+    return responses.page("pages/settings/person_remove.html", person=person, tokens=tokens, views=views)
 
 
 @blueprint.post("/<int:person_id>/remove")

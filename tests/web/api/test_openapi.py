@@ -54,6 +54,8 @@ ALLOWED_REFUSALS = (
     "in the meantime",
     "A connector named",
     "A team named",
+    "A view named",
+    *("Unknown parameter", "Filter is not a query string", "Filter can have", "range must be", "Delete one first"),
     "An account named",
     "This address already belongs to",
     "This name is reserved for PainChain",
@@ -209,9 +211,11 @@ NEW = {"name": "Work", "type": "github", "tags": "a, b", "config": {"token": "ma
 CHANGED = {"event_type": "config_changed", "connector_name": "Work", "field": "poll_interval", "new_value": 600}
 CONNECTOR, TOGGLE = "/api/connectors/{id}", "/api/connectors/{id}/visibility/{event_type}/{field}"
 RESTORE, TEAM = "/api/changes/{event}/restore", "/api/teams/{team}"
+VIEW = "/api/views/{view}"
 PATH_VALUES = {
     "id": 2,
     "team": 1,
+    "view": 1,
     "rule": 1,
     "person": 2,
     "token": 2,
@@ -289,6 +293,16 @@ FLOW: list[tuple[str, str, dict[str, Any], int]] = [
     ("GET", "/api/changes", {"query_string": {"team": "Paiments"}}, 422),
     ("DELETE", TEAM, {}, 204),
     ("DELETE", TEAM, {}, 404),
+    ("GET", "/api/views", {}, 200),
+    ("POST", "/api/views", {"json": {"name": "Production", "filter": "tag=a&range=7d", "start": True}}, 201),
+    ("POST", "/api/views", {"json": {"name": "production", "filter": "tag=a"}}, 422),
+    ("POST", "/api/views", {"json": {"name": "Other", "filter": "cursor=a"}}, 422),
+    ("GET", VIEW, {}, 200),
+    ("PATCH", VIEW, {"json": {"filter": "q=a"}, "headers": {"If-Match": "*"}}, 200),
+    ("PATCH", VIEW, {"json": {"filter": "q=b"}, "headers": {"If-Match": '"view-1-1"'}}, 412),
+    ("PATCH", VIEW, {"json": {"filter": "q=b"}}, 428),
+    ("DELETE", VIEW, {}, 204),
+    ("DELETE", VIEW, {}, 404),
     ("GET", "/api/people", {}, 200),
     ("POST", "/api/people", {"json": {"name": "bob", "role": "viewer"}}, 201),
     ("POST", "/api/people", {"json": {"name": "Bob", "role": "viewer"}}, 422),

@@ -28,6 +28,8 @@ LIST, TEAMS, RULES = "/settings/integrations", "/settings/teams", "/settings/not
 CONNECTOR, TEAM, RULE = f"{LIST}/<int:connector_id>", f"{TEAMS}/<int:team_id>", f"{RULES}/<int:rule_id>"
 API_ONE, API_TEAM = "/api/connectors/<int:connector_id>", "/api/teams/<int:team_id>"
 API_RULE = "/api/notify-rules/<int:rule_id>"
+VIEWS = "/settings/views"
+VIEW, API_VIEW = f"{VIEWS}/<int:view_id>", "/api/views/<int:view_id>"
 RETENTION, LOG = "/settings/retention", "/settings/audit-log"
 PEOPLE = "/settings/people"
 PERSON, API_PERSON = f"{PEOPLE}/<int:person_id>", "/api/people/<int:person_id>"
@@ -55,6 +57,10 @@ TABLE: dict[str, tuple[str, ...]] = {
         *("GET /openapi.json", "GET /api/changes", "GET /api/changes/<path:number>", "GET /api/timeline"),
         *("GET /api/stats", "GET /api/as-of", "GET /api/connector-types", "GET /api/connectors", f"GET {API_ONE}"),
         *(f"GET {API_ONE}/webhook", "GET /api/teams", f"GET {API_TEAM}", "POST /api/export"),
+        # Their own views. A view of everybody needs an editor.
+        *(f"GET {VIEWS}", f"GET {VIEWS}/new", f"POST {VIEWS}/new", f"GET {VIEW}", f"POST {VIEW}"),
+        *(f"POST {VIEW}/start", f"GET {VIEW}/delete", f"POST {VIEW}/delete"),
+        *("GET /api/views", "POST /api/views", f"GET {API_VIEW}", f"PATCH {API_VIEW}", f"DELETE {API_VIEW}"),
     ),
     "editor": (
         *(f"GET {LIST}/new", f"GET {LIST}/new/<key>", f"POST {LIST}/new/<key>", f"POST {LIST}/new/<key>/test"),
@@ -183,6 +189,7 @@ def test_pages_offer_only_what_the_role_allows(app, client, make_connector, role
         == 200
     )
     assert client.post("/api/teams", json={"name": "Payments", "tags": ["a"]}).status_code == 201
+    assert client.post("/api/views", json={"name": "Ours", "filter": "q=a"}).status_code == 201
     [change] = client.get("/api/changes?event_type=ConfigChanged").get_json()
     add_person(app, "bob", role)
     sign_in(client, "bob")
@@ -196,6 +203,9 @@ def test_pages_offer_only_what_the_role_allows(app, client, make_connector, role
         LIST,
         TEAMS,
         f"{TEAMS}/1",
+        VIEWS,
+        f"{VIEWS}/1",
+        f"{VIEWS}/new",
         "/export",
     )
     for address in (*pages, f"/events/{change['id']}", "/report", "/as-of", "/people/bob", "/account", LOG):

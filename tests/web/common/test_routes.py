@@ -35,6 +35,8 @@ API_CONNECTOR = "/api/connectors/<int:connector_id>"
 RETENTION, TOKENS, LOG = "/settings/retention", "/settings/tokens", "/settings/audit-log"
 TEAMS = "/settings/teams"
 TEAM, API_TEAM = f"{TEAMS}/<int:team_id>", "/api/teams/<int:team_id>"
+VIEWS = "/settings/views"
+VIEW, API_VIEW = f"{VIEWS}/<int:view_id>", "/api/views/<int:view_id>"
 WEBHOOK = f"{CONNECTOR}/webhook"
 RULES = "/settings/notifications"
 RULE = f"{RULES}/<int:rule_id>"
@@ -160,7 +162,7 @@ def compare_checkpoint(client: FlaskClient, number: int) -> TestResponse:
 REPORT = {"event_type": "connector_deleted", "connector_name": "Elsewhere", "connector_type": "github"}
 
 # A successful request to each writing route, and the types of the events that it writes. The connector is a disabled
-# Kubernetes connector that was changed before; there is also a team.
+# Kubernetes connector that was changed before; there are also a team and a view.
 RECIPES: dict[Route, tuple[list[str], Recipe]] = {
     ("POST", f"{LIST}/new/<key>"): (
         ["ConnectorCreated", "ConnectorEnabled"],
@@ -309,6 +311,25 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
         lambda client, number: client.post("/api/teams", json={"name": "Search", "tags": ["search"]}),
     ),
     ("PATCH", API_TEAM): (["TeamUpdated"], patch_team),
+    ("POST", f"{VIEWS}/new"): (
+        ["ViewSaved"],
+        lambda client, number: submit(client, f"{VIEWS}/new?q=a", "#view-form", name="New"),
+    ),
+    ("POST", VIEW): (["ViewChanged"], lambda client, number: submit(client, f"{VIEWS}/1", "#view-form", name="Old")),
+    ("POST", f"{VIEW}/start"): (["ViewChanged"], lambda client, number: submit(client, VIEWS, "#view-1 form")),
+    ("POST", f"{VIEW}/delete"): (
+        ["ViewDeleted"],
+        lambda client, number: submit(client, f"{VIEWS}/1/delete", "main form"),
+    ),
+    ("POST", "/api/views"): (
+        ["ViewSaved", "ViewChanged"],
+        lambda client, number: client.post("/api/views", json={"name": "New", "filter": "q=a", "start": True}),
+    ),
+    ("PATCH", API_VIEW): (
+        ["ViewChanged"],
+        lambda client, number: client.patch("/api/views/1", json={"filter": "q=b"}, headers={"If-Match": "*"}),
+    ),
+    ("DELETE", API_VIEW): (["ViewDeleted"], lambda client, number: client.delete("/api/views/1")),
     ("DELETE", API_TEAM): (["TeamDeleted"], lambda client, number: client.delete("/api/teams/1")),
     ("POST", f"{TOKENS}/new"): (
         ["TokenCreated"],
@@ -473,6 +494,7 @@ def test_every_change_is_audited(app, client, make_connector, route):
     number = make_connector("kubernetes", "Cluster")
     assert patch(client, number, cluster_name="blue").status_code == 200
     assert client.post("/api/teams", json={"name": "Payments", "tags": ["a"]}).status_code == 201
+    assert client.post("/api/views", json={"name": "Ours", "filter": "tag=a&range=7d"}).status_code == 201
     kinds, recipe = RECIPES[route]
     PREPARATIONS.get(route, lambda client, number: None)(client, number)
     before = recorded(app)[-1]["id"]
@@ -557,6 +579,10 @@ PAGES: dict[str, list[str]] = {
     "/account": ["/account"],
     TEAM: [f"{TEAMS}/1"],
     f"{TEAM}/delete": [f"{TEAMS}/1/delete"],
+    VIEWS: [VIEWS],
+    f"{VIEWS}/new": [f"{VIEWS}/new", f"{VIEWS}/new?q=a&start_date=2026-01-01&tag=b"],
+    VIEW: [f"{VIEWS}/1", f"{VIEWS}/1?q=a"],
+    f"{VIEW}/delete": [f"{VIEWS}/1/delete"],
 }
 ERRORS = {
     "/nowhere": 404,
@@ -564,6 +590,7 @@ ERRORS = {
     "/?q=nonsense:1": 422,
     "/?team=nonsense": 422,
     f"{TEAMS}/999999": 404,
+    f"{VIEWS}/999999": 404,
     f"{PEOPLE}/999999": 404,
     "/people/nobody": 404,
     "/people/system?cursor=nonsense": 422,
@@ -594,6 +621,7 @@ def create_examples(client: FlaskClient) -> dict[str, int]:
     """Create objects and events of every kind, and return the expected status of every example address."""
     number = add_connector(client, "kubernetes", "Cluster", tags="a, b", verify_ssl=False)
     assert client.post("/api/teams", json={"name": "Payments", "tags": ["a"]}).status_code == 201
+    assert client.post("/api/views", json={"name": "Ours", "filter": "tag=a&range=7d"}).status_code == 201
     make_webhook(client, number)
     make_rule(client, number)
     for kinds, recipe in (RECIPES["POST", CONNECTOR], RECIPES["POST", f"{CONNECTOR}/visibility"]):

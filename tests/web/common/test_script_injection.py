@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
@@ -26,7 +26,7 @@ from painchain.workers.completion import CompletionWorker
 from tests.support.accounts import PASSWORD, add_person, audited_transaction, make_link
 from tests.support.html import fill, form_of, soup
 from tests.support.script_corpus import CORPUS, assert_inert
-from tests.web.common.test_routes import ERRORS, LIST, PAGES, PEOPLE, RULES, TEAMS, TOKENS
+from tests.web.common.test_routes import ERRORS, LIST, PAGES, PEOPLE, RULES, TEAMS, TOKENS, VIEWS
 
 pytestmark = [pytest.mark.usefixtures("fake_sources"), pytest.mark.parametrize("database", ["sqlite"])]
 
@@ -69,6 +69,8 @@ class Forms:
 KIND = "connector_failing"
 TEXT_FORMS: tuple[tuple[str, str, Callable[[str], dict[str, Any]]], ...] = (
     (f"{TEAMS}/new", "#team-form", lambda text: {"name": text, "tags": text[:49]}),
+    (f"{VIEWS}/new", "#view-form", lambda text: {"name": text, "filter": urlencode({"q": f'"{text[:40]}"'})}),
+    (f"{VIEWS}/new", "#view-form", lambda text: {"name": text, "filter": text}),
     (
         f"{RULES}/new",
         "#rule",

@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 from painchain import connectors
 from painchain.accounts.users import MAX_NAME_LENGTH
 from painchain.audit.external_events import REQUIRED, LogBody
+from painchain.configuration.saved_views import FILTER as VIEW_FILTER
 from painchain.connectors.base import MAX_ITEMS, NAME, ConnectorType, Field, Kind
 from painchain.indexes.search_query import MAX_TEXT
 from painchain.web.api.openapi.routes import ROUTES
@@ -39,9 +40,11 @@ from painchain.web.api.schemas import (
     NewPerson,
     NewTeam,
     NewToken,
+    NewView,
     NotifyRulePatch,
     PersonPatch,
     TeamPatch,
+    ViewPatch,
 )
 
 JSON = ref("JsonValue")
@@ -93,6 +96,9 @@ def body_schemas() -> dict[str, Schema]:
     schemas[NewToken.__name__]["properties"]["name"] = {**NOT_BLANK, "maxLength": MAX_NAME_LENGTH, "examples": ["ci"]}
     for team in (schemas[NewTeam.__name__], schemas[TeamPatch.__name__]):
         team["properties"] |= {"name": name, "tags": ref("TeamTags")}
+    for view in (schemas[NewView.__name__]["properties"], schemas[ViewPatch.__name__]["properties"]):
+        view["name"] = {**NOT_BLANK, "maxLength": NAME.max_length, "examples": ["Production"]}
+        view["filter"] |= {**NOT_BLANK, "maxLength": VIEW_FILTER.max_length, "examples": ["tag=production&range=7d"]}
     return {**schemas, **SHARED}
 
 

@@ -17,7 +17,7 @@ from painchain.web.api.resources.base import Error, Failing
 
 HEADERS = {
     "Content-Disposition": "Suggested file name.",
-    "ETag": "Version (entity tag) of the connector, team, rule or account.",
+    "ETag": "Version (entity tag) of the connector, team, view, rule or account.",
     "Link": 'Link to the next (older) page as rel="next", if there is one.',
     "Location": "URL of the created resource.",
 }

@@ -12,6 +12,7 @@ PATH: Parameters = {
     "event": (STRING, "Event number or event ID."),
     "id": ({**INTEGER, "examples": [1]}, "The connector's ID."),
     "team": ({**INTEGER, "examples": [1]}, "The team's ID."),
+    "view": ({**INTEGER, "examples": [1]}, "The view's ID."),
     "person": ({**INTEGER, "examples": [2]}, "The account's ID."),
     "rule": ({**INTEGER, "examples": [1]}, "The rule's ID."),
     "token": ({**INTEGER, "examples": [2]}, "The token's ID."),

@@ -30,6 +30,7 @@ from painchain.web.api.resources.settings import (
     Sent,
     Team,
     Token,
+    View,
 )
 from painchain.web.api.schemas import (
     ConnectorCheck,
@@ -40,10 +41,12 @@ from painchain.web.api.schemas import (
     NewPerson,
     NewTeam,
     NewToken,
+    NewView,
     NotifyRulePatch,
     PersonPatch,
     RestoreBody,
     TeamPatch,
+    ViewPatch,
     Visibility,
 )
 
@@ -73,6 +76,7 @@ CHANGE = (*WRITE, 404, 412)
 CONNECTOR_PATH = "/api/connectors/{id}"
 EVENT_PATH = "/api/changes/{event}"
 TEAM_PATH = "/api/teams/{team}"
+VIEW_PATH = "/api/views/{view}"
 TOGGLE = f"{CONNECTOR_PATH}/visibility/{{event_type}}/{{field}}"
 DO = (*WRITE, 409)
 RULE_PATH = "/api/notify-rules/{rule}"
@@ -202,6 +206,13 @@ ROUTES = (
     Route("Get a team", "read_a_team", "GET", TEAM_PATH, Team, (*READ, 404), headers=ETAG),
     Route("Change a team", "change_a_team", "PATCH", TEAM_PATH, Team, (*CHANGE, 413, 428), TeamPatch, headers=ETAG),
     Route("Delete a team", "delete_a_team", "DELETE", TEAM_PATH, None, CHANGE, status=204),
+    Route("List saved views", "list_views", "GET", "/api/views", list[View], READ),
+    Route("Save a view", "save_a_view", "POST", "/api/views", View, (*WRITE, 413), NewView, 201, NEW_ETAG),
+    Route("Get a saved view", "read_a_view", "GET", VIEW_PATH, View, (*READ, 404), headers=ETAG),
+    Route(
+        "Change a saved view", "change_a_view", "PATCH", VIEW_PATH, View, (*CHANGE, 413, 428), ViewPatch, headers=ETAG
+    ),
+    Route("Delete a saved view", "delete_a_view", "DELETE", VIEW_PATH, None, CHANGE, status=204),
     Route("Get a webhook", "read_a_webhook", "GET", f"{CONNECTOR_PATH}/webhook", Webhook, (*READ, 404)),
     Route(
         "Create a webhook secret",

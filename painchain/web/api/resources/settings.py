@@ -34,6 +34,27 @@ class Team(Resource):
         return cls.model_validate(team, from_attributes=True)
 
 
+class View(Resource):
+    """A saved view of the timeline."""
+
+    id: int
+    name: str
+    filter: str = Field(description="Query string of the timeline.")
+    shared: bool = Field(description="Whether everybody sees it, or only its owner.")
+    start: bool = Field(description="Whether it is the start page of the person who asks.")
+    version: int
+    created_at: Time
+    created_by: str
+    updated_at: Time
+    updated_by: str
+
+    @classmethod
+    def of(cls, view: models.SavedView, start: int | None) -> View:
+        """Return the resource of a view. `start` is the ID of the reader's start page."""
+        members = {name: getattr(view, name) for name in cls.model_fields if name not in ("shared", "start")}
+        return cls(**members, shared=view.owner_id is None, start=view.id == start)
+
+
 class NotifyRule(Resource):
     """A notification rule. The response contains only the part of its URL that holds no secret."""
 
