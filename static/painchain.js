@@ -1,5 +1,5 @@
 "use strict";
-// What htmx and plain HTML do not do: time zone, theme, keyboard shortcuts, and preserving open elements and focus.
+// What htmx and plain HTML do not do: time zone, theme, search suggestions, and preserving open elements and focus.
 
 const root = document.documentElement;
 
@@ -178,29 +178,6 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "Escape") event.target.blur();
   else return;
   event.preventDefault();
-});
-
-// Keyboard shortcuts: j and k move, Enter opens, / searches, ? lists them.
-document.addEventListener("keydown", (event) => {
-  const menu = event.key === "Escape" && document.querySelector(".menu[open]");
-  if (!menu) return;
-  menu.open = false;
-  menu.querySelector("summary").focus();
-});
-let pending = "";
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
-  const lines = [...document.querySelectorAll("#feed article > details > summary")].filter((line) => line.checkVisibility());
-  const index = lines.indexOf(document.activeElement);
-  const go = { gt: "/", gs: "/settings/integrations" }[pending + event.key];
-  pending = event.key === "g" ? "g" : "";
-  if (go) location.href = go;
-  else if (event.key === "j") lines[Math.min(index + 1, lines.length - 1)]?.focus();
-  else if (event.key === "k") lines[Math.max(index - 1, 0)]?.focus();
-  else if (event.key === "/") {
-    event.preventDefault();
-    (box() ?? document.querySelector("input[type=search]"))?.focus();
-  } else if (event.key === "?") document.getElementById("keys").showModal();
 });
 
 // Copy the address with fixed times. If the clipboard is not available, open that address instead.

@@ -235,19 +235,18 @@ def canonical(text: str, names: Sequence[str], now: datetime) -> str:
         parameters.setdefault(name, []).append(value)
     parse_filter(parameters, now, UTC_ZONE, DEFAULT_RANGE)
     for name in TIMES:
-        parameters[name] = [in_utc(value, name, UTC_ZONE) for value in parameters.get(name, ())]
+        parameters[name] = [_in_utc(value, name) for value in parameters.get(name, [])[:1] if value.strip()]
+    if any(parameters[name] for name in TIMES):
+        parameters["range"] = []  # it would be ignored
     query = query_string(parameters, names)
     if len(query) > FILTER.max_length:
         raise FieldError(f"Filter can have at most {FILTER.max_length} characters, not {len(query)}.")
     return query
 
 
-def in_utc(text: str, name: str, zone: ZoneInfo) -> str:
-    """Return the time in a parameter in UTC, so that it means the same in each time zone.
-
-    :raises BadFilter: when it is not a time.
-    """
-    return f"{parse_time(text, name, zone).astimezone(UTC_ZONE):%Y-%m-%dT%H:%M:%SZ}" if text.strip() else ""
+def _in_utc(text: str, name: str) -> str:
+    """Return the time in a parameter in UTC, so that it means the same in each time zone."""
+    return parse_time(text, name, UTC_ZONE).astimezone(UTC_ZONE).isoformat().replace("+00:00", "Z")
 
 
 def query_string(parameters: Mapping[str, Sequence[str]], names: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from flask_wtf import CSRFProtect
 
-from painchain.web import metrics, webhook_receiver
+from painchain.web import metrics, palette, webhook_receiver
 from painchain.web.account import oidc, person, profile, sign_in
 from painchain.web.api import connection_tests as connection_tests_api
 from painchain.web.api import connectors as connectors_api
@@ -52,7 +52,7 @@ PAGES = (
         people,
         api_tokens,
     ),
-    *(audit_log, metrics, help_pages),
+    *(audit_log, metrics, help_pages, palette),
 )
 # Exempt from CSRF tokens: the API refuses other sites' pages by their Origin, and webhook deliveries are signed.
 CSRF_EXEMPT = (

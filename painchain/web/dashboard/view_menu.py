@@ -8,9 +8,7 @@ from urllib.parse import parse_qs
 
 from painchain.configuration import saved_views
 from painchain.core.redaction import scrub
-from painchain.timeline.filter import BadFilter
 from painchain.timeline.saved_views import ViewLink
-from painchain.web.common import responses
 from painchain.web.dashboard.filter_view import PARAMETERS, PLAIN_TIMELINE, View, offered_values
 
 SAVE = "/settings/views/new"
@@ -49,11 +47,6 @@ def start_view() -> View | None:
 
 
 def query_string(view: View) -> str:
-    """Return the filter of a view as it is saved: its times are in UTC, and credentials are masked."""
+    """Return the filter of a view as it is saved, with its credentials masked."""
     parameters = {name: [scrub(value) for value in values] for name, values in view.parameters.items()}
-    for name in saved_views.TIMES:
-        try:
-            parameters[name] = [saved_views.in_utc(value, name, responses.zone()) for value in parameters.get(name, ())]
-        except BadFilter:
-            continue  # the form shows it with the message
     return saved_views.query_string(parameters, PARAMETERS)
