@@ -37,6 +37,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator
         call("PUT", f"{github.api}/visibility/Release/draft", visible=False)
         call("POST", f"{github.api}/disable")
         call("DELETE", add(address, "kubernetes", "Old cluster").api)
+        call("POST", f"{address}/api/views", name="Production", filter="q=cluster&range=7d")
         yield Site(address, github, kubernetes)
 
 
@@ -72,6 +73,40 @@ def keys(page: Page, site: Site) -> None:
     dashboard(page, site)
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+
+
+def palette(page: Page, site: Site) -> None:
+    dashboard(page, site)
+    page.keyboard.press("Control+k")
+    page.keyboard.type("pro")
+    expect(page.locator("#palette-found").get_by_role("link", name="Production cluster")).to_be_visible()
+
+
+def palette_page(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/palette?q=pro")
+
+
+def views_menu(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/?q=cluster&range=7d")
+    if page.locator("#filter-fold summary").is_visible():
+        expect(page.locator(".shown-view")).to_have_text("Production")
+        page.locator("#filter-fold summary").click()
+    page.locator("#menu-views summary").click()
+    expect(page.locator("#menu-views").get_by_role("link", name="Production")).to_be_visible()
+
+
+def views(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/settings/views")
+
+
+def view(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/settings/views/1")
+
+
+def view_with_errors(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/settings/views/new?q=a")
+    page.get_by_role("button", name="Save view").click()
+    expect(page.locator("#problems")).to_be_focused()
 
 
 def event(page: Page, site: Site) -> None:
@@ -198,6 +233,12 @@ PAGES = (
     dashboard_without_match,
     dashboard_not_understood,
     keys,
+    palette,
+    palette_page,
+    views_menu,
+    views,
+    view,
+    view_with_errors,
     event,
     around,
     history,

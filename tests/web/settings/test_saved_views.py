@@ -228,6 +228,7 @@ def test_the_starred_view_is_shown_first_with_its_name_and_a_link_to_the_plain_t
     page = soup(client.get("/"))
     assert form_of(client.get("/"), "#filter")["tag"] == "production"
     assert words(page.select_one("#menu-views summary")) == "View: ★ Production"
+    assert words(page.select_one(".shown-view")) == "★ Production · Plain timeline"
     plain = next(link for link in page.select("#filter a.clear") if words(link) == "Plain timeline")
     timeline = client.get(str(plain["href"]))
     assert "tag" not in form_of(timeline, "#filter")
