@@ -28,7 +28,7 @@ def install(app: Flask) -> None:
     """Register the filters for the templates."""
     app.jinja_env.globals["static"] = lru_cache(None)(partial(static, app))
     app.jinja_env.globals["gap_kinds"] = KINDS
-    times = (clock, day_name, exact, moment, since, span, ago, ahead, hour)
+    times = (clock, day_name, exact, moment, since, span, relative_span, ago, ahead, hour)
     for template_filter in (*times, page_of, browser, printable, format_html, format_value, mark_difference, pretty):
         app.jinja_env.filters[template_filter.__name__] = template_filter
 
@@ -108,6 +108,26 @@ def span(value: timedelta) -> str:
         count, seconds = divmod(seconds, size)
         parts += [f"{count} {unit}"] if count else []
     return " ".join(parts[:2]) or "less than a second"
+
+
+def relative_span(value: datetime, zero: datetime) -> str:
+    """Return how long before or after `zero` a time is, in at most two units.
+
+    >>> zero = datetime(2026, 1, 31, 14)
+    >>> [relative_span(time, zero) for time in (datetime(2026, 1, 31, 13, 47, 30), datetime(2026, 1, 31, 14, 0, 9))]
+    ['−12 min', '+9 s']
+    >>> relative_span(datetime(2026, 1, 31, 11, 55), zero)
+    '−2 h 5 min'
+    """
+    seconds = int(abs((value - zero).total_seconds()))
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if days:
+        text = f"{days} d {hours % 24} h"
+    elif hours:
+        text = f"{hours} h {minutes % 60} min"
+    else:
+        text = f"{minutes} min" if minutes else f"{seconds} s"
+    return ("−" if value < zero else "+") + text
 
 
 def ago(value: datetime, now: datetime, zone: Any) -> Markup:

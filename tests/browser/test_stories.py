@@ -674,8 +674,9 @@ def tab_stops(page: Page, count: int) -> list[str]:
 def test_tab_moves_through_the_dashboard_in_reading_order(page: Page, server: str) -> None:
     page.goto(add(server).feed)
     ranges = ["30m", "1h", "6h", "24h", "7d", "More"]
-    assert tab_stops(page, 14) == [
+    assert tab_stops(page, 15) == [
         "Skip to content",
+        "Skip to events",
         "PainChain",
         "Search",
         "How to search",
@@ -689,14 +690,14 @@ def test_tab_moves_through_the_dashboard_in_reading_order(page: Page, server: st
     assert [name.partition(":")[0].strip() for name in menus] == ["Source", "Type", "Connector", "Tag", "Author"]
     # Connectors of other tests may be failing: a line above the chart names each.
     after: list[str] = []
-    while len(after) < 10:
+    while len(after) < 11:
         after += [name for name in tab_stops(page, 1) if "“" not in name]
-    assert after[:3] == ["Clear filter", "Export", "PainChain 1"]
-    assert [name[:8] for name in after[3:5]] == ["Failures", "Access e"]
-    assert after[5:7] == ["Earlier", "Copy link"]
-    assert after[7].endswith(": 1 event (PainChain 1)")
-    assert after[8] == "View as table"
-    assert "Connector Created" in after[9]
+    assert after[:4] == ["Clear filter", "Export", "What changed before…", "PainChain 1"]
+    assert [name[:8] for name in after[4:6]] == ["Failures", "Access e"]
+    assert after[6:8] == ["Earlier", "Copy link"]
+    assert after[8].endswith(": 1 event (PainChain 1)")
+    assert after[9] == "View as table"
+    assert "Connector Created" in after[10]
 
 
 def test_the_skip_link_leads_past_the_header(page: Page, server: str) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenContext, add
+
+pytestmark = pytest.mark.browser
 
 
 def test_copy_link_copies_an_address_with_fixed_times(open_context: OpenContext, server: str) -> None:
@@ -44,3 +48,43 @@ def test_local_times_of_the_form_become_utc_in_the_address(open_context: OpenCon
     page.locator("#menu-custom").get_by_role("button", name="Apply").click()
     expect(page.locator("#menu-custom summary")).to_have_attribute("aria-current", "true")
     expect(page).to_have_url(f"{server}/?start_date=2026-01-15T08%3A30%3A00Z&end_date=2026-01-15T09%3A30%3A00Z")
+
+
+@pytest.mark.parametrize("scripted", [True, False])
+def test_thirty_minutes_before_14_00_needs_three_clicks(open_context: OpenContext, server: str, scripted: bool) -> None:
+    context = open_context(timezone_id="Asia/Kolkata", java_script_enabled=scripted)
+    page = context.new_page()
+    clicks = 0
+
+    def click(target: Locator) -> None:
+        nonlocal clicks
+        clicks += 1
+        target.click()
+
+    page.goto(server)
+    click(page.locator("#menu-before summary"))
+    page.get_by_label("Time", exact=True).fill("yesterday 14:00")
+    click(page.locator("#menu-before").get_by_role("button", name="Show"))
+    expect(page.locator("#timeline .t0 text")).to_have_text("t = 0, 14:00")
+    assert clicks <= 3
+    values = parse_qs(urlsplit(page.url).query)
+    start, end = (datetime.fromisoformat(values[name][0]) for name in ("start_date", "end_date"))
+    assert end - start == timedelta(minutes=30)
+    assert values["t0"] == values["end_date"]
+    assert f"{end:%H:%M}" == ("08:30" if scripted else "14:00"), "without JavaScript, times are in UTC"
+
+
+def test_the_question_can_be_asked_by_keyboard_and_on_a_phone(open_context: OpenContext, server: str) -> None:
+    page = open_context(viewport={"width": 390, "height": 844}, timezone_id="UTC").new_page()
+    connector = add(server)
+    page.goto(server)
+    summary = page.locator("#menu-before summary")
+    summary.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#menu-before .panel")).to_be_in_viewport(ratio=1)
+    page.get_by_label("Time", exact=True).fill("-0s")
+    page.get_by_label("Repository, service").fill(connector.name)
+    page.keyboard.press("Enter")
+    expect(page.locator("#feed article")).to_have_count(1)
+    expect(page.locator("#feed article .relative")).to_contain_text("−")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -28,8 +28,9 @@ LISTS = {
     "author": "Author",
 }
 NARROWING = (*LISTS, "status", "outcome", "q")
-DATES = ("start_date", "end_date")  # times, in UTC in every address
-PARAMETERS = (*NARROWING, "access", "range", *DATES)
+DATES = ("start_date", "end_date")
+TIMES = (*DATES, "t0")  # in UTC in every address; t0 is the time from which the feed counts
+PARAMETERS = (*NARROWING, "access", "range", *TIMES)
 PLAIN_TIMELINE = f"/?range={DEFAULT_RANGE}"  # unlike "/", it never shows a start page
 
 
@@ -86,6 +87,11 @@ class View:
         return list(self.parameters.get("outcome", ())) == [Outcome.BAD]
 
     @property
+    def t0(self) -> datetime | None:
+        """The time from which this view counts: t = 0."""
+        return parse_time(self.value("t0"), "t0", responses.zone()) if self.value("t0") else None
+
+    @property
     def search_without_times(self) -> str:
         """The search text without the qualifiers for times."""
         return search_query.timeless(self.value("q"))
@@ -103,7 +109,7 @@ class View:
 def view_of(query: MultiDict[str, str], path: str = "/") -> View:
     """Return the view for the parameters of a query string or form: its times in UTC, and no range beside them."""
     parameters = {name: [value for value in query.getlist(name) if value] for name in PARAMETERS}
-    for name in DATES:
+    for name in TIMES:
         parameters[name] = [_in_utc(name, value) for value in parameters[name][:1]]
     if any(parameters[name] for name in DATES):
         parameters["range"] = []
@@ -114,7 +120,10 @@ def filter_of(view: View) -> Filter:
     """Parse the filter of a view; a range that ends in the future is open.
 
     Events of the class Access are left out, unless the view asks for them: with `access`, or in what it filters by.
+
+    :raises BadFilter: when a value cannot be understood.
     """
+    _ = view.t0  # refuse a view with an invalid one
     event_filter = parse_filter(view.parameters, g.now, responses.zone(), DEFAULT_RANGE)
     event_filter = replace(event_filter, hides_access=not view.shows_access and not event_filter.names_access)
     return replace(event_filter, end=None) if event_filter.end and event_filter.end > g.now else event_filter

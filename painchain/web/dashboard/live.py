@@ -44,10 +44,11 @@ def news() -> ResponseReturnValue:
         return responses.fragment("dashboard/live", oob=True, view=view, live_after=head.last_event)
     values = {
         **chart_values(view, event_filter),
+        "t0": view.t0,
         "failing_connectors": connector_health.failing(connector_polls.list_all(g.now)),
     }
     if len(new) == PAGE and "keep" not in request.args:
-        return responses.fragment("dashboard/news", replace_feed=True, **values, **feed_values(view, event_filter))
+        return responses.fragment("dashboard/news", replace_feed=True, **{**values, **feed_values(view, event_filter)})
     days = days_of(sorted(new, key=newest_first))
     return responses.fragment("dashboard/news", replace_feed=False, days=days, live_after=new[-1].id, **values)
 

@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 from painchain.indexes import search_query
 from painchain.timeline.filter import EARLIEST, RANGES, BadFilter, Filter, parse_time
 from painchain.web.common import responses
-from painchain.web.dashboard.filter_view import DATES, View, filter_of, utc_text, view_of
+from painchain.web.dashboard.filter_view import DATES, TIMES, View, filter_of, utc_text, view_of
 
 ROW = ("30m", "1h", "6h", "24h", "7d")  # the ranges beside the menu of the others
 
@@ -51,7 +51,7 @@ def canonical(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseR
 def _canonical_address() -> str:
     """Return the address to use instead of the requested one; an empty text if the requested one is canonical."""
     view = view_of(request.args, request.path)
-    names = (*DATES, "range") if any(request.args.get(name) for name in ("start_date", "end_date")) else DATES
+    names = (*TIMES, "range") if any(request.args.get(name) for name in DATES) else TIMES
     is_canonical = all(request.args.get(name, "") == view.value(name) for name in names)
     return "" if is_canonical or not _is_valid(view) else view.address(cursor=request.args.get("cursor", ""))
 
@@ -88,7 +88,7 @@ def range_choices(view: View) -> dict[str, Any]:
     return {
         "ranges": ROW,
         "more_ranges": [name for name in RANGES if name not in ROW],
-        "custom": {name: _input(view, name) for name in ("start_date", "end_date")},
+        "custom": {name: _input(view, name) for name in DATES},
     }
 
 

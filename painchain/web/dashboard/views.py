@@ -15,7 +15,7 @@ from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import BadFilter
 from painchain.web.common import connector_health, responses
 from painchain.web.common.response_cache import cached
-from painchain.web.dashboard import time_range, view_menu
+from painchain.web.dashboard import before, time_range, view_menu
 from painchain.web.dashboard.filter_view import View, choices, filter_of, view_of
 from painchain.web.dashboard.widgets import chart_values, days_of, feed_values
 
@@ -30,24 +30,28 @@ def index() -> ResponseReturnValue:
     view, head = view_of(request.args), _head_read_by_cache()
     if not request.args and not responses.is_htmx():
         view = view_menu.start_view() or view
+    records = connector_polls.list_all(g.now)
     try:
+        if answer := before.address_of_question(connector for connector, _ in records):
+            return redirect(answer, 302)
         event_filter, problem, typed = filter_of(view), "", ""
-        before = Cursor.parse(request.args["cursor"]) if request.args.get("cursor") else None
+        cursor = Cursor.parse(request.args["cursor"]) if request.args.get("cursor") else None
     except BadFilter as error:
         typed = view.value(error.parameter) if error.parameter == "q" else ""
-        view, problem, before = View({}), str(error), None
+        view, problem, cursor = View({}), str(error), None
         event_filter = filter_of(view)
     status = 422 if problem else 200
-    records = connector_polls.list_all(g.now)
     values = {
         # First, because it also reads the statuses that the chart needs.
         **choices(view, event_filter, [connector for connector, _ in records]),
         **time_range.range_choices(view),
-        **feed_values(view, event_filter, before, head=head),
+        **feed_values(view, event_filter, cursor, head=head),
+        **({} if cursor else before.failures_of(view, event_filter)),
         **chart_values(view, event_filter),
         "problem": problem,
         "view_menu": view_menu.menu(view),
     }
+    values |= before.form_values(view, [connector for connector, _ in records], values["shown_events"])
     values["typed_search"] = typed
     values["failing_connectors"] = connector_health.failing(records)
     if responses.is_htmx():
@@ -61,10 +65,10 @@ def feed() -> ResponseReturnValue:
     view = view_of(request.args)
     try:
         event_filter = filter_of(view)
-        before = Cursor.parse(request.args.get("cursor", ""))
+        cursor = Cursor.parse(request.args.get("cursor", ""))
     except BadFilter as error:
         return responses.error(422, "Invalid filter", str(error))
-    return responses.fragment("dashboard/more", **feed_values(view, event_filter, before))
+    return responses.fragment("dashboard/more", **feed_values(view, event_filter, cursor))
 
 
 @blueprint.get("/timeline")

@@ -26,6 +26,8 @@ def feed_values(
     page = queries.page(event_filter, before, limit)
     return {
         "days": days_of(page.events),
+        "shown_events": page.events,
+        "t0": view.t0,
         "older": view.address("/", cursor=str(page.older)) if page.older else "",
         "older_fragment": view.address("/feed", cursor=str(page.older)) if page.older else "",
         # On PostgreSQL the page may contain events that are newer than the head.
@@ -52,6 +54,7 @@ def chart_values(view: View, event_filter: Filter, has_gaps: bool = True, with_c
         "histogram": chart.only_sources(counts, event_filter.source),
         "legend": chart.legend(counts, event_filter.source, lambda sources: view.address("/", source=sources)),
         "now_at": None if event_filter.end else chart.position_on_axis(counts, g.now),
+        "t0_at": chart.position_on_axis(counts, view.t0) if view.t0 else None,
         "time_links": time_range.time_links(view, event_filter, g.now),
         "chart_address": "" if event_filter.end else view.address("/timeline"),
     }
