@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from flask import Flask
-from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from painchain.accounts.oidc import Provider
@@ -18,14 +17,24 @@ from painchain.core.metrics import Metrics
 from painchain.core.runtime import EXTENSION, Runtime
 from painchain.database.session import configure_sqlite, db, engine_options
 from painchain.web import blueprints, metrics_collector
-from painchain.web.common import access_log, auth, change_reason, cookies, errors, request_limits, responses
+from painchain.web.common import (
+    access_log,
+    auth,
+    change_reason,
+    compression,
+    cookies,
+    errors,
+    request_limits,
+    responses,
+)
+from painchain.web.common.csrf import MaskedCSRFProtect
 from painchain.web.common.hosts import is_known, refuse_other_hosts
 from painchain.web.common.live_update_middleware import LiveUpdateMiddleware
 from painchain.web.common.response_cache import ResponseCache
 from painchain.web.common.security_headers import headers_for, protect
 
 YEAR_SECONDS = 31_536_000
-csrf = CSRFProtect()
+csrf = MaskedCSRFProtect()
 log = logging.getLogger(__name__)
 
 
@@ -67,6 +76,7 @@ def build_app(settings: Settings) -> Flask:
     blueprints.register(app, csrf)
     responses.install(app)
     errors.install(app)
+    compression.install(app)
     app.after_request(protect)
     with app.app_context():
         install_middleware(app, shared)

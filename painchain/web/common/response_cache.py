@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from painchain.core import runtime
 from painchain.database.session import autocommit_connection
 from painchain.timeline import queries
-from painchain.web.common import cookies
+from painchain.web.common import compression, cookies
 from painchain.web.common.responses import is_htmx, zone
 
 MAX_RESPONSES = 48
@@ -56,16 +56,18 @@ def cached(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseRetu
         cache = runtime.current().response_cache
         minute = int(g.now.timestamp()) // 60
         parts = (request.path, request.query_string, is_htmx(), zone().key, cookies.read_script_cookie("theme"))
-        # Pages differ by actor, and by browser: the sign-out form has a CSRF token.
-        actor_parts = (g.who.name, g.who.role, g.who.sign_in, session.get("csrf_token") if g.who.sign_in else None)
+        # Pages differ by actor, and by browser: forms have a CSRF token.
+        actor_parts = (g.who.name, g.who.role, g.who.sign_in, session.get("csrf_token"))
         with autocommit_connection() as connection:
             g.log_head = queries.head(connection)
         key = (g.log_head, minute, *parts, *actor_parts)
         if body := cache.get(key):
+            compression.keep_compressed(repr(key))
             return Response(body, mimetype="text/html")
         response = make_response(view())
         if response.status_code == 200 and not session.modified:
             cache.put(key, response.get_data())
+            compression.keep_compressed(repr(key))
         return response
 
     return cached_view

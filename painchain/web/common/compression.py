@@ -1,0 +1,88 @@
+"""Compress responses for browsers that accept it, and keep the compressed form of bodies that are sent again."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+
+from flask import Flask, Request, Response, g, request
+from flask_compress import Compress
+
+# In this order if a browser accepts several equally. Brotli makes the smallest pages; browsers accept Brotli and
+# Zstandard only over HTTPS and from this machine.
+ALGORITHMS = ("br", "zstd", "gzip")
+MIMETYPES = (
+    *("text/html", "text/css", "text/javascript", "text/plain", "text/csv", "image/svg+xml"),
+    *("application/json", "application/x-ndjson"),
+)
+MIN_BYTES = 500
+MAX_BODIES = 160
+
+
+class CompressedBodies:
+    """The most recently used compressed bodies, by algorithm and key. Flask-Compress reads and fills it."""
+
+    def __init__(self) -> None:
+        self._bodies: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: str) -> bytes | None:
+        """Return a compressed body; None if there is none."""
+        with self._lock:
+            if key in self._bodies:
+                self._bodies.move_to_end(key)
+            return self._bodies.get(key)
+
+    def set(self, key: str, value: bytes) -> None:
+        """Keep a compressed body, unless its response has no key of its own (see `keep_compressed`)."""
+        if key.endswith(";"):
+            return
+        with self._lock:
+            self._bodies[key] = value
+            if len(self._bodies) > MAX_BODIES:
+                self._bodies.popitem(last=False)
+
+
+def keep_compressed(key: str) -> None:
+    """Compress the body of this response only once for all responses with this key, which have the same body."""
+    g.compressed_key = key
+
+
+def install(app: Flask) -> None:
+    """Compress the responses of an app. Hooks that are installed later run before the compression."""
+    app.config.update(
+        COMPRESS_REGISTER=False,
+        COMPRESS_MIMETYPES=list(MIMETYPES),
+        COMPRESS_MIN_SIZE=MIN_BYTES,
+        COMPRESS_ALGORITHM=list(ALGORITHMS),
+        COMPRESS_ALGORITHM_STREAMING=list(ALGORITHMS),
+        COMPRESS_BR_LEVEL=5,
+        COMPRESS_CACHE_BACKEND=CompressedBodies,
+        COMPRESS_CACHE_KEY=_key,
+    )
+    compress = Compress(app)
+
+    @app.after_request
+    def compress_response(response: Response) -> Response:
+        is_static = request.endpoint == "static" and response.status_code == 200
+        if is_static and response.mimetype in MIMETYPES:
+            _read_file(response)
+        elif "ETag" in response.headers and not is_static:
+            # Scripts send the ETag of an API resource back in If-Match: it must be the same in each encoding.
+            return response
+        if not any(request.accept_encodings[algorithm] > 0 for algorithm in ALGORITHMS):
+            response.vary.add("Accept-Encoding")
+            return response
+        compressed: Response = compress.after_request(response)
+        return compressed
+
+
+def _key(request: Request) -> str:
+    return str(g.get("compressed_key", ""))
+
+
+def _read_file(response: Response) -> None:
+    """Read a static file into memory: a body that is not streamed is compressed once."""
+    response.direct_passthrough = False
+    response.get_data()
+    keep_compressed(f"static {request.path} {response.get_etag()[0]}")
