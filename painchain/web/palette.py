@@ -16,8 +16,10 @@ from painchain.database.models import Connector
 from painchain.database.session import db
 from painchain.timeline import saved_views
 from painchain.timeline.filter import MAX_TEXT
+from painchain.timeline.saved_views import ViewLink
 from painchain.web.common import responses
 from painchain.web.common.permissions import required_role
+from painchain.web.dashboard.filter_view import PLAIN_TIMELINE
 from painchain.web.help import documents
 
 blueprint = Blueprint("palette", __name__)
@@ -71,9 +73,11 @@ def show() -> ResponseReturnValue:
 def find(text: str) -> dict[str, list[Target]]:
     """Return the best targets for a text by group. Without a text these are views, pages and connectors."""
     words = text.casefold().split()
-    candidates = {"Views": _views(), "Pages": _pages(), "Connectors": _connectors()}
+    views = saved_views.visible(g.who.person_id)
+    pages = [*_pages(has_start_page=any(link.is_start for link in views))]
+    candidates = {"Views": _targets_of(views), "Pages": pages, "Connectors": [*_connectors()]}
     if words:
-        candidates["Help"] = _help()
+        candidates["Help"] = [*_help()]
     groups = {heading: _best(targets, words) for heading, targets in candidates.items()}
     if text:
         search = Target(f"Search the timeline for “{text}”", f"/?{urlencode({'q': text})}")
@@ -96,12 +100,13 @@ def _rank(label: str, word: str) -> int:
     return 1 if f" {word}" in label else 2 if word in label else 3
 
 
-def _views() -> Iterator[Target]:
-    for link in saved_views.visible(g.who.person_id):
-        yield Target(link.name, link.address, "start page" if link.is_start else "view", link.filter)
+def _targets_of(views: Iterable[ViewLink]) -> list[Target]:
+    return [Target(link.name, link.address, "start page" if link.is_start else "view", link.filter) for link in views]
 
 
-def _pages() -> Iterator[Target]:
+def _pages(has_start_page: bool) -> Iterator[Target]:
+    if has_start_page:
+        yield Target("Plain timeline", PLAIN_TIMELINE, keywords="all events without a filter")
     for label, endpoint, keywords in PAGES:
         is_possible = g.who.person_id is not None or endpoint != "account.index"
         if is_possible and g.who.may(required_role(endpoint, "GET")):

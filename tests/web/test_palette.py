@@ -54,6 +54,14 @@ def test_the_best_match_comes_first(client, make_connector):
     ]
 
 
+def test_with_a_start_page_the_plain_timeline_is_a_place_too(client):
+    assert "Plain timeline" not in labels(found(client))
+    client.post("/api/views", json={"name": "Errors", "filter": "q=error", "start": True})
+    page = found(client, "plain")
+    assert labels(page)[0] == "Plain timeline"
+    assert page.select_one("a")["href"] == "/?range=24h"
+
+
 def test_a_text_without_a_match_leads_to_a_search(client):
     page = found(client, 'no "such" <thing>')
     assert labels(page) == ['Search the timeline for “no "such" <thing>”']
