@@ -150,9 +150,10 @@ def ahead(value: datetime, now: datetime, zone: Any) -> Markup:
 
 
 def hour(value: datetime, now: datetime, zone: Any) -> Markup:
-    """Return a local time of day, with the date unless it is today."""
-    local = value.astimezone(zone)
-    return clock(local, "%H:%M" if local.date() == now.astimezone(zone).date() else "%-d %b, %H:%M")
+    """Return a local time of day, with the date unless it is today, and the year unless it is this year."""
+    local, today = value.astimezone(zone), now.astimezone(zone).date()
+    date_format = "%-d %b" if local.year == today.year else "%-d %b %Y"
+    return clock(local, "%H:%M" if local.date() == today else f"{date_format}, %H:%M")
 
 
 def day_name(day: date, now: datetime, zone: Any) -> str:

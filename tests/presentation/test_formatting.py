@@ -53,6 +53,20 @@ def test_ago_is_relative_within_the_hour_and_local_before(before, text):
 
 
 @pytest.mark.parametrize(
+    ("after", "text"),
+    [
+        (timedelta(), "now"),
+        (timedelta(minutes=3), "in 3 min"),
+        (timedelta(hours=1), "18:30"),
+        (timedelta(hours=7), "11 Mar, 00:30"),
+        (timedelta(days=300), "4 Jan 2027, 17:30"),
+    ],
+)
+def test_a_time_ahead_names_the_date_and_the_year_if_they_differ(after, text):
+    assert read(formatting.ahead(NOW + after, NOW, KOLKATA)) == text
+
+
+@pytest.mark.parametrize(
     ("day", "text"),
     [
         (date(2026, 3, 11), "Wednesday, 11 March 2026"),

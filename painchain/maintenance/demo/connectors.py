@@ -72,7 +72,8 @@ CONNECTORS: dict[str, tuple[str, dict[str, Any]]] = {
     },
     ARCHIVE: ("github", {**_GITHUB, "repos": ["shop/legacy"], "tags": ["demo", "archive"]}),
 }
-REASONS = ("Rate limit was reached twice", "Back to the usual interval", "", "Fewer requests at night", "")
+SHORTER = ("Deployments were seen too late", "Back to the shorter interval", "")
+LONGER = ("Rate limit was reached twice", "Fewer requests to the API", "")
 INTERVALS = (60, 120, 300, 600, 900)
 
 
@@ -128,14 +129,16 @@ def create_teams(event_log: EventLogWriter, at: datetime) -> None:
 def ordinary_change(random: Random, at: datetime) -> Action:
     """Return a change of a poll interval."""
     name, author = random.choice((GITHUB, PRODUCTION, STAGING)), random.choice(ADMINS)
-    step, reason = random.randrange(1, len(INTERVALS)), random.choice(REASONS)
+    step, reason = random.randrange(1, len(INTERVALS)), random.randrange(len(SHORTER))
 
     def run(event_log: EventLogWriter) -> None:
         connector = _stored()[name]
         current = connector_store.values(connector)["poll_interval"]
         place = INTERVALS.index(current) if current in INTERVALS else 0
-        values = {"poll_interval": INTERVALS[(place + step) % len(INTERVALS)]}
-        connector_store.update(connector, ConnectorEdit(values), _trail(event_log, author, at, reason))
+        interval = INTERVALS[(place + step) % len(INTERVALS)]
+        why = (LONGER if interval > current else SHORTER)[reason]
+        edit = ConnectorEdit({"poll_interval": interval})
+        connector_store.update(connector, edit, _trail(event_log, author, at, why))
 
     return Action(at, 2, run)
 
