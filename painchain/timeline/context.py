@@ -18,10 +18,11 @@ SIDE = 50
 SPANS = {
     "5m": timedelta(minutes=5),
     "30m": timedelta(minutes=30),
+    "1h": timedelta(hours=1),
     "2h": timedelta(hours=2),
     "24h": timedelta(hours=24),
 }
-DEFAULT_SPAN = "30m"
+DEFAULT_SPAN = "1h"
 
 _event = ChangeEvent.__table__.c
 

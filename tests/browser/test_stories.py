@@ -690,14 +690,14 @@ def test_tab_moves_through_the_dashboard_in_reading_order(page: Page, server: st
     assert [name.partition(":")[0].strip() for name in menus] == ["Source", "Type", "Connector", "Tag", "Author"]
     # Connectors of other tests may be failing: a line above the chart names each.
     after: list[str] = []
-    while len(after) < 11:
+    while len(after) < 12:
         after += [name for name in tab_stops(page, 1) if "“" not in name]
-    assert after[:4] == ["Clear filter", "Export", "What changed before…", "PainChain 1"]
-    assert [name[:8] for name in after[4:6]] == ["Failures", "Access e"]
-    assert after[6:8] == ["Earlier", "Copy link"]
-    assert after[8].endswith(": 1 event (PainChain 1)")
-    assert after[9] == "View as table"
-    assert "Connector Created" in after[10]
+    assert after[:5] == ["Clear filter", "Views", "Export", "What changed before…", "PainChain 1"]
+    assert [name[:8] for name in after[5:7]] == ["Failures", "Access e"]
+    assert after[7:9] == ["Earlier", "Copy link"]
+    assert after[9].endswith(": 1 event (PainChain 1)")
+    assert after[10] == "View as table"
+    assert "Connector Created" in after[11]
 
 
 def test_the_skip_link_leads_past_the_header(page: Page, server: str) -> None:

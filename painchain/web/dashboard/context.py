@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, abort, request, url_for
 from flask.typing import ResponseReturnValue
 
+from painchain import connectors
 from painchain.configuration import connector_store
 from painchain.configuration.errors import InvalidValues
 from painchain.history import undo
@@ -21,6 +22,10 @@ from painchain.timeline.queries import Event
 from painchain.web.common import responses
 from painchain.web.common.responses import Toast
 from painchain.web.common.transaction import audited_transaction
+from painchain.web.dashboard.filter_view import View
+
+# How many newer events the timeline shows above an event, if there is more than a page of them.
+NEARBY = 20
 
 blueprint = Blueprint("history", __name__)
 blueprint.add_app_template_test(undo.can_undo, "undoable")
@@ -59,7 +64,8 @@ def around(number: int) -> ResponseReturnValue:
         )
     hidden = visibility.all_hidden().of(event.source, event.connector_id)
     heading = event_view.describe(event, hidden, responses.zone()).heading
-    return responses.page("pages/dashboard/around.html", event=event, heading=heading, span=span, spans=SPANS, **values)
+    values |= {"heading": heading, "span": span, "spans": SPANS, "on_timeline": _on_timeline(event, after)}
+    return responses.page("pages/dashboard/around.html", event=event, **values)
 
 
 @blueprint.get("/settings/integrations/<int:number>/history")
@@ -126,6 +132,16 @@ def _next_page_address(side: str, events: EventSlice, number: int, span: str) ->
         return ""
     cursor: dict[str, Any] = {side: str(events.further)}
     return url_for(".around", number=number, within=span, **cursor)
+
+
+def _on_timeline(event: Event, after: EventSlice) -> str:
+    """Return the address of the timeline around an event, on the page of the feed that shows it."""
+    start, end = event.timestamp - SPANS["1h"], event.timestamp + SPANS["1h"]
+    newer = [other for other in after.events if other.timestamp <= end]
+    cursor = str(context.cursor_of(newer[-NEARBY - 1])) if len(newer) > NEARBY else ""
+    access = "1" if event.source == connectors.BUILTIN.key and event.event_type in connectors.ACCESS_TYPES else ""
+    address = View({}).address("/", access=access, start_date=start, end_date=end, cursor=cursor)
+    return f"{address}#event-{event.id}"
 
 
 def _days(events: Sequence[Event]) -> list[event_view.Day]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
@@ -60,12 +60,12 @@ def edit(client: FlaskClient, number: int, **values: Any) -> None:
 
 
 @pytest.mark.both_databases
-def test_an_event_is_shown_within_half_an_hour_of_all_sources_newest_first(client, record_event):
-    record_event("too early", -31)
-    record_event("early", -30)
+def test_an_event_is_shown_within_an_hour_of_all_sources_newest_first(client, record_event):
+    record_event("too early", -61)
+    record_event("early", -60)
     chosen = record_event("chosen")
-    record_event("late", 30, source="gitlab", event_type="Pipeline")
-    record_event("too late", 31)
+    record_event("late", 60, source="gitlab", event_type="Pipeline")
+    record_event("too late", 61)
     page = soup(client.get(f"/events/{chosen}/around"))
     assert titles(page) == ["late", "chosen", "early"]
     [marked] = page.select("#feed [aria-current]")
@@ -80,13 +80,52 @@ def test_links_set_the_span_from_five_minutes_to_a_day(client, record_event):
     chosen = record_event("chosen")
     page = soup(client.get(f"/events/{chosen}/around"))
     links = {words(link): str(link["href"]) for link in page.select(".spans a")}
-    assert list(links) == ["±5m", "±30m", "±2h", "±24h"]
-    assert texts(page, ".spans [aria-current]") == ["±30m"]
+    assert list(links) == ["±5m", "±30m", "±1h", "±2h", "±24h"]
+    assert texts(page, ".spans [aria-current]") == ["±1h"]
     events_by_name = {name: titles(soup(client.get(link.partition("#")[0]))) for name, link in links.items()}
     assert events_by_name["±5m"] == ["5", "chosen", "-5"]
     assert events_by_name["±2h"] == ["120", "5", "chosen", "-5", "-120"]
     assert events_by_name["±24h"] == ["1440", "120", "5", "chosen", "-5", "-120", "-1440"]
     assert all(link.endswith(f"#event-{chosen}") for link in links.values())
+
+
+def timeline_around(client, number):
+    """Follow the link from the events around an event to the timeline: its parameters, and the titles on it."""
+    link = str(soup(client.get(f"/events/{number}/around")).select_one(".on-timeline")["href"])
+    address, _, fragment = link.partition("#")
+    assert fragment == f"event-{number}"
+    page = soup(client.get(address))
+    assert page.select_one(f"#feed #{fragment}")
+    return parse_qs(urlsplit(address).query), titles(page)
+
+
+def test_a_link_shows_the_hour_before_and_after_on_the_timeline(client, record_event):
+    record_event("too early", -61)
+    record_event("early", -60)
+    chosen = record_event("chosen")
+    record_event("late", 59)
+    record_event("too late", 61)
+    query, shown = timeline_around(client, chosen)
+    assert shown == ["late", "chosen", "early"]
+    assert query.keys() == {"start_date", "end_date"}
+    assert all(values[0].endswith("Z") for values in query.values())
+
+
+def test_the_timeline_of_an_event_shows_it_also_among_many_newer_ones(client, record_event):
+    chosen = record_event("chosen")
+    for minute in range(45):
+        record_event(str(minute), 1 + minute)
+        record_event(f"{minute} and a half", 1.5 + minute)
+    _, shown = timeline_around(client, chosen)
+    assert shown == [
+        *(title for minute in range(9, -1, -1) for title in (f"{minute} and a half", str(minute))),
+        "chosen",
+    ]
+
+
+def test_the_timeline_of_an_access_event_shows_access_events(client, record_event):
+    chosen = record_event("chosen", source="painchain", event_type="CheckpointMade")
+    assert timeline_around(client, chosen)[0]["access"] == ["1"]
 
 
 def test_every_event_links_to_the_changes_around_it(client, record_event):
@@ -132,7 +171,7 @@ def test_an_event_within_a_large_action_is_not_collapsed(client, record_event):
 def test_an_event_without_neighbours_has_a_message(client, record_event):
     chosen = record_event("chosen")
     page = soup(client.get(f"/events/{chosen}/around"))
-    assert "No other events within 30m of this event." in texts(page, "main p")
+    assert "No other events within 1h of this event." in texts(page, "main p")
 
 
 @pytest.mark.parametrize(
