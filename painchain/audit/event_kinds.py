@@ -171,6 +171,20 @@ def chain_begun(events: int) -> AuditRecord:
     return AuditRecord("chain_begun", which, "begun", description, {"action": "chain_begun", "events": events})
 
 
+def key_copy_confirmed(key_id: str) -> AuditRecord:
+    """Return the event that an admin confirmed that a copy of the root key is stored elsewhere."""
+    text = f"Confirmed that a copy of the root key {key_id} is stored elsewhere"
+    description = {"text": text, "key": key_id}
+    return AuditRecord("key_copy_confirmed", key_id, "confirmed", description, {"action": "confirm", "key": key_id})
+
+
+def setup_list_hidden(open_steps: Sequence[str]) -> AuditRecord:
+    """Return the event that the setup checklist was hidden, with the steps that were not done."""
+    remaining = ", ".join(open_steps) or "nothing"
+    description = {"text": f"Hid the setup checklist; not done: {remaining}", "remaining": list(open_steps)}
+    return AuditRecord("setup_list_hidden", "Setup checklist", "hidden", description, {"action": "hide"})
+
+
 def old_and_new(changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
     """Return changes in the form of metadata: field keys with the old and the new value."""
     return {change.key: {"old": change.old, "new": change.new} for change in changes}

@@ -183,6 +183,13 @@ TYPE = ConnectorType(
             ),
             "alert",
         ),
+        EventType("KeyCopyConfirmed", "Key Copy Confirmed", fields(key="Key", action="Action"), "key"),
+        EventType(
+            "SetupListHidden",
+            "Setup List Hidden",
+            fields(remaining=("Not done", Shape.LIST), action="Action"),
+            "check",
+        ),
         *PEOPLE,
         EventType(
             "CheckpointMade",

@@ -41,6 +41,8 @@ ACTIVITIES = {
     "BackupRestored": OTHER,
     "KeyRotated": OTHER,
     "KeyReplaced": OTHER,
+    "KeyCopyConfirmed": OTHER,
+    "SetupListHidden": OTHER,
     "ChainBegun": OTHER,
     "CheckpointMade": OTHER,
     "ChainBroken": OTHER,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select
 
-from painchain.configuration import connector_store
+from painchain.configuration import connector_store, onboarding
 from painchain.configuration.connector_store import type_of
+from painchain.configuration.onboarding import SetupFacts
 from painchain.connectors.contract import ErrorKind
 from painchain.database import clock
 from painchain.database.models import Connector, PollState
@@ -51,15 +53,28 @@ def read(connectors: Sequence[Connector], now: datetime) -> Mapping[int, Health]
 
 def list_all(now: datetime) -> list[tuple[Connector, Health | None]]:
     """Return every connector in the order of the page, with its health unless it is never polled: in one statement."""
-    query = select(Connector, PollState).outerjoin(PollState, PollState.connector_id == Connector.id)
+    return _list_all(now)[0]
+
+
+def list_all_and_setup(now: datetime) -> tuple[list[tuple[Connector, Health | None]], SetupFacts | None]:
+    """Return what `list_all` does, and what is set up, in one statement; None stands for no connector at all."""
+    health, values = _list_all(now, *onboarding.COLUMNS)
+    return health, SetupFacts.from_row(values) if values else None
+
+
+def _list_all(now: datetime, *columns: Any) -> tuple[list[tuple[Connector, Health | None]], Sequence[Any]]:
+    """Return every connector with its health, and the values of columns that are the same for all connectors."""
+    query = select(Connector, PollState, *columns)
+    query = query.outerjoin(PollState, PollState.connector_id == Connector.id)
     query = query.order_by(func.lower(Connector.name), Connector.id)
     rows = db.session.execute(query.execution_options(populate_existing=True)).all()
-    states = {connector.id: poll_state for connector, poll_state in rows}
-    ordered = connector_store.in_page_order([connector for connector, _ in rows])
-    return [
+    states = {connector.id: poll_state for connector, poll_state, *_ in rows}
+    ordered = connector_store.in_page_order([connector for connector, *_ in rows])
+    health = [
         (connector, of(connector, states[connector.id], now) if type_of(connector).poll else None)
         for connector in ordered
     ]
+    return health, rows[0][2:] if rows else ()
 
 
 def of(connector: Connector, poll_state: PollState | None, now: datetime) -> Health:

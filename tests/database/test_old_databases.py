@@ -43,6 +43,7 @@ KINDS = (
     *("connector_failing", "connector_recovered", "connector_disabled", "connector_deleted"),
     *("field_visibility_changed", "webhook_changed", "notify_rule_created", "notify_rule_changed"),
     *("notify_rule_deleted", "events_exported", "events_pruned", "backup_restored", "key_rotated"),
+    *("key_copy_confirmed", "setup_list_hidden"),
     *("key_replaced", "person_added", "person_changed", "person_disabled", "person_enabled", "person_removed"),
     *("password_set", "password_link_made", "signed_in", "signed_out", "sign_in_failed", "token_created"),
     *("token_revoked", "checkpoint_made", "chain_begun", "chain_broken", "chain_mended"),

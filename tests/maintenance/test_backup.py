@@ -19,7 +19,7 @@ from sqlalchemy import text
 
 from painchain.audit.records import Subject
 from painchain.audit.trail import Trail
-from painchain.configuration import connector_store, saved_views, secrets
+from painchain.configuration import connector_store, onboarding, saved_views, secrets
 from painchain.configuration.connector_edit import ConnectorEdit
 from painchain.configuration.saved_views import Member
 from painchain.connectors import TYPES
@@ -65,6 +65,13 @@ def save_view(app: Flask, person: int) -> None:
         member = Member(person, "alice", may_share=True)
         view = saved_views.create({"name": "Mine", "filter": "q=a"}, ["q", "range"], member, trail)
         assert saved_views.set_start(view, True, member, trail)
+
+
+def confirm_key_copy(app: Flask) -> None:
+    """Confirm that a copy of the root key is stored elsewhere."""
+    with app.app_context(), eventlog_writer.writing() as event_log:
+        trail = Trail(event_log, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC))
+        assert onboarding.confirm_key_copy(onboarding.key_copy().key_id, trail)
 
 
 def take_backup(app: Flask, file: Path) -> backup_format.Manifest:
@@ -125,6 +132,7 @@ def test_everything_moves_to_another_database_and_continues_there(app: Flask, ot
     remove(app, deleted_connector)
     person = add_person(app)
     save_view(app, person)
+    confirm_key_copy(app)
     assert sign_in(app.test_client()).status_code == 303
     with app.app_context(), eventlog_writer.writing() as event_log:
         event_log.remove([2])

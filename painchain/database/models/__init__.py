@@ -13,6 +13,7 @@ from painchain.database.models.connectors import (
 from painchain.database.models.events import ChangeEvent, EventCount, EventSet, EventTag, LogHead, PrunedRun
 from painchain.database.models.integrity import LastCheckpoint, LogCheck
 from painchain.database.models.notifications import Notice, NotifyRule
+from painchain.database.models.onboarding import Onboarding
 from painchain.database.models.retention import PruneTurn, Pruning, Retention
 from painchain.database.models.saved_views import SavedView, StartPage
 from painchain.database.models.teams import Team
@@ -32,6 +33,7 @@ __all__ = [
     "LogHead",
     "Notice",
     "NotifyRule",
+    "Onboarding",
     "OneTimeLink",
     "PendingEvent",
     "Person",

@@ -16,7 +16,7 @@ SIGN_IN_BLUEPRINTS = frozenset(("sign_in", "oidc"))
 ROLES_BY_ENDPOINT: dict[str, str] = {
     **dict.fromkeys(("exports.download", "exports_api.exported", "report.table"), VIEWER),
     "audit_log.compare": VIEWER,
-    **dict.fromkeys(("audit_log.check", "audit_log.make", "integrity_api.make"), ADMIN),
+    **dict.fromkeys(("audit_log.check", "audit_log.make", "onboarding.confirm", "integrity_api.make"), ADMIN),
     **dict.fromkeys(("account.set_password", "account.end", "account.end_all"), VIEWER),  # their own account
     # Their own views. Those of everybody need an editor: `configuration.saved_views` refuses others.
     **dict.fromkeys(("saved_views.create", "saved_views.update", "saved_views.star", "saved_views.delete"), VIEWER),

@@ -15,7 +15,7 @@ from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import BadFilter
 from painchain.web.common import connector_health, responses
 from painchain.web.common.response_cache import cached
-from painchain.web.dashboard import before, time_range, view_menu
+from painchain.web.dashboard import before, onboarding, time_range, view_menu
 from painchain.web.dashboard.filter_view import View, choices, filter_of, view_of
 from painchain.web.dashboard.widgets import chart_values, days_of, feed_values
 
@@ -30,7 +30,7 @@ def index() -> ResponseReturnValue:
     view, head = view_of(request.args), _head_read_by_cache()
     if not request.args and not responses.is_htmx():
         view = view_menu.start_view() or view
-    records = connector_polls.list_all(g.now)
+    records, setup = connector_polls.list_all_and_setup(g.now)
     try:
         if answer := before.address_of_question(connector for connector, _ in records):
             return redirect(answer, 302)
@@ -56,7 +56,8 @@ def index() -> ResponseReturnValue:
     values["failing_connectors"] = connector_health.failing(records)
     if responses.is_htmx():
         return responses.fragment("dashboard/swap", **values), status
-    return responses.page("pages/dashboard/dashboard.html", status, **values)
+    checklist = onboarding.checklist(records, setup)
+    return responses.page("pages/dashboard/dashboard.html", status, checklist=checklist, **values)
 
 
 @blueprint.get("/feed")

@@ -11,6 +11,7 @@ from flask import Blueprint, g, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
+from painchain.configuration import onboarding
 from painchain.core import runtime
 from painchain.database.types import EPOCH
 from painchain.history import snapshots
@@ -117,6 +118,7 @@ def _page(status: int = 200, **compared: Any) -> ResponseReturnValue:
         "newest": _newest(),
         "file": latest_checkpoint.file(),
         "posted_to": urlsplit(runtime.current().settings.checkpoint_url).hostname,
+        "key_copy": onboarding.key_copy(),
         "gaps": snapshots.gaps(EPOCH, g.now + timedelta(days=1)),
         **{"pasted": "", "compared": [], "problem": "", **compared},
     }

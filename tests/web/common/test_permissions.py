@@ -63,6 +63,7 @@ TABLE: dict[str, tuple[str, ...]] = {
         *("GET /api/views", "POST /api/views", f"GET {API_VIEW}", f"PATCH {API_VIEW}", f"DELETE {API_VIEW}"),
     ),
     "editor": (
+        "POST /setup/hide",
         *(f"GET {LIST}/new", f"GET {LIST}/new/<key>", f"POST {LIST}/new/<key>", f"POST {LIST}/new/<key>/test"),
         *(
             f"POST {CONNECTOR}",
@@ -86,6 +87,7 @@ TABLE: dict[str, tuple[str, ...]] = {
         *("POST /api/teams", f"PATCH {API_TEAM}", f"DELETE {API_TEAM}"),
     ),
     "admin": (
+        "POST /setup/key-copy",
         *(f"GET {RETENTION}", f"POST {RETENTION}", f"GET {RETENTION}/prune", f"POST {RETENTION}/prune"),
         f"GET {RETENTION}/progress",
         *(f"POST {LOG}/check", f"POST {LOG}/checkpoint", "POST /api/checkpoints"),

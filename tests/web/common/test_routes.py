@@ -114,6 +114,12 @@ def prune(client: FlaskClient, number: int) -> TestResponse:
     return submit(client, f"{RETENTION}/prune", "#prune")
 
 
+def confirm_key_copy(client: FlaskClient, number: int) -> TestResponse:
+    """Confirm that a copy of the root key is stored elsewhere."""
+    key_id = soup(client.get(LOG)).select_one("#confirm-key-copy input[type=checkbox]")["value"]
+    return submit(client, LOG, "#confirm-key-copy", key=str(key_id))
+
+
 def first_account(client: FlaskClient, number: int) -> TestResponse:
     """Create the first account with the setup link."""
     return submit(client, make_link(client.application), "#link", name="alice", password=PASSWORD, again=PASSWORD)
@@ -347,6 +353,11 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
         ["TokenRevoked"],
         lambda client, number: client.delete("/api/tokens/1"),
     ),
+    ("POST", "/setup/hide"): (
+        ["SetupListHidden"],
+        lambda client, number: submit(client, "/", "#onboarding form"),
+    ),
+    ("POST", "/setup/key-copy"): (["KeyCopyConfirmed"], confirm_key_copy),
     ("POST", "/sign-in"): (["SignedIn"], lambda client, number: sign_in(client)),
     ("POST", "/sign-out"): (["SignedOut"], lambda client, number: sign_out(client)),
     ("POST", "/link/<secret>"): (["PersonAdded", "SignedIn"], first_account),
