@@ -36,6 +36,11 @@ document.addEventListener("htmx:configRequest", (event) => {
   const parameters = event.detail.parameters;
   for (const name of Object.keys(parameters)) if (parameters[name] === "") delete parameters[name];
 });
+// Parts that are loaded when they are opened stay loaded while their surroundings are swapped.
+document.addEventListener("htmx:configRequest", (event) => {
+  const open = [...document.querySelectorAll(".menu[open][id]")].map((menu) => menu.id);
+  if (open.length) event.detail.headers["Painchain-Open"] = open.join(" ");
+});
 document.addEventListener("click", (event) => {
   const dismiss = event.target.closest("[data-dismiss]");
   if (dismiss) dismiss.parentElement.remove();

@@ -48,10 +48,42 @@ def dashboard(page: Page, site: Site) -> None:
 
 def dashboard_opened(page: Page, site: Site) -> None:
     dashboard(page, site)
-    for summary in page.locator("#feed summary, #filter-fold summary, .as-text summary").all():
+    for summary in page.locator("#feed summary, #filter-fold summary").all():
         if summary.is_visible():
             summary.click()
     page.locator("#menu-event_type summary").click()
+    expect(page.locator("#menu-event_type input").first).to_be_visible()
+
+
+def dashboard_filtered(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/?range=7d&source=painchain&q=-nothing")
+    expect(page.locator("#chips .chosen-filter")).to_have_count(2)
+    page.get_by_text("View as table").click()
+    expect(page.locator("#chart-table tbody tr").first).to_be_visible()
+
+
+def dashboard_gaps(page: Page, site: Site) -> None:
+    dashboard(page, site)
+    page.locator("#data-gaps summary").click()
+    expect(page.locator("#data-gaps li").first).to_be_visible()
+
+
+def search_help(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/help/README.md")
+    page.get_by_label("How to search").click()
+    expect(page.locator("#search_help")).to_be_visible()
+
+
+def search_help_page(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/search/help")
+
+
+def menu_page(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/filter/event_type")
+
+
+def table_page(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/timeline/table")
 
 
 def dashboard_empty(page: Page, site: Site) -> None:
@@ -229,6 +261,12 @@ def not_found(page: Page, site: Site) -> None:
 PAGES = (
     dashboard,
     dashboard_opened,
+    dashboard_filtered,
+    dashboard_gaps,
+    search_help,
+    search_help_page,
+    menu_page,
+    table_page,
     dashboard_empty,
     dashboard_without_match,
     dashboard_not_understood,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 from playwright.sync_api import Browser, FloatRect, Page, ViewportSize, expect
 
-from tests.browser.conftest import AddedConnector, Complaints, OpenContext, add, call, serving
+from tests.browser.conftest import ROOT, AddedConnector, Complaints, OpenContext, add, call, serving
 
 pytestmark = pytest.mark.browser
 
@@ -241,3 +245,97 @@ def test_many_changes_of_one_action_are_collapsed(plain_page: Page, server: str)
     many.get_by_text("3 more saved together").click()
     expect(many.locator(".rest article")).to_have_count(3)
     expect(many.locator(".rest article").last).to_be_visible()
+
+
+# Space: what a person sees first
+
+NODES = 700  # outside the feed
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A server with demo data in which one connector fails."""
+
+    address: str
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Demo]:
+    """A server with two weeks of demo data. One connector of the demo fails."""
+    instance = tmp_path_factory.mktemp("demo") / "instance"
+    environment = {**os.environ, "PAINCHAIN_INSTANCE": str(instance)}
+    painchain = "from painchain.cli.main import main; main(prog_name='painchain')"
+    make = [sys.executable, "-c", painchain, "demo", "--events", "3000", "--days", "14"]
+    subprocess.run(make, cwd=ROOT, env=environment, check=True, capture_output=True)
+    with serving(instance) as address:
+        yield Demo(address)
+
+
+SHIFTS = """() => new Promise(done => { let sum = 0;
+    new PerformanceObserver(list => { for (const shift of list.getEntries()) sum += shift.value; })
+        .observe({ type: "layout-shift", buffered: true });
+    setTimeout(() => done(sum), 300); })"""
+
+
+@pytest.mark.parametrize(("size", "limit"), [((1440, 900), 300), ((390, 844), 380)])
+@pytest.mark.parametrize("query", ["", "?range=7d&source=github&source=gitlab&q=-nothing", "?event_type=Commit"])
+def test_the_first_event_is_near_the_top(
+    open_context: OpenContext, demo: Demo, size: tuple[int, int], limit: int, query: str
+) -> None:
+    page = open_context(viewport={"width": size[0], "height": size[1]}).new_page()
+    page.goto(f"{demo.address}/{query}")
+    expect(page.locator("#connector_problems p")).to_have_count(1)
+    assert box_of(page, "#connector_problems p")["height"] <= 20
+    assert box_of(page, "#feed article")["y"] <= limit
+    assert box_of(page, "#timeline .chart")["height"] == 90
+    assert page.evaluate(SHIFTS) <= 0.01
+    assert too_wide(page) == []
+
+
+def test_choosing_a_filter_moves_nothing(open_context: OpenContext, demo: Demo) -> None:
+    page = open_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.goto(demo.address)
+    before = box_of(page, "#timeline .chart")
+    page.locator("#menu-source summary").click()
+    page.get_by_label("Kubernetes", exact=True).check()
+    expect(page.locator("#chips .chosen-filter")).to_have_text(re.compile("Source: Kubernetes"))
+    after = box_of(page, "#timeline .chart")
+    assert (after["x"], after["y"], after["height"]) == (before["x"], before["y"], before["height"])
+    page.locator("#chips .chosen-filter").click()
+    expect(page.locator("#chips .chosen-filter")).to_have_count(0)
+    assert page.url == f"{demo.address}/?range=24h"
+
+
+def test_the_dashboard_outside_the_feed_has_few_elements(open_context: OpenContext, demo: Demo) -> None:
+    page = open_context().new_page()
+    page.goto(demo.address)
+    nodes = page.evaluate("document.querySelectorAll('*').length - document.querySelectorAll('#feed *').length")
+    assert nodes <= NODES
+
+
+def test_long_menus_and_the_table_stay_filled_while_the_dashboard_is_swapped(
+    open_context: OpenContext, demo: Demo
+) -> None:
+    page = open_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.goto(demo.address)
+    page.get_by_text("View as table").click()
+    expect(page.locator("#chart-table tbody tr").first).to_be_visible()
+    page.locator("#menu-event_type summary").click()
+    expect(page.locator("#chart-table")).to_be_hidden()
+    page.get_by_label("Pipeline", exact=True).check()
+    expect(page.locator("#chips .chosen-filter")).to_have_text(re.compile("Type: Pipeline"))
+    expect(page.get_by_label("Pipeline", exact=True)).to_be_focused()
+    page.get_by_label("Commit", exact=True).check()
+    expect(page.locator("#chips .chosen-filter")).to_have_count(2)
+
+
+def test_data_gaps_are_one_line_that_unfolds_and_lanes_have_names(open_context: OpenContext, demo: Demo) -> None:
+    page = open_context(viewport=WINDOWS["phone"]).new_page()
+    page.goto(demo.address)
+    gaps = page.locator("#data-gaps")
+    expect(gaps.locator("summary")).to_contain_text(re.compile("Data gaps: .*1 failing"))
+    assert box_of(page, "#data-gaps summary")["height"] < 30
+    expect(page.locator(".lanes text").filter(has_text="Demo edge cluster")).to_be_visible()
+    gaps.locator("summary").click()
+    expect(gaps.locator("li").filter(has_text="Demo edge cluster")).to_be_visible()
+    assert too_wide(page) == []

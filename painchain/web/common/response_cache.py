@@ -15,7 +15,7 @@ from painchain.core import runtime
 from painchain.database.session import autocommit_connection
 from painchain.timeline import queries
 from painchain.web.common import compression, cookies
-from painchain.web.common.responses import is_htmx, zone
+from painchain.web.common.responses import is_htmx, opened, zone
 
 MAX_RESPONSES = 48
 
@@ -55,7 +55,14 @@ def cached(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseRetu
             return view()
         cache = runtime.current().response_cache
         minute = int(g.now.timestamp()) // 60
-        parts = (request.path, request.query_string, is_htmx(), zone().key, cookies.read_script_cookie("theme"))
+        parts = (
+            request.path,
+            request.query_string,
+            is_htmx(),
+            opened(),
+            zone().key,
+            cookies.read_script_cookie("theme"),
+        )
         # Pages differ by actor, and by browser: forms have a CSRF token.
         actor_parts = (g.who.name, g.who.role, g.who.sign_in, session.get("csrf_token"))
         with autocommit_connection() as connection:

@@ -61,6 +61,11 @@ def _zone(name: str) -> ZoneInfo:
         return UTC_ZONE
 
 
+def opened() -> frozenset[str]:
+    """Return the parts of the page that are loaded when they are opened, and are open while htmx asks."""
+    return frozenset(request.headers.get("Painchain-Open", "").split()[:20])
+
+
 def page(template: str, status: int = 200, **values: Any) -> Response:
     """Return a whole page."""
     theme = cookies.read_script_cookie("theme")
@@ -103,6 +108,7 @@ def install(app: Flask) -> None:
         types=connectors.TYPES,
         builtin=connectors.BUILTIN,
         flashed=flashed,
+        opened=opened,
         qualifiers=search_query.QUALIFIERS,
         webhook_address=webhook_address,
         version=__version__,

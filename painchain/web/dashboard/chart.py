@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from painchain import connectors
-from painchain.timeline.coverage import CoverageGap
+from painchain.timeline.coverage import DISABLED, FAILING, GAP, RATE_LIMITED, CoverageGap
 from painchain.timeline.histogram import Histogram
 
 MAX_LANES = 6
+GAP_LABELS = {FAILING: "failing", RATE_LIMITED: "rate limited", GAP: "without data", DISABLED: "disabled"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,10 @@ class LegendEntry:
 
 @dataclass(frozen=True)
 class Lane:
-    """The data gaps of one connector: the start and the width of each in percent of the axis, and the gap itself."""
+    """The data gaps of one connector, or of all that were disabled on purpose.
+
+    Each gap has its start and its width in percent of the axis.
+    """
 
     name: str
     intervals: Sequence[tuple[float, float, CoverageGap]]
@@ -35,32 +39,47 @@ class Lane:
 def lanes(gaps: Sequence[CoverageGap], histogram: Histogram, now: datetime) -> list[Lane]:
     """Return a lane for each connector with data gaps: the longest first, `MAX_LANES` at most.
 
-    A connector that was disabled all the time has no lane: the text below names it, and hatching would fill the chart.
+    Connectors that were only disabled share the last lane. A connector that was disabled all the time has no lane: the
+    list of data gaps names it, and hatching would fill the chart.
     """
     by_connector: dict[int, list[CoverageGap]] = {}
     for gap in gaps:
         covers_axis = gap.since <= histogram.start and (gap.until is None or gap.until >= histogram.end)
-        if gap.kind != "disabled" or not covers_axis:
+        if gap.kind != DISABLED or not covers_axis:
             by_connector.setdefault(gap.connector_id, []).append(gap)
-    all_lanes = [
-        Lane(
-            connector_gaps[-1].connector_name, [(*_start_and_width(gap, histogram, now), gap) for gap in connector_gaps]
-        )
-        for connector_gaps in by_connector.values()
-    ]
-    return sorted(all_lanes, key=lambda lane: -sum(width for _, width, _ in lane.intervals))[:MAX_LANES]
+    only_disabled = [gaps for gaps in by_connector.values() if all(gap.kind == DISABLED for gap in gaps)]
+    others = [gaps for gaps in by_connector.values() if any(gap.kind != DISABLED for gap in gaps)]
+    all_lanes = [_lane(connector_gaps[-1].connector_name, connector_gaps, histogram, now) for connector_gaps in others]
+    all_lanes.sort(key=lambda lane: -sum(width for _, width, _ in lane.intervals))
+    if not only_disabled:
+        return all_lanes[:MAX_LANES]
+    names = ", ".join(gaps[-1].connector_name for gaps in only_disabled)
+    shared = _lane(names, [gap for gaps in only_disabled for gap in gaps], histogram, now)
+    return [*all_lanes[: MAX_LANES - 1], shared]
+
+
+def _lane(name: str, gaps: Sequence[CoverageGap], histogram: Histogram, now: datetime) -> Lane:
+    return Lane(name, [(*_start_and_width(gap, histogram, now), gap) for gap in gaps])
+
+
+def gap_counts(gaps: Sequence[CoverageGap], silent: int) -> list[tuple[str, int]]:
+    """Return how many connectors have gaps of each kind, and how many are silent: what needs attention first."""
+    connectors_by_kind = {kind: len({gap.connector_id for gap in gaps if gap.kind == kind}) for kind in GAP_LABELS}
+    counts = [(label, connectors_by_kind[kind]) for kind, label in GAP_LABELS.items()]
+    counts.insert(-1, ("silent", silent))
+    return [(label, count) for label, count in counts if count]
 
 
 def _start_and_width(gap: CoverageGap, histogram: Histogram, now: datetime) -> tuple[float, float]:
     """Return the start and the width of a gap in percent of the axis; a short gap is widened so that it is visible."""
     since = max(gap.since, histogram.start)
-    start = _percent(histogram, since)
-    end = _percent(histogram, min(gap.until or max(now, since), histogram.end))
+    start = percent_of_axis(histogram, since)
+    end = percent_of_axis(histogram, min(gap.until or max(now, since), histogram.end))
     width = max(end - start, 0.3)
     return round(min(start, 100 - width), 2), round(width, 2)
 
 
-def _percent(histogram: Histogram, moment: datetime) -> float:
+def percent_of_axis(histogram: Histogram, moment: datetime) -> float:
     """Return the position of a time in percent of the axis. All bars are equally wide, also a day of 23 hours."""
     index = max(bisect_right(histogram.bins, moment, key=lambda bin: bin.start) - 1, 0)
     bin = histogram.bins[index]
@@ -100,4 +119,4 @@ def only_sources(histogram: Histogram, chosen: Collection[str]) -> Histogram:
 def position_on_axis(histogram: Histogram, now: datetime) -> float | None:
     """Return the position of `now` in percent of the axis; None if it is outside."""
     is_inside = histogram.start <= now <= histogram.end
-    return round(_percent(histogram, now), 2) if is_inside else None
+    return round(percent_of_axis(histogram, now), 2) if is_inside else None

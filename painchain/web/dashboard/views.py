@@ -83,6 +83,35 @@ def chart_alone() -> ResponseReturnValue:
         return responses.error(422, "Invalid filter", str(error))
 
 
+@blueprint.get("/timeline/table")
+def chart_as_table() -> ResponseReturnValue:
+    """Show the counts of the chart as a table: as a page, or as the panel of the chart to htmx."""
+    view = view_of(request.args)
+    try:
+        values = chart_values(view, filter_of(view), has_gaps=False)
+    except BadFilter as error:
+        return responses.error(422, "Invalid filter", str(error))
+    if responses.is_htmx():
+        return responses.fragment("dashboard/chart_table", **values)
+    return responses.page("pages/dashboard/chart_table.html", **values)
+
+
+@blueprint.get("/filter/<name>")
+def menu(name: str) -> ResponseReturnValue:
+    """Show the choices of one list of the filter: as a page, or as the panel of its menu to htmx."""
+    view = view_of(request.args)
+    try:
+        values = choices(view, filter_of(view), connector_store.list_all())
+    except BadFilter as error:
+        return responses.error(422, "Invalid filter", str(error))
+    if name not in values["lists"]:
+        abort(404, "The filter has no such list.")
+    values |= {"name": name, "choices": values["lists"][name], "view": view}
+    if responses.is_htmx():
+        return responses.fragment("dashboard/menu_choices", **values)
+    return responses.page("pages/dashboard/menu.html", **values)
+
+
 @blueprint.get("/events/<int:number>")
 def event(number: int) -> ResponseReturnValue:
     """Show one event with every recorded detail, and the other events of the same action."""

@@ -15,6 +15,8 @@ from painchain.timeline.filter import Filter
 from painchain.timeline.queries import PAGE
 from painchain.web.common import responses
 from painchain.web.dashboard import chart, time_range
+from painchain.web.dashboard.axis import ticks
+from painchain.web.dashboard.chips import chips
 from painchain.web.dashboard.filter_view import View
 
 
@@ -37,18 +39,23 @@ def feed_values(
     }
 
 
-def chart_values(view: View, event_filter: Filter, has_gaps: bool = True, with_classes: bool = True) -> dict[str, Any]:
+def chart_values(view: View, event_filter: Filter, has_gaps: bool = True, is_compact: bool = False) -> dict[str, Any]:
     """Return the values for the chart partial; without `has_gaps` data gaps are not looked up.
 
-    `with_classes` counts failures and hidden events of the class Access.
+    A compact chart has no chips, and no counts of failures and of hidden events of the class Access.
     """
     # Hidden sources are counts as well: the legend shows their counts.
-    counts = histogram.histogram(replace(event_filter, source=()), g.now, responses.zone(), with_classes)
+    counts = histogram.histogram(replace(event_filter, source=()), g.now, responses.zone(), not is_compact)
     gaps = coverage.gaps_between(event_filter, counts.start, min(counts.end, g.now)) if has_gaps else []
+    silences = [] if event_filter.end else silent_connectors.find_silent(g.now, event_filter)
     return {
         "data_gaps": gaps[::-1],
+        "gap_counts": chart.gap_counts(gaps, len(silences)),
         "lanes": chart.lanes(gaps, counts, g.now),
-        "silences": [] if event_filter.end else silent_connectors.find_silent(g.now, event_filter),
+        "silences": silences,
+        "chips": [] if is_compact else chips(view),
+        "ticks": ticks(counts, responses.zone()),
+        "table_address": view.address("/timeline/table"),
         "view": view,
         "hides_access": event_filter.hides_access,
         "histogram": chart.only_sources(counts, event_filter.source),

@@ -209,12 +209,8 @@ def recent(stored: StoredConnector | None) -> dict[str, Any]:
     feed = _feed_of(stored, view, event_filter) if stored else feed_values(view, event_filter, limit=RECENT)
     # Only PainChain's own events are shown, so only the built-in connector can have gaps.
     has_gaps = stored is None or type_of(stored.connector).builtin
-    return {
-        **feed,
-        **chart_values(view, event_filter, has_gaps, with_classes=False),
-        "live_after": None,
-        "compact": True,
-    }
+    chart = chart_values(view, event_filter, has_gaps, is_compact=True)
+    return {**feed, **chart, "live_after": None, "compact": True}
 
 
 def _feed_of(stored: StoredConnector, view: View, event_filter: Filter) -> dict[str, Any]:

@@ -534,6 +534,8 @@ PAGES: dict[str, list[str]] = {
     "/news": ["/news?after=0", "/news?after=0&keep=yes", "/news?after=999999"],
     "/timeline": ["/timeline", "/timeline?range=90d"],
     "/search/help": ["/search/help"],
+    "/timeline/table": ["/timeline/table", "/timeline/table?start_date=2001-01-01&end_date=2001-01-02"],
+    "/filter/<name>": ["/filter/event_type", "/filter/author?source=painchain&range=7d"],
     "/search/suggestions": ["/search/suggestions", "/search/suggestions?q=type:", "/search/suggestions?q=nothing%20so"],
     "/events/<int:number>": ["/events/{event}"],
     "/events/<path:event_id>": ["/events/{event_id}"],

@@ -77,11 +77,31 @@ def test_a_connector_disabled_all_the_time_is_listed_without_a_lane(client, app,
 
 def test_many_data_gaps_are_collapsed(client, app, now):
     for number in range(2, 12):
-        add_data_gap(app, number, "disabled", now - number * HOUR, now - number * HOUR + MINUTE)
+        add_data_gap(app, number, "failing", now - number * HOUR, now - number * HOUR + MINUTE)
     page = soup(client.get("/"))
-    assert words(page.select_one("#more-data-gaps summary")) == "7 more"
+    assert words(page.select_one("#data-gaps summary")) == "Data gaps: 10 failing"
+    assert not page.select_one("#data-gaps").has_attr("open")
     assert len(page.select(".data-gaps li")) == 10
     assert len({band["y"] for band in page.select(".band")}) == 6
+
+
+def test_each_lane_has_the_name_of_its_connector_and_disabled_connectors_share_one(client, app, now):
+    for number in (2, 3, 4):
+        add_data_gap(app, number, "disabled", now - number * HOUR, now - number * HOUR + MINUTE)
+    add_data_gap(app, 5, "failing", now - 3 * HOUR)
+    add_data_gap(app, 6, "gap", now - 2 * HOUR, now - HOUR)
+    page = soup(client.get("/"))
+    lanes = {int(text["y"]): words(text) for text in page.select(".lanes text")}
+    assert list(lanes.values()) == ["Number 5", "Number 6", "Number 4, Number 3, Number 2"]
+    bands: dict[int, list[str]] = {}
+    for band in page.select(".band"):
+        bands.setdefault(int(band["y"]), []).append(band.title.string)
+    assert list(bands.values()) == [
+        ["Number 5: failing"],
+        ["Number 6: no data"],
+        ["Number 4: disabled", "Number 3: disabled", "Number 2: disabled"],
+    ]
+    assert words(page.select_one("#data-gaps summary")) == "Data gaps: 1 failing · 1 without data · 3 disabled"
 
 
 @pytest.mark.both_databases
