@@ -243,6 +243,14 @@ def test_events_continue_where_the_ones_before_ended(app):
 
 
 @ON_SQLITE
+def test_a_dense_log_has_exactly_the_requested_events(app):
+    with app.app_context():
+        before = queries.head().last_event
+        demo_data.fill(6_000, 1, 1, NOW, lambda number: None)
+        assert queries.head().last_event - before == 6_000
+
+
+@ON_SQLITE
 def test_the_events_of_one_poll_share_a_request_id(app):
     with app.app_context():
         demo_data.fill(2_000, 14, 1, NOW, lambda number: None)

@@ -193,13 +193,14 @@ class Stories:
         name = f"node-{self.random.randrange(1, 5)}.{cluster.name}.demo.invalid"
         end = at + self.minutes(3, 25)
 
-        def pressure(time: datetime, value: str) -> SourceEvent:
-            conditions = {"Ready": "True", "MemoryPressure": value, "DiskPressure": "False"}
+        def pressure(time: datetime) -> SourceEvent:
+            conditions = dict(cluster.state("Node", name)["conditions"])
+            conditions["MemoryPressure"] = "True" if conditions["MemoryPressure"] == "False" else "False"
             return cluster.update("Node", name, time, BY_MACHINE, conditions=conditions, unschedulable=False)
 
         return [
-            Step(at, cluster.connector, lambda: pressure(at, "True")),
-            Step(end, cluster.connector, lambda: pressure(end, "False")),
+            Step(at, cluster.connector, lambda: pressure(at)),
+            Step(end, cluster.connector, lambda: pressure(end)),
         ]
 
     def small(self) -> Iterator[Callable[[datetime], list[Step]]]:
