@@ -9,12 +9,22 @@ const remember = (name, value) => {
   document.cookie = `${bound}${name}=${value}; path=/; max-age=31536000; samesite=lax${secure}`;
 };
 
-// The server renders times in the time zone that the browser reports.
+// The server renders times in the time zone that the browser reports. On the first visit it does not know the zone yet:
+// only the content is fetched again, and only if it has times.
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const zoneCookie = document.cookie.split("; ").find((cookie) => cookie.startsWith(`${bound}zone=`));
 if (zone && root.dataset.zone !== zone && zoneCookie !== `${bound}zone=${zone}`) {
   remember("zone", zone);
-  if (document.cookie.includes("zone=") && !document.querySelector("form[method=post] [aria-invalid]")) location.reload();
+  const shown = document.querySelector("main :is(time, .chart, [type=datetime-local], [type=month])");
+  const isAnswerToForm = document.querySelector("form[method=post] [aria-invalid], [data-shown-once], #conflict");
+  if (document.cookie.includes("zone=") && shown && !isAnswerToForm) document.addEventListener("DOMContentLoaded", showLocalTimes);
+}
+async function showLocalTimes() {
+  // As if restoring its history, htmx gets a whole page.
+  const headers = { "HX-History-Restore-Request": "true" };
+  await htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerHTML", headers });
+  root.dataset.zone = document.getElementById("main").dataset.zone;
+  document.querySelector(".zone").textContent = root.dataset.zone;
 }
 
 const themeButton = document.getElementById("theme");

@@ -770,6 +770,31 @@ def test_times_are_local_and_exact_in_utc_on_hover(open_context: OpenContext, se
     assert time.inner_text() != f"{exact:%H:%M}"
 
 
+def test_the_first_visit_loads_one_document_and_shows_local_times(open_context: OpenContext, server: str) -> None:
+    github = add(server)
+    page = open_context(timezone_id="Australia/Adelaide").new_page()
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.resource_type))
+    page.goto(github.feed)
+    expect(page.locator(".zone")).to_have_text("Australia/Adelaide")
+    time = page.locator("#feed article time").first
+    exact = datetime.strptime(time.get_attribute("title") or "", "%Y-%m-%d %H:%M:%S.%f UTC").replace(tzinfo=UTC)
+    assert time.inner_text() == f"{exact.astimezone(ZoneInfo('Australia/Adelaide')):%H:%M}"
+    assert (requested.count("document"), requested.count("script"), requested.count("stylesheet")) == (
+        1,
+        page.locator("script[src]").count(),
+        1,
+    )
+    expect(page.locator("main")).to_have_count(1)
+    page.locator("#feed article summary").first.click()
+    expect(page.locator("#feed article details").first).to_have_attribute("open", "")
+    requested.clear()
+    page.goto(github.feed)
+    expect(page.locator("#live")).to_be_visible()
+    assert [kind for kind in requested if kind in ("document", "xhr")][:1] == ["document"]
+    expect(page.locator("html")).to_have_attribute("data-zone", "Australia/Adelaide")
+
+
 def test_an_unknown_time_zone_falls_back_to_utc_without_reloading_forever(page: Page, server: str) -> None:
     page.add_init_script(
         "Intl.DateTimeFormat.prototype.resolvedOptions = () => ({timeZone: 'Mars/Olympus'});"
@@ -780,7 +805,7 @@ def test_an_unknown_time_zone_falls_back_to_utc_without_reloading_forever(page: 
     expect(page.locator("#live")).to_be_visible()
     page.goto(server)
     expect(page.locator("#live")).to_be_visible()
-    assert page.evaluate("sessionStorage.loads") == "3"
+    assert page.evaluate("sessionStorage.loads") == "2"
 
 
 # A lost connection
