@@ -79,6 +79,10 @@ document.addEventListener("htmx:afterSettle", () => {
   hideToasts();
 });
 
+// The address can name an event inside a group: open the group.
+const named = document.getElementById(location.hash.slice(1));
+for (let group = named?.closest("details"); group; group = group.parentElement.closest("details")) group.open = true;
+
 // A fragment starts with a day heading; remove it if that day is already on the page.
 function tidyDays() {
   const seen = new Set();

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from painchain.connectors.contract import Followed, Poll, TestConnection, Watch, WebhookHandler
+from painchain.connectors.event_group import EventGroup
 from painchain.connectors.outcomes import NO_WORDS, Outcome, StatusWords
 from painchain.core.redaction import scrub
 
@@ -140,7 +141,7 @@ class EventType:
     """One type of event: its name in PascalCase, its label and its fields.
 
     `is_access` marks events about access to PainChain and its log. The timeline leaves them out by default. `outcome`
-    counts only for the built-in type: its events have no status that tells it.
+    counts only for the built-in type: its events have no status that tells it. `group` is the group of its events.
     """
 
     name: str
@@ -149,6 +150,7 @@ class EventType:
     icon: str = "circle"
     outcome: Outcome = Outcome.NEUTRAL
     is_access: bool = False
+    group: EventGroup | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from painchain.connectors.base import EventType, Field, Kind, Shape, fields
 from painchain.connectors.contract import ErrorKind, PollError, SourceEvent
+from painchain.connectors.event_group import EventGroup, GroupRole
 from painchain.core import logs
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,9 @@ BRANCHES = Field(
     item_hint="a branch name",
 )
 
+# The states of one deployment: its ids start with host, connector, repository, "deployment" and its number.
+STATES_OF_DEPLOYMENT = EventGroup("state", GroupRole.PEER, id_parts=5)
+
 SHARED_EVENT_TYPES = (
     EventType(
         "Push",
@@ -46,6 +50,7 @@ SHARED_EVENT_TYPES = (
             forced=("Forced", Shape.YES_NO),
         ),
         "commit",
+        group=EventGroup("commit", GroupRole.HEAD, facts=("repository", "branch", "after")),
     ),
     EventType(
         "Release",
@@ -73,6 +78,7 @@ SHARED_EVENT_TYPES = (
             files_total="Files in total",
         ),
         "commit",
+        group=EventGroup("commit", GroupRole.PART, facts=("repository", "branch", "push")),
     ),
     EventType(
         "Deployment",
@@ -86,6 +92,7 @@ SHARED_EVENT_TYPES = (
             creator="Creator",
         ),
         "rocket",
+        group=STATES_OF_DEPLOYMENT,
     ),
     EventType(
         "Image",

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from painchain.connectors.base import ConnectorType, EventType, Shape, fields
+from painchain.connectors.event_group import EventGroup, GroupRole
 from painchain.connectors.outcomes import Outcome
 
 SYSTEM_NAME = "PainChain System"
@@ -13,6 +14,8 @@ _TEAM = {"team": "Team"}
 _TOKEN = {"token": "Token"}
 _VIEW = {"view": "View"}
 _VIEW_FACTS = {**_VIEW, "filter": "Filter", "audience": "For", "action": "Action"}
+_SAVE = EventGroup("setting", GroupRole.HEAD, by_request=True)
+_SETTING = EventGroup("setting", GroupRole.PART, by_request=True)
 
 
 def _people(name: str, label: str, icon: str, **labels: str) -> EventType:
@@ -57,7 +60,11 @@ TYPE = ConnectorType(
     event_types=(
         EventType("ConnectorCreated", "Connector Created", fields(**_CONNECTOR, action="Action"), "plus"),
         EventType(
-            "ConnectorUpdated", "Connector Updated", fields(**_CONNECTOR, changes="Changes", action="Action"), "pencil"
+            "ConnectorUpdated",
+            "Connector Updated",
+            fields(**_CONNECTOR, changes="Changes", action="Action"),
+            "pencil",
+            group=_SAVE,
         ),
         EventType("ConnectorDeleted", "Connector Deleted", fields(**_CONNECTOR, action="Action"), "minus"),
         EventType("ConnectorEnabled", "Connector Enabled", fields(**_CONNECTOR, action="Action"), "on"),
@@ -86,12 +93,14 @@ TYPE = ConnectorType(
                 action="Action",
             ),
             "pencil",
+            group=_SETTING,
         ),
         EventType(
             "FieldVisibilityChanged",
             "Field Visibility Changed",
             fields(event_type="Event type", field="Field", visible="Visible", action="Action"),
             "eye",
+            group=_SETTING,
         ),
         EventType("TeamCreated", "Team Created", fields(**_TEAM, tags=("Tags", Shape.LIST), action="Action"), "plus"),
         EventType("TeamUpdated", "Team Updated", fields(**_TEAM, changes="Changes", action="Action"), "pencil"),

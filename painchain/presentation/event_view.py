@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from itertools import groupby
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,7 +14,7 @@ from painchain.connectors.base import EventField, EventType, Shape
 from painchain.presentation import facts as presentation_facts
 from painchain.presentation.facts import Fact, Link, Status
 from painchain.timeline.queries import Event
-from painchain.timeline.visibility import Hidden, Toggle
+from painchain.timeline.visibility import Toggle
 
 # The action whose icon an event has. Events of other types have the icon of their type.
 VERBS = {
@@ -37,6 +36,7 @@ VERBS = {
 # The facts in the summary line of an event, after its subject: facts of these shapes, and texts of these fields.
 LINE_SHAPES = (Shape.BRANCHES, Shape.LINES, Shape.MOVES, Shape.SECONDS)
 LINE_FIELDS = ("repository", "branch", "ref", "tag", "environment", "namespace", "workload")
+SAVE, SETTING = "ConnectorUpdated", "ConfigChanged"
 # The fields that name the subject of an audit event.
 SUBJECT_FIELDS = ("team", "view", "token", "person", "connector_name")
 
@@ -93,6 +93,12 @@ class EventView:
         return self._audit_fact("reason")
 
     @property
+    def reverts(self) -> str:
+        """The ID of the event that this one reverts."""
+        reverts = self.event.metadata.get("reverts") if self.event.source == connectors.BUILTIN.key else None
+        return reverts if isinstance(reverts, str) else ""
+
+    @property
     def cause(self) -> str:
         """The cause of an action by PainChain itself, unless it is one of the fields."""
         return "" if any(row.key == "cause" for row in self.rows) else self._audit_fact("cause")
@@ -105,22 +111,6 @@ class EventView:
     def heading(self) -> str:
         """The title if it is shown, otherwise the label of the event type."""
         return str(self.event.title) if self.shows_text else self.label
-
-
-@dataclass(frozen=True)
-class Group:
-    """The events of one action of a person, a script or PainChain itself, or one event of a source."""
-
-    request_id: str
-    events: Sequence[EventView]
-
-
-@dataclass(frozen=True)
-class Day:
-    """The groups of one day in the viewer's zone."""
-
-    date: date
-    groups: Sequence[Group]
 
 
 def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventView:
@@ -146,7 +136,7 @@ def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventVi
         subject=_subject(event, facts, fields, keys),
         verb=VERBS.get(event.event_type, ""),
         change=change,
-        sides=_sides_shown(keys) if "field" in keys else ("old", "new"),
+        sides=_sides_shown(event, keys, hidden),
         note="" if only_change or (event_type and not is_audit_event) else _note(facts, keys),
         rows=rows,
         local=event.timestamp.astimezone(zone),
@@ -155,26 +145,6 @@ def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventVi
         link=presentation_facts.link(event.url),
         shows_all_fields=len(visible_fields) == len(fields),
     )
-
-
-def is_of_action(event: Event) -> bool:
-    """Return whether an action in PainChain made this event: a source reports its events one by one."""
-    return bool(event.source == connectors.BUILTIN.key)
-
-
-def by_day(events: Iterable[Event], hidden: Hidden, zone: ZoneInfo) -> Iterator[Day]:
-    """Group events, newest first, by the viewer's day and within it by action.
-
-    A poll is no action, so the events of sources stay apart. Older versions stored one request id for a whole poll.
-    """
-    views = [describe(event, hidden.of(event.source, event.connector_id), zone) for event in events]
-    for day, day_views in groupby(views, key=lambda view: view.local.date()):
-        groups = [Group(request_id, list(of_action)) for (request_id, _), of_action in groupby(day_views, key=_action)]
-        yield Day(day, groups)
-
-
-def _action(view: EventView) -> tuple[str, str]:
-    return view.event.request_id, "" if is_of_action(view.event) else view.event.event_id
 
 
 def _unknown_fields(facts: Mapping[str, Any]) -> tuple[EventField, ...]:
@@ -201,8 +171,10 @@ def _only_change(rows: Sequence[Row]) -> Change | None:
     return changes[0] if len(changes) == 1 else None
 
 
-def _sides_shown(keys: set[str]) -> tuple[str, ...]:
-    return tuple(side for side in ("old", "new") if f"{side}_value" in keys)
+def _sides_shown(event: Event, keys: set[str], hidden: frozenset[Toggle]) -> tuple[str, ...]:
+    if event.event_type == SAVE and event.source == connectors.BUILTIN.key:  # as in the events of its settings
+        return tuple(side for side in ("old", "new") if (SETTING, f"{side}_value") not in hidden)
+    return tuple(side for side in ("old", "new") if "field" not in keys or f"{side}_value" in keys)
 
 
 def _is_shown_in_line(row: Row) -> bool:
@@ -251,7 +223,7 @@ def _note(facts: Mapping[str, Any], keys: set[str]) -> str:
         parts = [str(facts[key]) for key in ("format", "of_source") if key in keys and key in facts]
         parts += [f"{facts['events']:,} event{'' if facts['events'] == 1 else 's'}"] if "events" in keys else []
         return " · ".join(parts)
-    return " · ".join(str(facts[key]) for key in ("role", "why") if key in keys and facts.get(key))
+    return " · ".join(str(facts[key]) for key in ("role", "why", "error") if key in keys and facts.get(key))
 
 
 def _changes(facts: Mapping[str, Any]) -> list[Change]:

@@ -34,6 +34,7 @@ def dashboard(page: Page, address: str) -> None:
     """Open the dashboard and the change of the specification's example."""
     page.goto(address)
     change = page.locator("article[data-event-type=ConfigChanged]").filter(has_text="3600")
+    page.locator("article").filter(has=change).first.locator("summary").first.click()
     change.first.locator("summary").click()
     expect(change.first.locator("dl.fields")).to_be_visible()
 

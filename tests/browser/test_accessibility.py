@@ -143,7 +143,8 @@ def view_with_errors(page: Page, site: Site) -> None:
 
 def event(page: Page, site: Site) -> None:
     dashboard(page, site)
-    page.locator("article[data-event-type=ConfigChanged] summary").first.click()
+    page.locator("article[data-event-type=ConnectorUpdated]:has(article) summary").first.click()
+    page.locator("article article[data-event-type=ConfigChanged] summary").first.click()
     page.get_by_role("link", name="Permalink").first.click()
     page.get_by_text("Raw event").click()
     expect(page.locator(".recorded pre")).to_be_visible()

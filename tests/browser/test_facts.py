@@ -80,6 +80,7 @@ def test_every_opened_event_fits_the_window_and_is_readable(
 def test_a_list_expands_without_javascript(plain_page: Page, filled: str) -> None:
     plain_page.goto(f"{filled}/?range=all&tag=long&event_type=WorkflowRun")
     plain_page.locator("#feed article > details > summary").click()
+    plain_page.get_by_role("link", name="Details of this event").click()
     jobs = plain_page.locator("[data-field=failed_jobs]")
     expect(jobs.locator("li:visible")).to_have_count(5)
     jobs.get_by_text("4 more").click()

@@ -42,7 +42,9 @@ def test_a_github_connector_is_added_tested_enabled_and_its_events_appear_on_the
         github.merge(number)
         page.get_by_role("button", name="Sync now").click()
         expect(articles.filter(has_text="Fix retry loop")).to_have_count(2)
-        expect(articles.filter(has_text="[Push]")).to_have_count(2)  # of the branch, and of the merge
+        expect(dashboard.locator("#feed article[data-event-type=Push]")).to_have_count(
+            2
+        )  # of the branch, and of the merge
         expect(articles).to_have_count(7)
         page.get_by_role("button", name="Sync now").click()
         expect(page.locator(".health .state")).to_have_text("OK")

@@ -51,11 +51,16 @@ def test_a_changed_poll_interval_appears_with_old_and_new_value_and_author(page:
     page.get_by_role("link", name="PainChain", exact=True).click()
     events = events_of(page, github.name)
     expect(types(events)).to_have_text(["Connector Updated", "Config Changed", "Connector Created"])
-    expect(events.nth(1).locator("summary")).to_contain_text(re.compile(r"Poll interval:\s*300\s*→\s*3600\s*by system"))
-    events.nth(1).locator("summary").click()
-    expect(events.nth(1).locator("[data-field=old_value] dd")).to_have_text("300")
-    expect(events.nth(1).locator("[data-field=new_value] dd")).to_have_text("3600")
-    expect(events.nth(0).locator(".author")).to_have_text("system")
+    save = events.nth(0).locator(":scope > details > summary")
+    expect(save).to_contain_text(re.compile(r"Poll interval:\s*300\s*→\s*3600\s*by system"))
+    changed = events.nth(0).locator("article")
+    expect(changed).to_be_hidden()
+    save.click()
+    expect(changed.locator("summary")).to_contain_text(re.compile(r"Poll interval:\s*300\s*→\s*3600\s*by system"))
+    changed.locator("summary").click()
+    expect(changed.locator("[data-field=old_value] dd")).to_have_text("300")
+    expect(changed.locator("[data-field=new_value] dd")).to_have_text("3600")
+    expect(save.locator(".author")).to_have_text("system")
 
 
 def test_saving_updates_card_toast_and_recent_changes_without_a_reload(page: Page, server: str) -> None:
@@ -111,7 +116,7 @@ def test_an_event_is_shown_with_surrounding_changes_and_reverted(
     expect(page.get_by_label("Poll interval")).to_have_value("300")
     newest = page.locator("#feed article").first
     expect(newest).to_contain_text("reverts an earlier change")
-    newest.locator("summary").click()
+    newest.locator("summary").first.click()
     newest.get_by_role("link", name="Reverts painchain-config_changed").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(f"[Config Changed] {github.name} - poll_interval")
 
@@ -185,6 +190,10 @@ def test_hiding_and_showing_a_field_updates_the_feed_at_once(page: Page, own_ser
         page.locator("[data-event-type=ConfigChanged]").get_by_label("Old value").click()
         expect(page.locator(".toast")).to_contain_text(f"Old value is now {state}.")
         page.goto(github.feed)
+        expect(page.locator("#feed summary del")).to_have_count(2 * number)  # of the save and of its setting
+        page.locator("article[data-event-type=ConnectorUpdated] summary").first.click()
+        page.locator("article[data-event-type=ConfigChanged] summary").click()
+        expect(page.locator("article[data-event-type=ConfigChanged] [data-field=new_value]")).to_be_visible()
         expect(old_value).to_have_count(number)
         expect(page.locator("article[data-event-type=ConfigChanged] summary del")).to_have_count(number)
 
@@ -245,7 +254,10 @@ def test_without_javascript_a_setting_is_saved_and_shown_on_the_dashboard(plain_
     plain_page.get_by_role("link", name="PainChain", exact=True).click()
     events = events_of(plain_page, github.name)
     expect(types(events)).to_have_text(["Connector Updated", "Config Changed", "Connector Created"])
-    expect(events.nth(1).locator("summary")).to_contain_text(re.compile(r"Poll interval:\s*300\s*→\s*3600\s*by system"))
+    events.nth(0).locator(":scope > details > summary").click()
+    changed = events.nth(0).locator("article summary")
+    expect(changed).to_be_visible()
+    expect(changed).to_contain_text(re.compile(r"Poll interval:\s*300\s*→\s*3600\s*by system"))
 
 
 def test_without_javascript_toggles_are_saved_by_save(plain_page: Page, own_server: str) -> None:
@@ -257,6 +269,11 @@ def test_without_javascript_toggles_are_saved_by_save(plain_page: Page, own_serv
         plain_page.get_by_role("button", name="Save", exact=True).last.click()
         expect(plain_page.locator(".toast")).to_contain_text("Saved “PainChain System”")
         plain_page.goto(github.feed)
+        plain_page.locator("article[data-event-type=ConnectorUpdated] summary").first.click()
+        changed = plain_page.locator("article[data-event-type=ConfigChanged]")
+        changed.locator("summary").click()
+        changed.get_by_role("link", name="Details of this event").click()
+        expect(plain_page.locator("[data-event-type=ConfigChanged] [data-field=new_value]")).to_have_count(1)
         expect(plain_page.locator("[data-event-type=ConfigChanged] [data-field=old_value]")).to_have_count(number)
     plain_page.goto(f"{own_server}/?event_type=FieldVisibilityChanged")
     expect(plain_page.locator("#feed .note")).to_have_text(
@@ -638,7 +655,7 @@ def test_keyboard_shortcuts_move_through_the_feed_open_search_and_show_help(page
     github = add(server)
     github.change(poll_interval=600)
     page.goto(github.feed)
-    lines = page.locator("#feed article summary")
+    lines = page.locator("#feed > article > details > summary")
     page.keyboard.press("j")
     expect(lines.nth(0)).to_be_focused()
     page.keyboard.press("j")
@@ -647,6 +664,10 @@ def test_keyboard_shortcuts_move_through_the_feed_open_search_and_show_help(page
     expect(lines.nth(0)).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#feed article dl.fields").nth(0)).to_be_visible()
+    page.keyboard.press("j")
+    expect(page.locator("#feed article article summary")).to_be_focused()
+    page.keyboard.press("j")
+    expect(lines.nth(1)).to_be_focused()
     page.keyboard.press("/")
     expect(page.get_by_label("Search", exact=True)).to_be_focused()
     page.keyboard.type("j?")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,13 +10,10 @@ import pytest
 
 from painchain.connectors import TYPES
 from painchain.eventlog.writer import NewEvent
-from painchain.presentation.event_view import EventView, by_day, describe
-from painchain.timeline.visibility import Hidden
+from painchain.presentation.event_view import EventView, describe
 
 UTC_ZONE = ZoneInfo("UTC")
-KOLKATA = ZoneInfo("Asia/Kolkata")
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
-NOTHING_HIDDEN = Hidden(frozenset(), {})
 
 
 def event(event_type: str = "ConfigChanged", source: str = "painchain", **members: Any) -> Any:
@@ -192,54 +189,13 @@ def test_facts_of_unexpected_types_are_shown(facts):
         assert all(row.label for row in view.rows)
 
 
-# Days and actions
+def test_failing_connector_has_its_error_in_the_line():
+    failing = event("ConnectorFailing", description={"error": "GitHub answered 401"}, metadata={"action": "fail"})
+    assert view_of(failing).note == "GitHub answered 401"
+    assert view_of(failing, "error").note == ""
 
 
-def test_events_are_grouped_by_day_and_action():
-    newest_first = [
-        event(event_id="d", request_id="two", timestamp=NOON),
-        event(event_id="c", request_id="one", timestamp=NOON - timedelta(seconds=1)),
-        event(event_id="b", request_id="one", timestamp=NOON - timedelta(seconds=2)),
-        event(event_id="a", request_id="zero", timestamp=NOON - timedelta(days=1)),
-    ]
-    days = [
-        (
-            day.date.isoformat(),
-            [(group.request_id, [article.event.event_id for article in group.events]) for group in day.groups],
-        )
-        for day in by_day(newest_first, NOTHING_HIDDEN, UTC_ZONE)
-    ]
-    assert days == [
-        ("2026-03-10", [("two", ["d"]), ("one", ["c", "b"])]),
-        ("2026-03-09", [("zero", ["a"])]),
-    ]
-
-
-def test_events_of_sources_stay_apart_even_with_the_request_id_of_one_poll():
-    polled = [event("Commit", "github", event_id=name) for name in "cba"]
-    saved = [event(event_id=name) for name in "zy"]
-    [day] = by_day([polled[0], *saved, *polled[1:]], NOTHING_HIDDEN, UTC_ZONE)
-    groups = [[article.event.event_id for article in group.events] for group in day.groups]
-    assert groups == [["c"], ["z", "y"], ["b"], ["a"]]
-
-
-def test_day_starts_at_the_viewers_midnight():
-    evening = [event(timestamp=NOON.replace(hour=18, minute=30)), event(timestamp=NOON.replace(hour=18, minute=29))]
-    assert [day.date.day for day in by_day(evening, NOTHING_HIDDEN, UTC_ZONE)] == [10]
-    assert [day.date.day for day in by_day(evening, NOTHING_HIDDEN, KOLKATA)] == [11, 10]
-
-
-def test_hidden_fields_apply_to_one_connector_only():
-    two = [event("Commit", "github", connector_id=number, metadata={"sha": "abc"}) for number in (7, 8)]
-    hidden = Hidden(frozenset(), {7: frozenset({("Commit", "sha")})})
-    [day] = by_day(two, hidden, UTC_ZONE)
-    assert [[row.key for row in article.rows] for article in day.groups[0].events] == [[], ["sha"]]
-
-
-def test_audit_events_use_the_toggles_of_the_audit_trail():
-    about = event(connector_id=7, metadata={"action": "config_change"})
-    own = Hidden(frozenset({("ConfigChanged", "action")}), {})
-    of_the_other = Hidden(frozenset(), {7: frozenset({("ConfigChanged", "action")})})
-    for hidden, keys in ((own, []), (of_the_other, ["action"])):
-        [day] = by_day([about], hidden, UTC_ZONE)
-        assert [row.key for row in day.groups[0].events[0].rows] == keys
+def test_save_shows_the_sides_that_its_settings_show():
+    hidden = frozenset({("ConfigChanged", "old_value")})
+    assert describe(UPDATED, hidden, UTC_ZONE).sides == ("new",)
+    assert describe(CHANGED, hidden, UTC_ZONE).sides == ("new",)

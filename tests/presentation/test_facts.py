@@ -16,9 +16,10 @@ from painchain import connectors
 from painchain.connectors.base import EventField, EventType, Shape
 from painchain.eventlog.writer import NewEvent
 from painchain.presentation import facts
+from painchain.presentation.event_groups import EventRow
 from painchain.presentation.event_view import describe
 from painchain.presentation.facts import fact, format_fact
-from tests.support.html import texts, words
+from tests.support.html import glued, texts, words
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 UTC_ZONE = ZoneInfo("UTC")
@@ -128,7 +129,7 @@ def page_of(app: Flask, event: Any, *hidden: str) -> Tag:
     """Return the element of an event on the dashboard, with some fields hidden."""
     view = describe(event, frozenset((event.event_type, key) for key in hidden), UTC_ZONE)
     with app.test_request_context():
-        html = render_template("partials/dashboard/event.html", event_view=view, zone=UTC_ZONE, now=NOON)
+        html = render_template("partials/dashboard/event.html", row=EventRow(view), open=True, zone=UTC_ZONE, now=NOON)
     article = BeautifulSoup(html, "html.parser").article
     assert article is not None
     return article
@@ -184,16 +185,28 @@ def test_every_event_of_a_code_host_shows_its_repository_first(app):
     for source, kind in ((source, kind) for source, kind in ALL_EVENT_TYPES if source in ("github", "gitlab")):
         facts = {field.key: sample(field)[0] for field in reversed(kind.fields)}
         page = page_of(app, event(source, kind.name, {**facts, "repository": "acme/api"}))
-        assert (texts(page, "summary .line-fact")[0], texts(page, ".fields dd")[0]) == ("acme/api", "acme/api"), (
-            kind.name
-        )
+        [where] = texts(page, "summary .where")
+        assert (where.split(" · ")[0], texts(page, ".fields dd")[0]) == ("acme/api", "acme/api"), kind.name
 
 
 def test_kubernetes_event_shows_its_namespace_and_workload(app):
     facts = {"reason": "OOMKilled", "workload": "Deployment/web", "namespace": "shop", "cluster": "prod"}
     page = page_of(app, event("kubernetes", "K8sPod", facts))
-    assert texts(page, "summary .line-fact") == ["Namespace: shop", "Deployment/web"]
+    assert texts(page, "summary .where") == ["prod · shop · Deployment/web"]
+    assert texts(page, "summary .line-fact") == []
     assert texts(page, ".fields dt")[:3] == ["Cluster", "Namespace", "Workload"]
+
+
+def test_no_words_of_a_row_are_glued_together(app):
+    for source, kind in ALL_EVENT_TYPES:
+        facts = {field.key: sample(field)[0] for field in kind.fields}
+        why = {"reason": "because", "claimed_author": "zoe", "reverts": "made-up", "text": "Something"}
+        changed = {"field": "x", "label": "X", "old_value": [1], "new_value": "two"}
+        for more in ({}, why, {**why, **changed}, {**facts, "changes": {"a": {"old": 1, "new": 2}, "b": {}, "c": {}}}):
+            page = page_of(
+                app, event(source, kind.name, {**facts, **more}, description={**why, **more}, status="failed")
+            )
+            assert glued(page) == [], (source, kind.name)
 
 
 def test_invalid_link_is_not_a_link(app):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 from bs4 import BeautifulSoup, Tag
+from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 
@@ -22,6 +24,25 @@ def words(element: Tag | None) -> str:
 def texts(page: BeautifulSoup | Tag, selector: str) -> list[str]:
     """Return the visible text of each matching element."""
     return [words(element) for element in page.select(selector)]
+
+
+def glued(element: Tag) -> list[str]:
+    """Return the words that only a style sheet separates: texts of two elements without white space between them."""
+    element = copy(element)
+    for part in element.select("mark"):  # the changed part of a value
+        part.unwrap()
+    element.smooth()
+    apart = element.get_text(" ").split()
+    return [word for word in element.get_text().split() if word not in apart]
+
+
+def unfold(client: FlaskClient, page: BeautifulSoup) -> BeautifulSoup:
+    """Load the details of every row, as a browser does when someone unfolds it, and return the page."""
+    for link in page.select("a.unfolds"):
+        response = client.get(str(link["hx-get"]), headers={"HX-Request": "true"})
+        assert response.status_code == 200, link["hx-get"]
+        link.replace_with(soup(response))
+    return page
 
 
 def form_of(response: TestResponse, selector: str = "main form[method=post]") -> dict[str, Any]:

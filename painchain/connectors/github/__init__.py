@@ -2,6 +2,7 @@
 
 from painchain.connectors.base import ConnectorType, EventType, Field, Kind, Shape, fields, poll_interval
 from painchain.connectors.code_hosts import BRANCHES, PATH_PART, SHARED_EVENT_TYPES
+from painchain.connectors.event_group import EventGroup, GroupRole
 from painchain.connectors.github import connection_test, followed, poll, webhook
 from painchain.connectors.outcomes import StatusWords
 
@@ -72,6 +73,8 @@ TYPE = ConnectorType(
                 logs_url=("Logs", Shape.LINK),
             ),
             "run",
+            # The ids start with host, connector, repository, "run", its number and its attempt.
+            group=EventGroup("state", GroupRole.PEER, id_parts=6),
         ),
         *SHARED_EVENT_TYPES,
     ),

@@ -2,6 +2,7 @@
 
 from painchain.connectors.base import ConnectorType, EventType, Field, Kind, Shape, fields, poll_interval
 from painchain.connectors.code_hosts import BRANCHES, PATH_PART, SHARED_EVENT_TYPES
+from painchain.connectors.event_group import EventGroup, GroupRole
 from painchain.connectors.gitlab import connection_test, followed, poll, webhook
 from painchain.connectors.outcomes import StatusWords
 
@@ -65,6 +66,8 @@ TYPE = ConnectorType(
                 logs_url=("Logs", Shape.LINK),
             ),
             "run",
+            # The ids start with host, connector, project, "pipeline" and its number; a retry keeps it.
+            group=EventGroup("state", GroupRole.PEER, id_parts=5),
         ),
         *SHARED_EVENT_TYPES,
     ),

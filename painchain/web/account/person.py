@@ -12,7 +12,7 @@ from painchain import connectors
 from painchain.accounts import activity, users
 from painchain.accounts import sessions as login_sessions
 from painchain.database.models import Person
-from painchain.presentation import event_view
+from painchain.presentation import event_groups, event_view
 from painchain.timeline import visibility
 from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import BadFilter
@@ -33,7 +33,7 @@ def page(name: str) -> ResponseReturnValue:
         return responses.error(422, "Invalid URL", str(problem))
     changes = activity.changes_by(name, before)
     older = url_for(".page", name=name, cursor=str(changes.older)) if changes.older else ""
-    days = list(event_view.by_day(changes.events, visibility.all_hidden(), responses.zone()))
+    days = list(event_groups.by_day(changes.events, visibility.all_hidden(), responses.zone()))
     values: dict[str, Any] = {"days": days, "older": older, "older_fragment": older}
     if responses.is_htmx() and (changes.events or before):
         return responses.fragment("dashboard/more", **values)

@@ -13,7 +13,7 @@ from painchain.configuration import connector_store
 from painchain.configuration.errors import InvalidValues
 from painchain.history import undo
 from painchain.history.undo import NothingToUndo, UndoRefused
-from painchain.presentation import event_view
+from painchain.presentation import event_groups, event_view
 from painchain.timeline import context, queries, visibility
 from painchain.timeline.context import DEFAULT_SPAN, SPANS, EventSlice
 from painchain.timeline.cursor import Cursor
@@ -144,8 +144,8 @@ def _on_timeline(event: Event, after: EventSlice) -> str:
     return f"{address}#event-{event.id}"
 
 
-def _days(events: Sequence[Event]) -> list[event_view.Day]:
-    return list(event_view.by_day(events, visibility.all_hidden(), responses.zone()))
+def _days(events: Sequence[Event]) -> list[event_groups.Day]:
+    return list(event_groups.by_day(events, visibility.all_hidden(), responses.zone()))
 
 
 def _plan_values(number: int) -> dict[str, Any]:

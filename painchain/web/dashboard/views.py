@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from painchain.configuration import connector_store
 from painchain.ingestion import health as connector_polls
-from painchain.presentation import event_view
+from painchain.presentation import event_groups, event_view
 from painchain.timeline import aggregates, queries, visibility
 from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import BadFilter
@@ -115,15 +115,26 @@ def menu(name: str) -> ResponseReturnValue:
 @blueprint.get("/events/<int:number>")
 def event(number: int) -> ResponseReturnValue:
     """Show one event with every recorded detail, and the other events of the same action."""
-    event = queries.event_by_id(number) if number < 2**63 else None
-    if event is None:
-        abort(404, "No event with this number.")
-    described = event_view.describe(event, _hidden_of(event), responses.zone())
-    of_request = queries.events_of_request(event.request_id) if event_view.is_of_action(event) else ()
-    related = [other for other in of_request if other.id != event.id and event_view.is_of_action(other)]
+    event = _event_or_404(number)
+    described = _describe(event)
+    of_request = queries.events_of_request(event.request_id) if event_groups.is_of_action(event) else ()
+    related = [other for other in of_request if other.id != event.id and event_groups.is_of_action(other)]
     return responses.page(
-        "pages/dashboard/event.html", event_view=described, days=days_of(related), connector=_connector_of(event)
+        "pages/dashboard/event.html",
+        event_view=described,
+        row=event_groups.EventRow(described),
+        days=days_of(related),
+        connector=_connector_of(event),
     )
+
+
+@blueprint.get("/events/<int:number>/details")
+def details(number: int) -> ResponseReturnValue:
+    """Return the fields and links of an event for its unfolded row. Plain browsers get the page of the event."""
+    event = _event_or_404(number)
+    if not responses.is_htmx():
+        return redirect(url_for(".event", number=event.id), 302)
+    return responses.fragment("dashboard/event_details", event_view=_describe(event))
 
 
 @blueprint.get("/events/<path:event_id>")
@@ -135,8 +146,16 @@ def event_called(event_id: str) -> ResponseReturnValue:
     return redirect(url_for(".event", number=event.id), 302)
 
 
-def _hidden_of(event: queries.Event) -> frozenset[visibility.Toggle]:
-    return visibility.all_hidden().of(event.source, event.connector_id)
+def _event_or_404(number: int) -> queries.Event:
+    event = queries.event_by_id(number) if number < 2**63 else None
+    if event is None:
+        abort(404, "No event with this number.")
+    return event
+
+
+def _describe(event: queries.Event) -> event_view.EventView:
+    hidden = visibility.all_hidden().of(event.source, event.connector_id)
+    return event_view.describe(event, hidden, responses.zone())
 
 
 def _connector_of(event: queries.Event) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import g
 
-from painchain.presentation import event_view
+from painchain.presentation import event_groups
 from painchain.timeline import coverage, histogram, queries, silent_connectors, visibility
 from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import Filter
@@ -67,6 +67,6 @@ def chart_values(view: View, event_filter: Filter, has_gaps: bool = True, is_com
     }
 
 
-def days_of(events: Sequence[queries.Event]) -> list[event_view.Day]:
+def days_of(events: Sequence[queries.Event]) -> list[event_groups.Day]:
     """Return events grouped by day, as the feed shows them."""
-    return list(event_view.by_day(events, visibility.all_hidden(), responses.zone()))
+    return list(event_groups.by_day(events, visibility.all_hidden(), responses.zone()))

@@ -19,7 +19,7 @@ from painchain.database.models import Connector
 from painchain.history import blame
 from painchain.ingestion import health as connector_polls
 from painchain.ingestion import webhooks
-from painchain.presentation import event_view
+from painchain.presentation import event_groups
 from painchain.timeline import context, visibility
 from painchain.timeline.filter import Filter, parse_filter
 from painchain.web.common import connector_health, responses
@@ -216,7 +216,7 @@ def recent(stored: StoredConnector | None) -> dict[str, Any]:
 def _feed_of(stored: StoredConnector, view: View, event_filter: Filter) -> dict[str, Any]:
     page = context.connector_history(stored.connector.id, limit=RECENT, since=event_filter.start)
     return {
-        "days": list(event_view.by_day(page.events, stored.hidden_in_feed, responses.zone())),
+        "days": list(event_groups.by_day(page.events, stored.hidden_in_feed, responses.zone())),
         "older": view.address("/", cursor=str(page.older)) if page.older else "",
         "older_fragment": view.address("/feed", cursor=str(page.older)) if page.older else "",
     }

@@ -229,7 +229,7 @@ def test_a_failed_sign_in_is_audited_without_input_and_without_an_author(app, cl
     ]
     assert "planted" not in str(events())
     feed = soup(client.get("/?event_type=SignInFailed"))
-    assert texts(feed, "#feed .subject")[:2] == ["alice", "alice"]
+    assert texts(feed, "#feed .where")[:2] == ["alice", "alice"]
     assert texts(feed, "#feed .note")[:2] == ["disabled account", "wrong password"]
 
 
@@ -283,12 +283,10 @@ def test_account_events_are_shown_with_names(app, client):
         password_links.make_link(users.get(number), trail.now, trail)
     sign_in(client, "bob")
     feed = soup(client.get("/?source=painchain&type=PersonAdded"))
-    lines = [
-        " ".join(texts(article, ".event-type, .subject, .note, .change")) for article in feed.select("#feed article")
-    ]
+    lines = [" ".join(texts(article, ".event-type, .where, .what")).strip() for article in feed.select("#feed article")]
     assert "Person Added bob admin" in lines
     assert "Password Link Made alice" in lines
-    assert "Person Changed alice 2 settings: Role, Email" in lines
+    assert "Person Changed alice 2 settings: Role: admin → editor Email: empty → alice@mail.example" in lines
 
 
 def test_two_browsers_of_one_person_do_not_share_cached_pages(app, client):

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from painchain.core.reasons import MAX_LENGTH
-from tests.support.html import fill, form_of, soup, texts, words
+from tests.support.html import fill, form_of, soup, texts, unfold, words
 
 TEMPLATES = Path(__file__).parents[3] / "templates"
 LIST = "/settings/integrations"
@@ -42,7 +42,7 @@ def test_every_event_of_a_save_has_the_reason_which_is_shown_once(client, make_c
     new_events = events()[-3:]
     assert [event["description"].get("reason") for event in new_events] == [WHY] * 3
     assert len({event["request_id"] for event in new_events}) == 1
-    page = soup(client.get("/"))
+    page = unfold(client, soup(client.get("/")))
     assert texts(page, "#feed summary .reason") == [f"“{WHY}”"]
     assert texts(page, "#feed [data-field=reason] dd") == [WHY] * 3
     assert WHY in words(soup(client.get(f"/events/{new_events[0]['id']}")).select_one(".meta"))
@@ -122,4 +122,5 @@ def test_automatic_changes_have_a_reason(client, events):
     assert (first["author"], first["description"]["cause"]) == ("system", "first start")
     assert client.post("/api/teams", json={"name": "A", "tags": ["a"]}).status_code == 201
     assert (events()[-1]["author"], events()[-1]["description"]["cause"]) == ("system", "no accounts yet")
-    assert texts(soup(client.get("/?range=all")), "#feed [data-field=cause] dd") == ["no accounts yet", "first start"]
+    page = unfold(client, soup(client.get("/?range=all")))
+    assert texts(page, "#feed [data-field=cause] dd") == ["no accounts yet", "first start"]

@@ -46,6 +46,7 @@ TABLE: dict[str, tuple[str, ...]] = {
         *("GET /", "GET /feed", "GET /news", "GET /timeline", "GET /search/suggestions"),
         *("GET /search/help", "GET /timeline/table", "GET /filter/<name>"),
         *("GET /events/<int:number>", "GET /events/<path:event_id>", "GET /events/<int:number>/around"),
+        "GET /events/<int:number>/details",
         *("GET /report", "POST /report.csv", "GET /as-of", "GET /export", "POST /export"),
         *("GET /settings", f"GET {LIST}", f"GET {CONNECTOR}", f"GET {LIST}/<int:number>/history", f"GET {LIST}/health"),
         *(f"GET {TEAMS}", f"GET {TEAM}", "GET /people/<path:name>"),

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from painchain import connectors
-from tests.support.html import fill, form_of, soup, texts, words
+from tests.support.html import fill, form_of, soup, texts, unfold, words
 
 HTMX = {"HX-Request": "true"}
 LIST = "/settings/integrations"
@@ -103,9 +103,10 @@ def test_the_new_events_link_to_the_event_that_they_revert(client, make_connecto
         new = newest(client, event_type)
         assert new["metadata"]["reverts"] == new["description"]["reverts"] == event["event_id"]
         for address in ("/", f"/events/{new['id']}"):
-            article = soup(client.get(address)).select_one(f"#event-{new['id']}")
-            assert "reverts an earlier change" in texts(article, "summary .note")
-            [link] = [link for link in article.select(".links a") if words(link) == f"Reverts {event['event_id']}"]
+            details = unfold(client, soup(client.get(address))).select_one(f"#event-{new['id']} > details")
+            assert "reverts an earlier change" in texts(details, ":scope > summary .note")
+            links = details.select(":scope > .details .links a")
+            [link] = [link for link in links if words(link) == f"Reverts {event['event_id']}"]
             assert client.get(str(link["href"])).location == f"/events/{event['id']}"
 
 
@@ -327,7 +328,8 @@ def test_the_revert_link_is_shown_if_something_can_be_reverted(client, make_conn
     ):
         event = newest(client, event_type, field)
         for address in (f"/events/{event['id']}", "/"):
-            links = soup(client.get(address)).select(f"#event-{event['id']} .links a[href='{page_of(event)}']")
+            page = unfold(client, soup(client.get(address)))
+            links = page.select(f"#event-{event['id']} .links a[href='{page_of(event)}']")
             assert bool(links) == offered, (event_type, field, address)
 
 

@@ -22,7 +22,7 @@ from painchain.timeline.filter import RANGES
 from painchain.timeline.queries import PAGE
 from tests.conftest import ON_SQLITE
 from tests.support.accounts import report_as
-from tests.support.html import fill, form_of, soup, texts, words
+from tests.support.html import fill, form_of, soup, texts, unfold, words
 from tests.support.script_corpus import FEW, assert_inert
 
 HTMX = {"HX-Request": "true"}
@@ -107,7 +107,7 @@ def test_each_event_is_an_article_with_type_and_source(client, write, make_conne
 def test_an_event_line_has_field_old_value_new_value_and_author(client):
     log(client, connector_type="github", field="poll_interval", old_value=300, new_value=3600, author="operator")
     line = read(client).select_one("#feed article summary")
-    assert texts(line, ".event-type, .subject, .change, .by") == [
+    assert texts(line, ".event-type, .where, .change, .by") == [
         "Config Changed",
         "Prod",
         "Poll interval: 300 → 3600",
@@ -118,7 +118,7 @@ def test_an_event_line_has_field_old_value_new_value_and_author(client):
 
 def test_an_event_line_expands_to_its_fields(client):
     log(client, connector_type="github", field="poll_interval", old_value=300, new_value=3600)
-    details = read(client).select_one("#feed article details")
+    details = unfold(client, read(client)).select_one("#feed article details")
     assert not details.has_attr("open")
     assert texts(details, ".fields dt") == ["Connector name", "Field", "Old value", "New value", "Action", "Tags"]
     assert texts(details, ".fields dd") == [
@@ -167,9 +167,17 @@ def test_sixty_changes_of_one_action_are_collapsed(client, events, make_connecto
     client.post(address, data=fill(form, name="Renamed", poll_interval="600"))
     of_save = [event for event in events() if event["request_id"] == events()[-1]["request_id"]]
     assert len(of_save) > 60
-    group = read(client).select_one("#feed .request")
-    assert len(group.find_all("article", recursive=False)) == 10
-    rest = group.select_one("details.rest")
+    page = read(client)
+    [save] = page.select("#feed > article")
+    assert texts(save, ":scope > details > summary .event-type") == ["Connector Updated"]
+    assert save.select_one("details").get("open") is None
+    assert texts(save, ".parts-of .event-type") == texts(page, "#feed .event-type")[1:]
+    assert len(save.select(".parts-of > article")) == PAGE - 1
+    # The further settings of the save are on the next page, without their save.
+    older = follow(client, page, "#older", "hx-get")
+    others = older.select_one(".request.several")
+    assert len(others.find_all("article", recursive=False)) == 10
+    rest = others.select_one("details.rest")
     assert words(rest.summary) == f"{PAGE - 10} more saved together"
     assert len(rest.find_all("article", recursive=False)) == PAGE - 10
     assert not rest.has_attr("open")
@@ -181,8 +189,7 @@ def test_the_events_of_one_poll_of_an_older_version_are_not_grouped(client, writ
     polled = [{"request_id": "one-poll", "author": f"a{n}", "timestamp": now - n * MINUTE} for n in range(1, 13)]
     found = write(*polled)
     feed = read(client).select_one("#feed")
-    groups = [numbers(group) for group in feed.select(".request") if group.select_one("[data-source=github]")]
-    assert groups == [[number] for number in found]
+    assert [int(str(row["data-id"])) for row in feed.select(":scope > article[data-source=github]")] == found
     assert [words(group) for group in feed.select(".request.several .event-type")] == [
         "Connector Enabled",
         "Connector Created",
@@ -274,7 +281,7 @@ def test_every_choice_in_the_filter_form_finds_its_events(client, write, make_co
         offered = [str(box["value"]) for box in choices_of(client, read(client), name)]
         assert offered
         for value in offered:
-            for article in read(client, range="all", **{name: value}).select("#feed article"):
+            for article in unfold(client, read(client, range="all", **{name: value})).select("#feed article"):
                 texts_of_event = {str(article.get(f"data-{name.replace('_', '-')}"))} | set(texts(article, selector))
                 assert value in texts_of_event
     authors = [str(box["value"]) for box in read(client).select("#filter [name=author]")]
@@ -393,7 +400,7 @@ def test_an_older_page_keeps_the_filter_and_links_to_the_newest(client, write):
     page = read(client, tag="ci", range="7d")
     older = follow(client, page, "#older")
     assert len(numbers(older)) == PAGE / 2
-    assert set(texts(older, "#feed .fields .tag")) == {"ci"}
+    assert set(texts(unfold(client, older), "#feed .fields .tag")) == {"ci"}
     assert not older.select("#live[hx-get]")
     assert numbers(follow(client, older, "#live a")) == numbers(page)
 
@@ -661,7 +668,7 @@ def test_on_a_connector_page_the_legend_has_no_links(client, make_connector):
 def test_every_event_has_a_page_with_all_recorded_data(client, events):
     log(client, connector_type="github", field="poll_interval", old_value=300, new_value=3600, author="operator")
     event = events()[-1]
-    page = follow(client, read(client), "#feed article .links a")
+    page = follow(client, unfold(client, read(client)), "#feed article .links a")
     assert words(page.h1) == event["title"] == "[Config Changed] Prod - poll_interval"
     assert words(page.select_one(".lead")) == "Poll interval changed from 300 to 3600 in “Prod”"
     assert page.select_one("article details").has_attr("open")
@@ -738,7 +745,7 @@ def test_events_of_removed_sources_types_and_fields_are_shown(client, write):
         ("PainChain", "ConfigChanged"),
         ("PainChain", "Reticulated"),
     ]
-    assert texts(page, "[data-field=stage_name] dd, [data-field=stars] dd") == ["deploy", "1, empty"]
+    assert texts(unfold(client, page), "[data-field=stage_name] dd, [data-field=stars] dd") == ["deploy", "1, empty"]
     assert texts(page, ".change") == ["How often: 1 → 2"]
     for number in numbers(page):
         assert client.get(f"/events/{number}").status_code == 200
@@ -752,7 +759,7 @@ def test_an_event_of_unexpected_shape_does_not_break_the_page(client, write):
 
 def test_a_source_address_is_a_link_only_if_it_is_a_web_address(client, write):
     good, bad = write({"url": "https://git.example/commit/1"}, {"url": "javascript:alert(1)"})
-    page = read(client)
+    page = unfold(client, read(client))
     assert page.select_one(f"#event-{good} a[rel~=noopener]")["href"] == "https://git.example/commit/1"
     assert not page.select(f"#event-{bad} a[href^=javascript]")
 
@@ -769,18 +776,18 @@ def hide(client: FlaskClient, number: int, event_type: str, *fields: str) -> Non
 def test_hidden_fields_are_not_shown(client):
     log(client, field="x", old_value="before", new_value="after")
     hide(client, 1, "ConfigChanged", "old_value", "connector_name")
-    for page in (read(client), soup(client.get("/events/2"))):
+    for page in (unfold(client, read(client)), soup(client.get("/events/2"))):
         article = page.select_one("article[data-event-type=ConfigChanged]")
         assert texts(article, ".change") == ["X: after"]
         assert "before" not in words(article)
-        assert not article.select(".subject, [data-field=old_value], [data-field=connector_name]")
+        assert not article.select(".where, [data-field=old_value], [data-field=connector_name]")
 
 
 def test_hidden_fields_of_a_connector_affect_only_its_own_events(client, write, make_connector):
     connector_id, other_connector = make_connector(), make_connector("github", "Other")
     hide(client, connector_id, "Commit", "sha")
     write({"connector_id": connector_id}, {"connector_id": other_connector}, {})
-    page = read(client, source="github")
+    page = unfold(client, read(client, source="github"))
     assert [bool(article.select("[data-field=sha]")) for article in page.select("#feed article")] == [False, True, True]
 
 
@@ -796,7 +803,9 @@ def test_long_values_are_cut_but_remain_distinguishable(client):
 
 def test_long_lists_are_cut_as_well(client):
     log(client, old_value=list(range(1000)), new_value=list(range(500, 1500)))
-    for text in texts(read(client), "#feed .change, #feed [data-field=old_value], #feed [data-field=new_value]"):
+    for text in texts(
+        unfold(client, read(client)), "#feed .change, #feed [data-field=old_value], #feed [data-field=new_value]"
+    ):
         assert len(text) < 1000
 
 
@@ -847,9 +856,10 @@ def test_entered_text_is_escaped(client, events, make_connector):
     for address in sorted(pages):
         page = soup(client.get(address))
         assert_inert(page)
-    feed = read(client)
+    feed = unfold(client, read(client))
+    assert_inert(feed)
     for text in FEW:
-        assert text in texts(feed, "#feed .subject")
+        assert text in texts(feed, "#feed .where")
         assert text in texts(feed, "#feed .author")
         assert text in texts(soup(client.get("/settings/integrations")), "article.card h2")
 

@@ -17,7 +17,7 @@ from painchain.integrity import check_job, checkpoints, latest_checkpoint
 from painchain.workers.integrity import IntegrityWorker
 from tests.eventlog.test_chain import change, write
 from tests.support.accounts import add_person, sign_in
-from tests.support.html import fill, form_of, soup, texts, words
+from tests.support.html import fill, form_of, soup, texts, unfold, words
 from tests.web.common.test_security import HOSTILE
 
 Events = Callable[..., list[dict[str, Any]]]
@@ -110,7 +110,7 @@ def test_a_broken_log_is_reported_on_every_page_with_event_and_advice(app: Flask
     assert "Event 3" in words(verdict.select_one("h2"))
     [link] = verdict.select("a")
     assert (link["href"], words(link)) == ("/events/3", "Show event 3")
-    feed = soup(client.get("/?event_type=ChainBroken"))
+    feed = unfold(client, soup(client.get("/?event_type=ChainBroken")))
     assert words(feed.select_one("#feed .links a[href='/settings/audit-log']")) == "Open Audit log"
     assert client.get("/events/3").status_code == 200
     assert "copy" in words(verdict.select_one("ol"))
@@ -184,7 +184,8 @@ def test_a_checkpoint_on_demand_is_audited_and_can_be_downloaded(client: FlaskCl
     [event] = [event for event in events() if event["event_type"] == "CheckpointMade"]
     assert (event["metadata"]["events"], event["description"]["reason"]) == (1, "before the audit")
     feed = soup(client.get("/?event_type=CheckpointMade"))
-    assert "Checkpoint Made 1 event" in words(feed.select_one("#feed .what"))
+    [kind, what] = texts(feed.select_one("#feed article"), ".event-type, .what")
+    assert (kind, what.partition(" “")[0]) == ("Checkpoint Made", "1 event")
     file = client.get(f"{PAGE}/checkpoints.ndjson")
     assert "attachment" in file.headers["Content-Disposition"]
     assert json.loads(file.text)["head"] == event["metadata"]["head"]

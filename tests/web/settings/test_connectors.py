@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from painchain.connectors import ADDABLE, TYPES
-from tests.support.html import fill, form_of, soup, texts, words
+from tests.support.html import fill, form_of, soup, texts, unfold, words
 
 HTMX = {"HX-Request": "true"}
 LIST = "/settings/integrations"
@@ -344,7 +344,8 @@ def test_changing_two_fields_logs_two_config_changed_and_one_connector_updated(c
     page = soup(edit(client, number, htmx=True, tags="both, new", repos="a/b"))
     assert kinds(events()[before:]) == ["ConfigChanged", "ConfigChanged", "ConnectorUpdated"]
     assert texts(page, "#feed .change") == ["Repositories: +a/b", "Tags: −old +new"]
-    assert texts(page, "#feed .note") == ["2 settings: Tags, Repositories"]
+    [save] = page.select("#feed article[data-event-type=ConnectorUpdated] > details > summary")
+    assert texts(save, ".note, .saved") == ["2 settings:", "Tags: −old +new", "Repositories: +a/b"]
     assert set(events()[-1]["metadata"]["changes"]) == {"tags", "repos"}
     assert len({event["request_id"] for event in events()[before:]}) == 1
 
@@ -527,7 +528,7 @@ def test_enabling_in_the_list_returns_the_card_to_htmx(client, make_connector):
     assert page.find_all(recursive=False)[0]["id"] == f"card-{number}"
     assert texts(page, f"#card-{number} .pill, #card-{number} .switch button") == ["Enabled", "Disable"]
     assert out_of_band(page) == ["toast", "timeline", "feed"]
-    assert "PainChain System" in texts(page, "#feed .subject"), "the recent changes are those of all connectors"
+    assert "PainChain System" in texts(page, "#feed .where"), "the recent changes are those of all connectors"
 
 
 def test_without_htmx_enabling_in_the_list_returns_to_the_list(client, make_connector):
@@ -776,7 +777,7 @@ def test_a_save_with_visibility_lists_it_and_logs_each_field(client, events, mak
         "field_visibility.Commit.sha": {"old": True, "new": False},
     }
     assert len({event["request_id"] for event in new_events}) == 1
-    updated = page.select_one("#feed article")
+    updated = unfold(client, page).select_one("#feed article > details > .details")
     assert texts(updated, ".changes li") == [
         "Poll interval 300 → 600",
         "Draft of Release shown → hidden",

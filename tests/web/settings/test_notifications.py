@@ -147,7 +147,8 @@ def test_every_change_of_a_rule_is_audited_without_its_address(
     output = "".join(client.get(address).text for address in (PAGE, "/?range=all", "/api/changes", "/api/notify-rules"))
     assert SECRET not in output + everything_stored(app)
     line = soup(client.get("/?event_type=NotifyRuleChanged"))
-    assert "3 settings: Name, Told of, Enabled" in texts(line, "#feed .note")
+    [row] = [row for row in line.select("#feed article") if "settings:" in words(row)]
+    assert texts(row, "summary :is(.note, .saved .label)") == ["3 settings:", "Name:", "Told of:", "and Enabled"]
 
 
 def test_only_scheme_and_host_of_an_address_are_shown(client: FlaskClient, fake_receiver: FakeReceiver) -> None:

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from painchain.accounts import users
 from tests.support.accounts import PASSWORD, add_person, audited_transaction, make_link, sign_in, sign_out
-from tests.support.html import fill, form_of, soup, texts, words
+from tests.support.html import fill, form_of, soup, texts, unfold, words
 
 LIST = "/settings/people"
 NEW_PASSWORD = "a wholly different set of words"
@@ -186,7 +186,7 @@ def test_the_page_of_a_person_shows_changes_and_sign_ins_even_after_removal(app,
     bob = add_person(app, "bob/ops", "editor")
     sign_in(client, "bob/ops")
     make_connector(name="Of Bob")
-    event = soup(client.get("/")).select_one("[data-event-type=ConnectorCreated]")
+    event = unfold(client, soup(client.get("/"))).select_one("[data-event-type=ConnectorCreated]")
     address = event.select_one(".links a[href^='/people/']")["href"]
     page = soup(client.get(address))
     assert texts(page, "#feed .event-type")[0] == "Connector Created"

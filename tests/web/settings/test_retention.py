@@ -63,7 +63,10 @@ def test_saving_stores_the_days_and_records_old_and_new(client: FlaskClient, eve
     [event] = [event for event in events() if event["event_type"] == "RetentionChanged"]
     assert (event["description"]["old_value"], event["description"]["new_value"]) == ("for ever", "90 days")
     feed = soup(client.get("/?event_type=RetentionChanged"))
-    assert words(feed.select_one("#feed .what")) == "Retention Changed GitLab: for ever → 90 days"
+    assert texts(feed.select_one("#feed article"), ".event-type, .what") == [
+        "Retention Changed",
+        "GitLab: for ever → 90 days",
+    ]
 
 
 def test_saving_without_a_change_records_nothing(client: FlaskClient, events: Events) -> None:
@@ -144,7 +147,8 @@ def test_prune_now_lists_expired_events_and_the_scheduler_removes_them(
     assert "hx-get" not in progress.select_one("#pruning").attrs
     assert events(source="gitlab") == []
     assert [(event["event_type"], event["metadata"].get("events")) for event in events()[-1:]] == [("EventsPruned", 3)]
-    assert words(soup(client.get("/")).select_one("#feed .what")) == "Events Pruned GitLab · 3 events"
+    row = soup(client.get("/")).select_one("#feed article")
+    assert texts(row, ".event-type, .what") == ["Events Pruned", "GitLab · 3 events"]
 
 
 def test_no_more_events_are_removed_than_the_page_showed(
