@@ -722,14 +722,14 @@ def test_tab_moves_through_the_dashboard_in_reading_order(page: Page, server: st
     assert [name.partition(":")[0].strip() for name in menus] == ["Source", "Type", "Connector", "Tag", "Author"]
     # Connectors of other tests may be failing: a line above the chart names each.
     after: list[str] = []
-    while len(after) < 13:
+    while len(after) < 15:
         after += [name for name in tab_stops(page, 1) if "“" not in name]
     assert after[:3] == ["Views", "Export", "What changed before…"]
     assert after[3:6] == [f"Remove Connector: {github.name} ×", "Clear filter", "PainChain 1"]
     assert [name[:8] for name in after[6:8]] == ["Failures", "Access e"]
     assert after[8].endswith(": 1 event (PainChain 1)")
-    assert after[9:12] == ["Earlier", "Copy link", "View as table"]
-    assert "Connector Created" in after[12]
+    assert after[9:14] == ["Earlier", "yesterday", "last week", "Copy link", "View as table"]
+    assert "Connector Created" in after[14]
 
 
 def test_the_skip_link_leads_past_the_header(page: Page, server: str) -> None:

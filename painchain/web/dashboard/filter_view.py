@@ -30,7 +30,8 @@ LISTS = {
 NARROWING = (*LISTS, "status", "outcome", "q")
 DATES = ("start_date", "end_date")
 TIMES = (*DATES, "t0")  # in UTC in every address; t0 is the time from which the feed counts
-PARAMETERS = (*NARROWING, "access", "range", *TIMES)
+COMPARISONS = {"1d": 1, "7d": 7}  # how many days before the range the chart also shows
+PARAMETERS = (*NARROWING, "access", "range", *TIMES, "compare")
 PLAIN_TIMELINE = f"/?range={DEFAULT_RANGE}"  # unlike "/", it never shows a start page
 
 
@@ -124,6 +125,8 @@ def filter_of(view: View) -> Filter:
     :raises BadFilter: when a value cannot be understood.
     """
     _ = view.t0  # refuse a view with an invalid one
+    if view.value("compare") not in ("", *COMPARISONS):
+        raise BadFilter("compare", f"compare must be one of {', '.join(COMPARISONS)}.")
     event_filter = parse_filter(view.parameters, g.now, responses.zone(), DEFAULT_RANGE)
     event_filter = replace(event_filter, hides_access=not view.shows_access and not event_filter.names_access)
     return replace(event_filter, end=None) if event_filter.end and event_filter.end > g.now else event_filter

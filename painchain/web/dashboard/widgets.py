@@ -14,7 +14,7 @@ from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import Filter
 from painchain.timeline.queries import PAGE
 from painchain.web.common import responses
-from painchain.web.dashboard import chart, time_range
+from painchain.web.dashboard import chart, comparison, time_range
 from painchain.web.dashboard.axis import ticks
 from painchain.web.dashboard.chips import chips
 from painchain.web.dashboard.filter_view import View
@@ -46,6 +46,7 @@ def chart_values(view: View, event_filter: Filter, has_gaps: bool = True, is_com
     """
     # Hidden sources are counts as well: the legend shows their counts.
     counts = histogram.histogram(replace(event_filter, source=()), g.now, responses.zone(), not is_compact)
+    shown = chart.only_sources(counts, event_filter.source)
     gaps = coverage.gaps_between(event_filter, counts.start, min(counts.end, g.now)) if has_gaps else []
     silences = [] if event_filter.end else silent_connectors.find_silent(g.now, event_filter)
     return {
@@ -58,7 +59,9 @@ def chart_values(view: View, event_filter: Filter, has_gaps: bool = True, is_com
         "table_address": view.address("/timeline/table"),
         "view": view,
         "hides_access": event_filter.hides_access,
-        "histogram": chart.only_sources(counts, event_filter.source),
+        "histogram": shown,
+        "comparison": comparison.compare(view, event_filter, shown, g.now, responses.zone()),
+        "comparison_links": comparison.links(view, event_filter, g.now),
         "legend": chart.legend(counts, event_filter.source, lambda sources: view.address("/", source=sources)),
         "now_at": None if event_filter.end else chart.position_on_axis(counts, g.now),
         "t0_at": chart.position_on_axis(counts, view.t0) if view.t0 else None,

@@ -222,3 +222,48 @@ def test_seconds_of_a_range_are_kept_by_the_form(client):
     form = form_of(client.get("/", query_string=query), "#filter")
     response = client.get("/", query_string=form)
     assert {name: values[0] for name, values in parameters(response.location).items()} == query
+
+
+# The same hours earlier
+
+
+@pytest.mark.both_databases
+def test_the_chart_compares_with_the_same_hours_yesterday(client, write):
+    now = datetime.now(UTC)
+    day = timedelta(days=1)
+    write([now - index * MINUTE for index in (5, 10, 50)])
+    write([now - day - index * MINUTE for index in (5, 10, 15, 20, 70)])
+    write([now - 7 * day - 5 * MINUTE, now - day + 5 * MINUTE])
+    page = read(client, "/?range=1h&source=github")
+    assert texts(page, "#timeline .count") == ["3 events"]
+    assert not page.select("#timeline .earlier")
+    links = {link.get_text(): link["href"] for link in page.select(".compare a")}
+    assert list(links) == ["yesterday", "last week"]
+    for words, count in (("yesterday", 4), ("last week", 1)):
+        compared = read(client, links[words])
+        assert texts(compared, "#timeline .count") == [f"3 events, {words} {count}"]
+        assert texts(compared, ".compare [aria-pressed=true]") == [words]
+        assert compared.select("#timeline path.earlier")
+        table = read(client, compared.select_one("#chart-text a")["href"])
+        head = texts(table, "#chart-table th")
+        column = head.index(words.capitalize())
+        cells = [texts(row, "td")[column] for row in table.select("#chart-table tbody tr")]
+        assert sum(map(int, cells)) == count
+        assert parameters(compared.select_one(".compare [aria-pressed=true]")["href"]) == {
+            "range": ["1h"],
+            "source": ["github"],
+        }
+
+
+def test_a_comparison_follows_the_clocks_and_is_named_by_the_range(client, write):
+    write([datetime(2026, 3, 29, 5, 30, tzinfo=UTC), datetime(2026, 3, 28, 6, 30, tzinfo=UTC)])  # 07:30 in Berlin
+    page = read(client, "/?start_date=2026-03-29T07:00&end_date=2026-03-29T08:00&compare=1d", "Europe/Berlin")
+    assert texts(page, "#timeline .count") == ["1 event, the day before 1"]
+
+
+def test_a_long_range_has_no_overlapping_comparison(client):
+    assert texts(read(client, "/?range=7d"), ".compare a") == ["last week"]
+    for query in ("range=30d", "range=all"):
+        assert not texts(read(client, f"/?{query}"), ".compare a")
+    assert client.get("/?compare=2d").status_code == 422
+    assert "compare must be one of 1d, 7d." in soup(client.get("/?compare=2d")).get_text()
