@@ -270,13 +270,17 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Demo]:
-    """A server with two weeks of demo data. One connector of the demo fails."""
+    """A server that is set up, with two weeks of demo data. One connector of the demo fails."""
     instance = tmp_path_factory.mktemp("demo") / "instance"
     environment = {**os.environ, "PAINCHAIN_INSTANCE": str(instance)}
     painchain = "from painchain.cli.main import main; main(prog_name='painchain')"
     make = [sys.executable, "-c", painchain, "demo", "--events", "3000", "--days", "14"]
     subprocess.run(make, cwd=ROOT, env=environment, check=True, capture_output=True)
     with serving(instance) as address:
+        page = browser.new_page()
+        page.goto(address)
+        page.get_by_role("button", name="Hide", exact=True).click()  # the steps of a new server
+        page.close()
         yield Demo(address)
 
 
