@@ -56,3 +56,20 @@ def test_printing_shows_only_the_report_in_black_on_white(
         for row in page.locator(selector).all():
             expect(row).to_be_hidden()
     assert colour(page, ".past-page tr, .past-page .card", "breakInside") == "avoid"
+
+
+def test_printing_the_timeline_shows_its_events_with_details_in_black_on_white(
+    open_context: OpenContext, own_server: str
+) -> None:
+    add(own_server, name="Work GitHub").change(poll_interval=3600)
+    page = open_context(color_scheme="dark", timezone_id="UTC").new_page()
+    page.goto(own_server)
+    expect(page.locator("#feed article").first).to_be_visible()
+    page.emulate_media(media="print")
+    assert colour(page, "body", "backgroundColor") == "rgb(255, 255, 255)"
+    assert colour(page, "#feed article summary", "color") == "rgb(0, 0, 0)"
+    expect(page.locator("#feed article summary").first).to_be_visible()
+    for row in page.locator("header, main form, main button").all():
+        expect(row).to_be_hidden()
+    inside = page.locator("#feed article > details:not([open])").first
+    assert inside.evaluate("element => getComputedStyle(element, '::details-content').contentVisibility") == "visible"
