@@ -189,6 +189,13 @@ def plant_in_reports(client: FlaskClient) -> Iterator[TestResponse]:
     leaky = f"https://me:{canary()}@git.example/?private_token={canary()}"
     new = {"name": "With a reason", "type": "kubernetes", "config": {"cluster_name": "x"}}
     yield client.post("/api/connectors", json=new, headers={"X-Reason": quote(leaky)})
+    form = form_of(client.get("/events/1"), "#add-note")
+    for note in (f"See {leaky}", leaky * 100):
+        yield client.post("/events/1/notes", data=fill(form, text=note))
+        yield client.post("/api/changes/1/notes", json={"text": note})
+    yield client.post("/api/changes/1/notes", json={"note": canary()})
+    yield client.get("/events/1")
+    yield client.get("/api/changes/1")
     yield client.post("/api/export", json={"format": "csv", "q": leaky})
     yield client.post("/api/teams", json={"name": "Team", "tags": [leaky]})
     yield client.post("/api/views", json={"name": "View", "filter": urlencode({"q": leaky})})

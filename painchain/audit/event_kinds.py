@@ -94,6 +94,13 @@ def view_deleted(name: str, query: str, audience: str) -> AuditRecord:
     return _view("deleted", "delete", name, text, filter=query, audience=audience)
 
 
+def note_added(number: int, event_id: str, title: str, text: str) -> AuditRecord:
+    """Return the event of a note on another event, which `number`, `event_id` and `title` name."""
+    facts = {"event": number, "event_id": event_id, "text": text}
+    described = {"text": f"Note on event {number} “{title}”: {text}"}
+    return AuditRecord("note_added", f"event {number}", "added", described, {"action": "note", **facts})
+
+
 def notify_rule_created(name: str, configuration: dict[str, Any]) -> AuditRecord:
     """Return the event of a new notification rule. Of its address it contains only that it is set."""
     described = {"text": f"Created the notify rule “{name}”", "rule": name, "configuration": configuration}

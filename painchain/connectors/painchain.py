@@ -109,6 +109,9 @@ TYPE = ConnectorType(
         EventType("ViewChanged", "View Changed", fields(**_VIEW, changes="Changes", action="Action"), "pencil"),
         EventType("ViewDeleted", "View Deleted", fields(**_VIEW_FACTS), "minus"),
         EventType(
+            "NoteAdded", "Note Added", fields(text="Note", event="Event", event_id="Event ID", action="Action"), "note"
+        ),
+        EventType(
             "WebhookChanged",
             "Webhook Changed",
             fields(connector_name="Connector name", field="Field", new_value="Change", action="Action"),

@@ -23,7 +23,7 @@ from painchain.database.session import Base, WrongKey, db, write_transaction
 from painchain.database.types import microseconds, moment, stored_json
 from painchain.eventlog import pruned_ranges
 from painchain.eventlog.chain import Chain, canonical_form
-from painchain.indexes import fulltext, rollups
+from painchain.indexes import fulltext, notes, rollups
 from painchain.indexes.tokens import of_event
 
 _tables = Base.metadata.tables
@@ -116,6 +116,7 @@ class EventLogWriter:
     written: Counter[str] = field(default_factory=Counter)  # events of each source, for the metrics
     _rows: list[tuple[Any, ...]] = field(default_factory=list)  # events that `flush` still has to insert
     _tags: list[tuple[str, int]] = field(default_factory=list)  # their tags, with their numbers
+    _notes: list[tuple[int, int]] = field(default_factory=list)  # the events that they are notes on, with their numbers
 
     def stamp(self, now: datetime) -> tuple[int, datetime]:
         """Return the microseconds for an event id, and the event's own time.
@@ -137,6 +138,8 @@ class EventLogWriter:
             self.mac = self.chain.link(self.mac, number, prepared.content)
             self._rows.append((number, *prepared.values, self.mac))
             self._tags += [(tag, number) for tag in event.tags]
+            if event.event_type == notes.EVENT_TYPE:
+                self._notes += notes.derived_from([(number, event.source, event.event_type, event.metadata)])
         self.last_event += len(events)
         self.written.update(event.source for event in events)
         if len(self._rows) >= BATCH:
@@ -148,6 +151,8 @@ class EventLogWriter:
         rows, tags, self._rows, self._tags = self._rows, self._tags, [], []
         _INSERT.run(self.connection, rows)
         _INSERT_TAGS.run(self.connection, tags)
+        noted, self._notes = self._notes, []
+        notes.add(self.connection, noted)
 
     def change_key(self, chain: Chain) -> None:
         """Chain later events with another key. Events already written keep their hashes."""
@@ -157,7 +162,7 @@ class EventLogWriter:
     def remove(self, ids: Sequence[int]) -> bytes | None:
         """Delete these events with their tags, search terms and counts. Return the hash of the newest of them.
 
-        Sealed runs replace them in the chain. Ids that no longer exist are ignored.
+        Sealed runs replace them in the chain. Ids that no longer exist are ignored. Notes on them stay.
         """
         self.flush()
         boundary = None
@@ -166,6 +171,7 @@ class EventLogWriter:
             fulltext.forget(self.connection, [number for number in batch if number <= self.counted])
             boundary = pruned_ranges.replace_events(self.connection, batch, self.chain) or boundary
             self.connection.execute(delete(_tags).where(_tags.c.event.in_(batch)))
+            notes.forget(self.connection, batch)
             self.connection.execute(delete(_events).where(_events.c.id.in_(batch)))
         return boundary
 

@@ -36,6 +36,7 @@ ACTIVITIES = {
     "ViewSaved": CREATE,
     "ViewChanged": UPDATE,
     "ViewDeleted": DELETE,
+    "NoteAdded": CREATE,
     "EventsExported": READ,
     "EventsPruned": DELETE,
     "BackupRestored": OTHER,

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from textwrap import shorten
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from painchain import connectors
 from painchain.audit.diff import Change
 from painchain.connectors.base import EventField, EventType, Shape
+from painchain.indexes.notes import Note
 from painchain.presentation import facts as presentation_facts
 from painchain.presentation.facts import Fact, Link, Status
 from painchain.timeline.queries import Event
-from painchain.timeline.visibility import Toggle
+from painchain.timeline.visibility import NOTE_TEXT, Toggle
 
 # The action whose icon an event has. Events of other types have the icon of their type.
 VERBS = {
@@ -37,6 +39,7 @@ VERBS = {
 LINE_SHAPES = (Shape.BRANCHES, Shape.LINES, Shape.MOVES, Shape.SECONDS)
 LINE_FIELDS = ("repository", "branch", "ref", "tag", "environment", "namespace", "workload")
 SAVE, SETTING = "ConnectorUpdated", "ConfigChanged"
+NOTE_WIDTH = 200  # characters of a note on an event in its summary line
 # The fields that name the subject of an audit event.
 SUBJECT_FIELDS = ("team", "view", "token", "person", "connector_name")
 
@@ -57,7 +60,8 @@ class Row:
 class EventView:
     """One event as the feed shows it.
 
-    `line_rows` and `status` are in its summary line. `shows_all_fields` is False if a field is hidden.
+    `line_rows` and `status` are in its summary line. `shows_all_fields` is False if a field is hidden, `shows_notes` if
+    the text of notes is.
     """
 
     event: Event
@@ -76,6 +80,8 @@ class EventView:
     line_rows: Sequence[Row] = ()
     link: Link | None = None
     shows_all_fields: bool = True
+    notes: Sequence[Note] = ()
+    shows_notes: bool = True
 
     @property
     def shows_text(self) -> bool:
@@ -144,6 +150,8 @@ def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventVi
         line_rows=[] if is_audit_event else [row for row in rows if _is_shown_in_line(row)],
         link=presentation_facts.link(event.url),
         shows_all_fields=len(visible_fields) == len(fields),
+        notes=getattr(event, "notes", ()),
+        shows_notes=NOTE_TEXT not in hidden,
     )
 
 
@@ -223,6 +231,8 @@ def _note(facts: Mapping[str, Any], keys: set[str]) -> str:
         parts = [str(facts[key]) for key in ("format", "of_source") if key in keys and key in facts]
         parts += [f"{facts['events']:,} event{'' if facts['events'] == 1 else 's'}"] if "events" in keys else []
         return " · ".join(parts)
+    if "text" in keys:  # of a note on another event
+        return shorten(str(facts.get("text", "")), NOTE_WIDTH, placeholder=" …")
     return " · ".join(str(facts[key]) for key in ("role", "why", "error") if key in keys and facts.get(key))
 
 

@@ -15,6 +15,7 @@ from painchain.database.models import ChangeEvent, LogHead, Team
 from painchain.database.prepared import Prepared
 from painchain.database.session import db
 from painchain.database.types import microseconds
+from painchain.indexes import notes
 from painchain.indexes.search_query import EARLIEST as EARLIEST
 from painchain.indexes.search_query import LATEST as LATEST
 from painchain.indexes.search_query import MAX_TEXT as MAX_TEXT
@@ -30,7 +31,8 @@ PAGE = 50
 _STATUS = -1  # the position of a status, whose kind is its source
 
 _event = ChangeEvent.__table__.c
-SHOWN = [column for column in _event if column.name != "words"]  # the columns of an Event
+# The columns of an Event, and the notes on it
+SHOWN = [*(column for column in _event if column.name != "words"), notes.column()]
 Event = Row[Any]
 
 

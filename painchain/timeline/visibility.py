@@ -11,8 +11,11 @@ from painchain.connectors import BUILTIN
 from painchain.connectors.base import ConnectorType
 from painchain.database.models import Connector, HiddenField
 from painchain.database.session import db
+from painchain.indexes import notes
 
 Toggle = tuple[str, str]  # event type, field key
+NOTE_TEXT: Toggle = (notes.EVENT_TYPE, "text")
+NOTE_FIELDS = frozenset({NOTE_TEXT})  # the fields of notes that are shown beneath other events
 
 
 def toggles(connector_type: ConnectorType) -> list[Toggle]:
@@ -34,8 +37,13 @@ class Hidden:
     by_connector: Mapping[int, frozenset[Toggle]]
 
     def of(self, source: str, connector_id: int | None) -> frozenset[Toggle]:
-        """Return the fields that are hidden on an event. Audit events use the audit trail's own toggles."""
-        return self.builtin if source == BUILTIN.key else self.by_connector.get(connector_id or 0, frozenset())
+        """Return the fields that are hidden on an event. Audit events use the audit trail's own toggles.
+
+        So do notes, which every event can have.
+        """
+        if source == BUILTIN.key:
+            return self.builtin
+        return self.by_connector.get(connector_id or 0, frozenset()) | (self.builtin & NOTE_FIELDS)
 
 
 def all_hidden() -> Hidden:

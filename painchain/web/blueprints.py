@@ -22,7 +22,7 @@ from painchain.web.api import undo as undo_api
 from painchain.web.api import views as views_api
 from painchain.web.api import webhooks as webhooks_api
 from painchain.web.common import connector_health
-from painchain.web.dashboard import context, exports, live, onboarding, report, snapshots, suggestions, views
+from painchain.web.dashboard import context, exports, live, notes, onboarding, report, snapshots, suggestions, views
 from painchain.web.help import pages as help_pages
 from painchain.web.settings import (
     api_tokens,
@@ -39,7 +39,7 @@ from painchain.web.settings import (
 
 PAGES = (
     *(sign_in, oidc, profile, person),
-    *(views, live, onboarding, suggestions, exports, context, report, snapshots),
+    *(views, live, notes, onboarding, suggestions, exports, context, report, snapshots),
     *(
         connector_health,
         connection_test,

@@ -66,6 +66,7 @@ def filled_instance(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Row
             trail.log(event_kinds.view_saved("Müller", "q=%C3%A9&range=7d", "everybody"))
             trail.log(event_kinds.view_changed("東京", [Change("name", "Name", Kind.TEXT, "Müller", "東京")]))
             trail.log(event_kinds.view_deleted("東京", "q=%C3%A9&range=7d", "everybody"))
+            trail.log(event_kinds.note_added(1, "painchain-1", "[Commit] é", "Größe\n東京"))
             trail.log(event_kinds.retention_changed(RetentionChange("gitlab", None, 60)))
             trail.log(event_kinds.retention_changed(RetentionChange("gitlab", 60, None)))
             for kind in KINDS:

@@ -10,7 +10,15 @@ from painchain.database.models.connectors import (
     Webhook,
     WebhookDelivery,
 )
-from painchain.database.models.events import ChangeEvent, EventCount, EventSet, EventTag, LogHead, PrunedRun
+from painchain.database.models.events import (
+    ChangeEvent,
+    EventCount,
+    EventNote,
+    EventSet,
+    EventTag,
+    LogHead,
+    PrunedRun,
+)
 from painchain.database.models.integrity import LastCheckpoint, LogCheck
 from painchain.database.models.notifications import Notice, NotifyRule
 from painchain.database.models.onboarding import Onboarding
@@ -24,6 +32,7 @@ __all__ = [
     "ChangeEvent",
     "Connector",
     "EventCount",
+    "EventNote",
     "EventSet",
     "EventTag",
     "HiddenField",

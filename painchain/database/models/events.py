@@ -62,6 +62,16 @@ class EventTag(Base):
     event: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=False, index=True)
 
 
+class EventNote(Base):
+    """An event that is a note on another event, to find the notes of an event. Derived from the log."""
+
+    __tablename__ = "event_notes"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012  SQLAlchemy's own way
+
+    event: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=False)
+    note: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=False, index=True)
+
+
 class EventCount(Base):
     """How many events of one source had one value of a facet in one time slot, up to event `LogHead.counted`.
 

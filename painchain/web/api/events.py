@@ -11,14 +11,16 @@ from painchain.audit import external_events
 from painchain.audit.external_events import LogBody
 from painchain.core.validation import read
 from painchain.exports.export import event_json
+from painchain.history import notes
 from painchain.timeline import coverage, queries, silent_connectors
 from painchain.timeline import histogram as event_counts
 from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import BadFilter, Filter, parse_filter
 from painchain.timeline.queries import Event
 from painchain.web.api.common import api_blueprint
-from painchain.web.api.resources.base import answer
-from painchain.web.api.resources.events import Lapse, Logged, Silence, Stats, Timeline, TimelineBin
+from painchain.web.api.resources.base import answer, answer_list
+from painchain.web.api.resources.events import EventNote, Lapse, Logged, Silence, Stats, Timeline, TimelineBin
+from painchain.web.api.schemas import NewNote
 from painchain.web.common.responses import UTC_ZONE, json_error
 from painchain.web.common.transaction import audited_transaction
 
@@ -60,6 +62,25 @@ def change(number: str) -> ResponseReturnValue:
     return jsonify(event_json(event_or_404(number)))
 
 
+@blueprint.get("/api/changes/<path:number>/notes")
+def notes_on(number: str) -> ResponseReturnValue:
+    """Return the notes on an event, oldest first."""
+    event = _find(number)
+    if event is None and (named := _find(f"{number}/notes")):  # an event ID can end like this
+        return jsonify(event_json(named))
+    return answer_list(EventNote.of(note) for note in (event or event_or_404(number)).notes)
+
+
+@blueprint.post("/api/changes/<path:number>/notes")
+def add_note(number: str) -> ResponseReturnValue:
+    """Add a note to an event, and return the note."""
+    text = read(NewNote, request.get_data()).text
+    with audited_transaction() as trail:
+        note_id = notes.add(event_or_404(number), text, trail)
+    note = event_or_404(note_id)
+    return answer(EventNote(id=note.id, author=note.author, timestamp=note.timestamp, text=note.metadata["text"]), 201)
+
+
 @blueprint.get("/api/timeline")
 def histogram() -> ResponseReturnValue:
     """Count events by time and source."""
@@ -92,11 +113,15 @@ def stats() -> ResponseReturnValue:
 
 def event_or_404(number: str) -> Event:
     """Return the event with this number or event ID."""
-    is_number = number.isascii() and number.isdigit() and len(number) < 19
-    event = queries.event_by_id(int(number)) if is_number else queries.event_by_event_id(number)
+    event = _find(number)
     if event is None:
         abort(404, "No event with this ID.")
     return event
+
+
+def _find(number: str) -> Event | None:
+    is_number = number.isascii() and number.isdigit() and len(number) < 19
+    return queries.event_by_id(int(number)) if is_number else queries.event_by_event_id(number)
 
 
 def _filter() -> Filter:

@@ -144,6 +144,12 @@ class RestoreBody(Body):
     fields: list[FieldKey] | None = Field(None, min_length=1, max_length=200)
 
 
+class NewNote(Body):
+    """A note on an event. It cannot be changed or deleted."""
+
+    text: str
+
+
 class Visibility(Body):
     """Whether to show a field."""
 

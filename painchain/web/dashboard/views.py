@@ -6,8 +6,11 @@ from typing import Any
 
 from flask import Blueprint, abort, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_wtf import FlaskForm
+from wtforms import TextAreaField
 
 from painchain.configuration import connector_store
+from painchain.history import notes
 from painchain.ingestion import health as connector_polls
 from painchain.presentation import event_groups, event_view
 from painchain.timeline import aggregates, queries, visibility
@@ -20,6 +23,12 @@ from painchain.web.dashboard.filter_view import View, choices, filter_of, view_o
 from painchain.web.dashboard.widgets import chart_values, days_of, feed_values
 
 blueprint = Blueprint("dashboard", __name__)
+
+
+class NoteForm(FlaskForm):  # type: ignore[misc]
+    """The form of a note on an event."""
+
+    text = TextAreaField("Note")
 
 
 @blueprint.get("/")
@@ -115,16 +124,24 @@ def menu(name: str) -> ResponseReturnValue:
 @blueprint.get("/events/<int:number>")
 def event(number: int) -> ResponseReturnValue:
     """Show one event with every recorded detail, and the other events of the same action."""
+    return event_page(number, NoteForm(formdata=None))
+
+
+def event_page(number: int, note_form: NoteForm, status: int = 200) -> ResponseReturnValue:
+    """Return the page of an event with a form for a note."""
     event = _event_or_404(number)
     described = _describe(event)
     of_request = queries.events_of_request(event.request_id) if event_groups.is_of_action(event) else ()
     related = [other for other in of_request if other.id != event.id and event_groups.is_of_action(other)]
     return responses.page(
         "pages/dashboard/event.html",
+        status,
         event_view=described,
         row=event_groups.EventRow(described),
         days=days_of(related),
         connector=_connector_of(event),
+        note_form=note_form,
+        note_length=notes.MAX_LENGTH,
     )
 
 

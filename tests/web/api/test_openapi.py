@@ -212,6 +212,7 @@ CHANGED = {"event_type": "config_changed", "connector_name": "Work", "field": "p
 CONNECTOR, TOGGLE = "/api/connectors/{id}", "/api/connectors/{id}/visibility/{event_type}/{field}"
 RESTORE, TEAM = "/api/changes/{event}/restore", "/api/teams/{team}"
 VIEW = "/api/views/{view}"
+NOTES = "/api/changes/{event}/notes"
 PATH_VALUES = {
     "id": 2,
     "team": 1,
@@ -275,6 +276,9 @@ FLOW: list[tuple[str, str, dict[str, Any], int]] = [
     ("POST", "/api/export", {"query_string": {"format": "csv", "q": "no such thing"}}, 200),
     ("POST", "/api/export", {"query_string": {"format": "xml"}}, 422),
     ("GET", "/api/changes/{event}", {}, 200),
+    ("POST", NOTES, {"json": {"text": "Rolled back"}}, 201),
+    ("POST", NOTES, {"json": {"text": " "}}, 422),
+    ("GET", NOTES, {}, 200),
     ("GET", "/api/timeline", {}, 200),
     ("GET", "/api/stats", {}, 200),
     ("GET", "/api/as-of", {}, 200),

@@ -25,6 +25,7 @@ WITHOUT = {
     "pages/dashboard/export.html": "it saves nothing",
     "pages/dashboard/report.html": "it saves nothing",
     "partials/dashboard/onboarding.html": "hiding the setup checklist needs no reason",
+    "partials/dashboard/add_note.html": "a note is its own reason",
     "partials/settings/integrity_status.html": "it saves nothing",
     "partials/settings/sync.html": "it saves nothing",
     "partials/settings/switch.html": "a switch; it sends the reason of the connector's form",

@@ -56,6 +56,7 @@ TABLE: dict[str, tuple[str, ...]] = {
         "POST /account/sign-ins/end",
         *("GET /help", "GET /help/<path:document>", "GET /palette"),
         *("GET /openapi.json", "GET /api/changes", "GET /api/changes/<path:number>", "GET /api/timeline"),
+        "GET /api/changes/<path:number>/notes",
         *("GET /api/stats", "GET /api/as-of", "GET /api/connector-types", "GET /api/connectors", f"GET {API_ONE}"),
         *(f"GET {API_ONE}/webhook", "GET /api/teams", f"GET {API_TEAM}", "POST /api/export"),
         # Their own views. A view of everybody needs an editor.
@@ -80,6 +81,7 @@ TABLE: dict[str, tuple[str, ...]] = {
             f"POST {CONNECTOR}/webhook/remove",
         ),
         *("GET /events/<int:number>/restore", "POST /events/<int:number>/restore"),
+        *("POST /events/<int:number>/notes", "POST /api/changes/<path:number>/notes"),
         *(f"GET {TEAMS}/new", f"POST {TEAMS}/new", f"POST {TEAM}", f"GET {TEAM}/delete", f"POST {TEAM}/delete"),
         *("POST /api/painchain/log", "POST /api/changes/<path:number>/restore", "POST /api/connectors"),
         *(f"PATCH {API_ONE}", f"DELETE {API_ONE}", f"POST {API_ONE}/enable", f"POST {API_ONE}/disable"),

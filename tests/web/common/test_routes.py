@@ -193,6 +193,14 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
     ),
     ("POST", "/events/<int:number>/restore"): (["ConfigChanged", "ConnectorUpdated"], revert),
     ("POST", "/api/changes/<path:number>/restore"): (["ConfigChanged", "ConnectorUpdated"], revert_by_api),
+    ("POST", "/events/<int:number>/notes"): (
+        ["NoteAdded"],
+        lambda client, number: submit(client, "/events/1", "#add-note", text="Rolled back"),
+    ),
+    ("POST", "/api/changes/<path:number>/notes"): (
+        ["NoteAdded"],
+        lambda client, number: client.post("/api/changes/1/notes", json={"text": "Rolled back"}),
+    ),
     ("POST", "/api/painchain/log"): (
         ["ConnectorDeleted"],
         lambda client, number: client.post("/api/painchain/log", json=REPORT),

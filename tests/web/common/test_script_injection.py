@@ -77,6 +77,8 @@ TEXT_FORMS: tuple[tuple[str, str, Callable[[str], dict[str, Any]]], ...] = (
         lambda text: {"name": text, "url": "json://127.0.0.1:9/", "kinds": ["connector_failing"]},
     ),
     (f"{RULES}/new", "#rule", lambda text: {"name": text, "url": text, "kinds": [text]}),
+    ("/events/1", "#add-note", lambda text: {"text": text}),
+    ("/events/1", "#add-note", lambda text: {"text": text * 2001}),
     (f"{PEOPLE}/new", "#person", lambda text: {"name": text, "email": text}),
     (f"{PEOPLE}/new", "#person", lambda text: {"name": text[:100]}),
     (f"{TOKENS}/new", "#token", lambda text: {"name": text}),

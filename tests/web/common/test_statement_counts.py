@@ -21,7 +21,7 @@ from painchain.connectors.contract import PollResult, SourceEvent
 from painchain.ingestion import poll_results, polling
 from painchain.ingestion.source_events import STEP
 from tests.support.accounts import add_person, sign_in
-from tests.support.html import fill, form_of
+from tests.support.html import fill, form_of, soup, texts
 from tests.support.statements import recorded_statements
 
 HTMX = {"HX-Request": "true"}
@@ -101,4 +101,17 @@ def test_an_uncached_dashboard(app, client, make_connector, query):
     with recorded_statements(app) as statements:
         response = client.get(f"/{query}")
         assert (response.status_code, 'id="feed"' in response.text) == (200, True)
+    assert len(statements) <= DASHBOARD, numbered(statements)
+
+
+@pytest.mark.both_databases
+def test_an_uncached_dashboard_of_events_with_notes(app, client, make_connector):
+    make_connector(enabled="y", tags="early")
+    for turn in range(60):
+        assert client.post(f"/api/changes/{1 + turn % 3}/notes", json={"text": f"Note {turn}"}).status_code == 201
+    add_person(app)
+    sign_in(client)
+    with recorded_statements(app) as statements:
+        page = soup(client.get("/?range=all&event_type=ConnectorCreated"))
+    assert texts(page, "#feed .note-mark") == ["20 notes", "20 notes"]
     assert len(statements) <= DASHBOARD, numbered(statements)

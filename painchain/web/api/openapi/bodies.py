@@ -11,6 +11,7 @@ from painchain.accounts.users import MAX_NAME_LENGTH
 from painchain.audit.external_events import REQUIRED, LogBody
 from painchain.configuration.saved_views import FILTER as VIEW_FILTER
 from painchain.connectors.base import MAX_ITEMS, NAME, ConnectorType, Field, Kind
+from painchain.history.notes import MAX_LENGTH
 from painchain.indexes.search_query import MAX_TEXT
 from painchain.web.api.openapi.routes import ROUTES
 from painchain.web.api.openapi.schema import (
@@ -36,6 +37,7 @@ from painchain.web.api.schemas import (
     ConnectorPatch,
     NewConnector,
     NewConnectorCheck,
+    NewNote,
     NewNotifyRule,
     NewPerson,
     NewTeam,
@@ -94,6 +96,8 @@ def body_schemas() -> dict[str, Schema]:
         person["name"] = {**NOT_BLANK, "maxLength": MAX_NAME_LENGTH, "examples": ["carol"]}
         person["email"] |= {"maxLength": 254, "examples": [""]}
     schemas[NewToken.__name__]["properties"]["name"] = {**NOT_BLANK, "maxLength": MAX_NAME_LENGTH, "examples": ["ci"]}
+    note = {**NOT_BLANK, "maxLength": MAX_LENGTH, "examples": ["Rolled back by hand"]}
+    schemas[NewNote.__name__]["properties"]["text"] = note
     for team in (schemas[NewTeam.__name__], schemas[TeamPatch.__name__]):
         team["properties"] |= {"name": name, "tags": ref("TeamTags")}
     for view in (schemas[NewView.__name__]["properties"], schemas[ViewPatch.__name__]["properties"]):

@@ -9,7 +9,7 @@ from painchain.web.api.openapi.schema import ANY_TEXT, INTEGER, STRING, TIME, Sc
 
 Parameters = dict[str, tuple[Schema, str]]
 PATH: Parameters = {
-    "event": (STRING, "Event number or event ID."),
+    "event": ({**STRING, "examples": ["1"]}, "Event number or event ID."),
     "id": ({**INTEGER, "examples": [1]}, "The connector's ID."),
     "team": ({**INTEGER, "examples": [1]}, "The team's ID."),
     "view": ({**INTEGER, "examples": [1]}, "The view's ID."),

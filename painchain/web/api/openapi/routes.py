@@ -19,7 +19,7 @@ from painchain.web.api.resources.connectors import (
     SavedConnector,
     Webhook,
 )
-from painchain.web.api.resources.events import Event, Logged, OcsfEvent, Stats, Timeline
+from painchain.web.api.resources.events import Event, EventNote, Logged, OcsfEvent, Stats, Timeline
 from painchain.web.api.resources.integrity import Checkpoint, Integrity
 from painchain.web.api.resources.settings import (
     NewPersonAdded,
@@ -37,6 +37,7 @@ from painchain.web.api.schemas import (
     ConnectorPatch,
     NewConnector,
     NewConnectorCheck,
+    NewNote,
     NewNotifyRule,
     NewPerson,
     NewTeam,
@@ -75,6 +76,7 @@ WRITE = (400, 403, 415, 422, 503)
 CHANGE = (*WRITE, 404, 412)
 CONNECTOR_PATH = "/api/connectors/{id}"
 EVENT_PATH = "/api/changes/{event}"
+NOTES = f"{EVENT_PATH}/notes"
 TEAM_PATH = "/api/teams/{team}"
 VIEW_PATH = "/api/views/{view}"
 TOGGLE = f"{CONNECTOR_PATH}/visibility/{{event_type}}/{{field}}"
@@ -102,6 +104,17 @@ ROUTES = (
         also=tuple(format.mimetype for format in FORMATS.values() if format.mimetype != "application/json"),
     ),
     Route("Get an event", "read_an_event", "GET", EVENT_PATH, Event, (*READ, 404)),
+    Route("List the notes on an event", "list_notes", "GET", NOTES, list[EventNote], (*READ, 404)),
+    Route(
+        "Add a note to an event",
+        "add_a_note",
+        "POST",
+        NOTES,
+        EventNote,
+        REVERT,
+        NewNote,
+        201,
+    ),
     Route(
         "Revert settings",
         "put_settings_back",

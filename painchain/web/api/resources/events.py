@@ -11,6 +11,7 @@ from pydantic.json_schema import SkipJsonSchema
 from painchain.audit.external_events import REQUIRED
 from painchain.exports import ocsf
 from painchain.exports.export import event_json
+from painchain.indexes.notes import Note
 from painchain.timeline import silent_connectors
 from painchain.timeline.coverage import KINDS, CoverageGap
 from painchain.web.api.resources.base import Resource, Time
@@ -51,6 +52,20 @@ class Event(Resource):
     metadata: dict[str, Any]
     tags: list[str]
     request_id: str
+
+
+class EventNote(Resource):
+    """A note on an event: `id` is the number of its own event, Note Added."""
+
+    id: int
+    author: str
+    timestamp: Time
+    text: str
+
+    @classmethod
+    def of(cls, note: Note) -> EventNote:
+        """Return the resource of a note."""
+        return cls(id=note.id, author=note.author, timestamp=note.time, text=note.text)
 
 
 Events = Annotated[
