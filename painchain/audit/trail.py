@@ -109,14 +109,19 @@ class Trail:
     cause: str = ""
     audit_connector: AuditConnector | None = None
 
-    def log_connector_created(self, subject: Subject, configuration: dict[str, Any] | None = None) -> str | None:
+    def log_connector_created(
+        self, subject: Subject, configuration: dict[str, Any] | None = None, copied_from: str = ""
+    ) -> str | None:
         """Record a new connector with its configuration. Every ``log_*`` returns the event id.
 
         While auditing is off, nothing is recorded and the result is None. The exceptions are
         ``log_connector_enabled`` and ``log_connector_disabled`` for the PainChain connector itself.
         """
         text = f"Created the {source_label(subject.type)} connector “{subject.name}”"
-        described = {} if configuration is None else {"configuration": configuration}
+        described: dict[str, Any] = {} if configuration is None else {"configuration": configuration}
+        if copied_from:
+            text += f" as a copy of “{copied_from}”"
+            described["copied_from"] = copied_from
         return self.log(connector_record("connector_created", "create", "created", subject, text, described))
 
     def log_connector_updated(

@@ -82,8 +82,10 @@ def configuration(connector: Connector) -> dict[str, Any]:
     return {**scrubbed, **secrets, "enabled": connector.enabled}
 
 
-def create(connector_type: ConnectorType, submitted: Mapping[str, Any], enabled: bool, trail: Trail) -> Connector:
-    """Add a connector. It starts disabled; `enabled` then enables it, which is recorded as a separate event.
+def create(
+    connector_type: ConnectorType, submitted: Mapping[str, Any], enabled: bool, trail: Trail, copied_from: str = ""
+) -> Connector:
+    """Add a connector, a copy of the one named `copied_from`. `enabled` enables it, which is an event of its own.
 
     :raises InvalidValues: when a value is invalid, a required one is missing or the name is taken.
     """
@@ -98,7 +100,7 @@ def create(connector_type: ConnectorType, submitted: Mapping[str, Any], enabled:
     _assign(connector, cleaned)
     db.session.add(connector)
     db.session.flush()
-    trail.log_connector_created(subject(connector), configuration(connector))
+    trail.log_connector_created(subject(connector), configuration(connector), copied_from)
     if enabled:
         set_enabled(connector, True, trail)
     return connector

@@ -105,6 +105,11 @@ class EventView:
         return reverts if isinstance(reverts, str) else ""
 
     @property
+    def copied_from(self) -> str:
+        """The name of the connector that a new one is a copy of, unless names are hidden."""
+        return self._audit_fact("copied_from") if self.shows_text else ""
+
+    @property
     def cause(self) -> str:
         """The cause of an action by PainChain itself, unless it is one of the fields."""
         return "" if any(row.key == "cause" for row in self.rows) else self._audit_fact("cause")

@@ -13,6 +13,8 @@ from wtforms import BooleanField, HiddenField, PasswordField, StringField, TextA
 from wtforms.widgets import NumberInput, URLInput
 
 from painchain.audit.diff import Change, diff
+from painchain.configuration import connector_copy, connector_store
+from painchain.configuration.connector_copy import Original
 from painchain.configuration.connector_edit import ConnectorEdit
 from painchain.configuration.connector_store import type_of, values
 from painchain.configuration.stored_connector import StoredConnector
@@ -35,10 +37,15 @@ _INPUTS: dict[Kind, Any] = {
 
 
 class ConnectorForm(FlaskForm):  # type: ignore[misc]
-    """What every connector's form carries: the version it was read at and the values it began with."""
+    """What every connector's form carries: the version it was read at and the values it began with.
+
+    That of a copy carries the ID of the other connector, and the names of the toggles that are off there.
+    """
 
     version = HiddenField()
     base = HiddenField()
+    copied_from = HiddenField()
+    copied_hidden = HiddenField()
     enabled = BooleanField("Enable now")
 
 
@@ -64,6 +71,29 @@ def shown_form(connector_type: ConnectorType, stored: StoredConnector | None = N
 def sent_form(connector_type: ConnectorType, stored: StoredConnector | None = None) -> Any:
     """Return the form as it was submitted, to show it again."""
     return _form(connector_type, stored, {})
+
+
+def copied_form(stored: StoredConnector) -> Any:
+    """Return the form of a new connector with the values of another one, except its secrets and its name."""
+    connector, connector_type = stored.connector, type_of(stored.connector)
+    form = shown_form(connector_type)
+    for key, value in connector_copy.values(connector).items():
+        field = connector_type.field(key)
+        form[key].data = as_entered(field, value) if field else value
+    form.copied_from.data = str(connector.id)
+    form.copied_hidden.data = " ".join(sorted(map(toggle_name, stored.hidden)))
+    return form
+
+
+def original_submitted(connector_type: ConnectorType) -> Original | None:
+    """Return the connector that a new one is a copy of; None for any other, and if it was deleted since."""
+    text = request.form.get("copied_from", "")
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+    connector = connector_store.get(number)
+    if connector is None or connector.type != connector_type.key:
+        return None
+    names = request.form.get("copied_hidden", "").split()
+    return Original(connector.name, [each for each in visibility.toggles(connector_type) if toggle_name(each) in names])
 
 
 def _form(connector_type: ConnectorType, stored: StoredConnector | None, options: dict[str, Any]) -> Any:

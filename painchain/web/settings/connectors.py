@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, abort, g, redirect, request, url_for
@@ -9,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from painchain import connectors
 from painchain.audit.trail import Trail
-from painchain.configuration import connector_store, shared_sources, stored_connector
+from painchain.configuration import connector_copy, connector_store, shared_sources, stored_connector
 from painchain.configuration.connector_edit import ConnectorEdit, Saved
 from painchain.configuration.connector_store import type_of
 from painchain.configuration.errors import InvalidValues, ProtectedConnector, StaleConnector
@@ -80,7 +81,9 @@ def create(key: str) -> ResponseReturnValue:
     values = connector_form.submitted(connector_type)
     try:
         with audited_transaction() as trail:
-            connector = connector_store.create(connector_type, values, connector_form.enable_submitted(), trail)
+            original = connector_form.original_submitted(connector_type)
+            create = connector_store.create if original is None else partial(connector_copy.create, original=original)
+            connector = create(connector_type, values, connector_form.enable_submitted(), trail=trail)
             warnings = [Toast(warning, "info") for warning in shared_sources.warnings(connector)]
     except InvalidValues as invalid:
         form = connector_form.sent_form(connector_type)

@@ -568,6 +568,7 @@ PAGES: dict[str, list[str]] = {
         f"{LIST}/{{connector}}/history?cursor={{cursor}}",
     ],
     f"{CONNECTOR}/disable": [f"{LIST}/{{connector}}/disable", f"{LIST}/{SYSTEM}/disable"],
+    f"{CONNECTOR}/duplicate": [f"{LIST}/{{connector}}/duplicate"],
     f"{CONNECTOR}/delete": [f"{LIST}/{{connector}}/delete"],
     f"{WEBHOOK}/<any(replace, remove):what>": [
         f"{LIST}/{{connector}}/webhook/{what}" for what in ("replace", "remove")
