@@ -27,6 +27,7 @@ from painchain.web.help import pages as help_pages
 from painchain.web.settings import (
     api_tokens,
     audit_log,
+    bulk,
     connection_test,
     connectors,
     duplicate,
@@ -45,6 +46,7 @@ PAGES = (
         connector_health,
         connection_test,
         connectors,
+        bulk,
         duplicate,
         teams,
         saved_views,

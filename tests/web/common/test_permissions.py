@@ -74,7 +74,7 @@ TABLE: dict[str, tuple[str, ...]] = {
             f"GET {CONNECTOR}/disable",
             f"POST {CONNECTOR}/disable",
         ),
-        f"GET {CONNECTOR}/duplicate",
+        *(f"GET {CONNECTOR}/duplicate", f"POST {LIST}/bulk"),
         *(f"GET {CONNECTOR}/delete", f"POST {CONNECTOR}/delete", f"POST {CONNECTOR}/sync", f"POST {CONNECTOR}/test"),
         *(
             f"GET {CONNECTOR}/webhook/<any(replace, remove):what>",

@@ -165,6 +165,12 @@ def compare_checkpoint(client: FlaskClient, number: int) -> TestResponse:
     return submit(client, LOG, "#compare", checkpoints=line)
 
 
+def tag_several(client: FlaskClient, number: int) -> TestResponse:
+    """Add a tag to the selected connector."""
+    chosen = str(soup(client.get(LIST)).select_one(f"#card-{number} [name=chosen]")["value"])
+    return submit(client, LIST, "#bulk", chosen=chosen, tags="several", action="add_tag")
+
+
 REPORT = {"event_type": "connector_deleted", "connector_name": "Elsewhere", "connector_type": "github"}
 
 # A successful request to each writing route, and the types of the events that it writes. The connector is a disabled
@@ -187,6 +193,7 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
         ["ConnectorDisabled"],
         lambda client, number: submit(client, f"{LIST}/{SYSTEM}/disable", "main form"),
     ),
+    ("POST", f"{LIST}/bulk"): (["ConfigChanged", "ConnectorUpdated"], tag_several),
     ("POST", f"{CONNECTOR}/delete"): (
         ["ConnectorDeleted"],
         lambda client, number: submit(client, f"{LIST}/{number}/delete", "main form"),

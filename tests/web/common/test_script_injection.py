@@ -78,6 +78,8 @@ TEXT_FORMS: tuple[tuple[str, str, Callable[[str], dict[str, Any]]], ...] = (
     ),
     (f"{RULES}/new", "#rule", lambda text: {"name": text, "url": text, "kinds": [text]}),
     ("/events/1", "#add-note", lambda text: {"text": text}),
+    (LIST, "#bulk", lambda text: {"chosen": "2:1", "tags": text + "x" * 51, "action": "add_tag"}),
+    (LIST, "#bulk", lambda text: {"chosen": text, "tags": text, "action": "remove_tag"}),
     ("/events/1", "#add-note", lambda text: {"text": text * 2001}),
     (f"{PEOPLE}/new", "#person", lambda text: {"name": text, "email": text}),
     (f"{PEOPLE}/new", "#person", lambda text: {"name": text[:100]}),
