@@ -105,6 +105,14 @@ const setOffline = (isOffline) => document.getElementById("live")?.classList.tog
 document.addEventListener("htmx:sendError", () => setOffline(true));
 document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) setOffline(false); });
 
+// A plain form shows that it is being saved, like one that htmx sends.
+document.addEventListener("submit", (event) => {
+  if (event.submitter?.matches("form:not([hx-post]) [data-busy]")) event.target.classList.add("saving");
+});
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form.saving")) form.classList.remove("saving");
+});
+
 // Ask before leaving a form with unsaved changes.
 let dirty = false;
 document.addEventListener("input", (event) => {

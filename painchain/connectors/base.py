@@ -15,6 +15,7 @@ from cryptography import x509
 from painchain.connectors.contract import Followed, Poll, TestConnection, Watch, WebhookHandler
 from painchain.connectors.event_group import EventGroup
 from painchain.connectors.outcomes import NO_WORDS, Outcome, StatusWords
+from painchain.connectors.token_scopes import TokenScopes
 from painchain.core.redaction import scrub
 
 MAX_ITEMS = 200
@@ -41,7 +42,7 @@ class FieldError(ValueError):
 
 @dataclass(frozen=True)
 class Field:
-    """One configuration field of a connector, for forms, the JSON API and the audit trail."""
+    """One configuration field of a connector. `document` is the section of the help pages that explains it."""
 
     key: str
     label: str
@@ -56,6 +57,8 @@ class Field:
     item: str = ""
     item_hint: str = ""
     off_warning: str = ""
+    scopes: tuple[TokenScopes, ...] = ()
+    document: str = ""
 
     @property
     def caption(self) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import call
+from tests.browser.conftest import add, call
 from tests.counterparts.github import TOKEN, GitHub
 from tests.counterparts.server import run_fake_json_server
 
@@ -30,6 +30,8 @@ def test_a_connection_is_tested_before_saving_then_added_enabled_and_shown_healt
         expect(page.get_by_label("Token", exact=False).first).to_have_value(TOKEN)
         expect(page.get_by_label("Connection Name")).to_have_value(name)
 
+        expect(page.get_by_label("Enable now")).to_be_checked()
+        page.get_by_label("Enable now").uncheck()
         page.get_by_role("button", name="Add connector").click()
         expect(page.get_by_role("heading", name=name)).to_be_visible()
         page.get_by_label("Poll interval").fill("61")
@@ -46,3 +48,24 @@ def test_a_connection_is_tested_before_saving_then_added_enabled_and_shown_healt
         page.goto(server)
         expect(page.locator("#connector_problems p").filter(has_text=name)).to_contain_text(": no data since")
         call("DELETE", f"{server}/api/connectors/{number}")
+
+
+def test_a_save_that_waits_says_so_on_its_button_which_keeps_its_size(page: Page, server: str) -> None:
+    page.goto(add(server).page)
+    page.get_by_label("Poll interval").fill("61")
+    button, waiting = page.locator("#save"), list[Route]()
+    button.scroll_into_view_if_needed()
+    size = button.bounding_box()
+    page.route("**/*", lambda route: waiting.append(route) if route.request.method == "POST" else route.continue_())
+    button.click()
+    shown = "button => [getComputedStyle(button, '::after').content, getComputedStyle(button, '::after').visibility]"
+    for _ in range(100):
+        if button.evaluate(shown) == ['"Saving…"', "visible"]:
+            break
+        page.wait_for_timeout(50)
+    assert button.evaluate(shown) == ['"Saving…"', "visible"]
+    assert button.bounding_box() == size
+    [route] = waiting
+    route.continue_()
+    expect(page.locator(".toast")).to_contain_text("Saved")
+    page.unroute_all()

@@ -5,6 +5,7 @@ from painchain.connectors.code_hosts import BRANCHES, PATH_PART, SHARED_EVENT_TY
 from painchain.connectors.event_group import EventGroup, GroupRole
 from painchain.connectors.github import connection_test, followed, poll, webhook
 from painchain.connectors.outcomes import StatusWords
+from painchain.connectors.token_scopes import TokenScopes
 
 TYPE = ConnectorType(
     key="github",
@@ -28,6 +29,15 @@ TYPE = ConnectorType(
             required=True,
             max_length=10_000,
             help="A personal access token, classic or fine-grained.",
+            scopes=(
+                TokenScopes(
+                    "Fine-grained",
+                    ("Metadata", "Contents", "Pull requests", "Actions", "Deployments"),
+                    "read-only; no container images",
+                ),
+                TokenScopes("Classic", ("repo", "read:packages"), "for public repositories none"),
+            ),
+            document="connectors/github.md#token",
         ),
         poll_interval(60, "How often to poll GitHub (60–3600 s)."),
         Field(

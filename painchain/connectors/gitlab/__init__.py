@@ -5,6 +5,7 @@ from painchain.connectors.code_hosts import BRANCHES, PATH_PART, SHARED_EVENT_TY
 from painchain.connectors.event_group import EventGroup, GroupRole
 from painchain.connectors.gitlab import connection_test, followed, poll, webhook
 from painchain.connectors.outcomes import StatusWords
+from painchain.connectors.token_scopes import TokenScopes
 
 TYPE = ConnectorType(
     key="gitlab",
@@ -21,6 +22,8 @@ TYPE = ConnectorType(
             required=True,
             max_length=10_000,
             help="An access token with the scope read_api.",
+            scopes=(TokenScopes("Scope", ("read_api",), "and at least the role Reporter"),),
+            document="connectors/gitlab.md#token",
         ),
         poll_interval(60, "How often to poll GitLab (60–3600 s)."),
         Field(

@@ -1,9 +1,19 @@
 """Kubernetes: the workloads, configuration, access rules and nodes of one cluster."""
 
-from painchain.connectors.base import ConnectorType, EventField, EventType, Field, Kind, Shape, fields, poll_interval
+from painchain.connectors.base import (
+    ConnectorType,
+    EventField,
+    EventType,
+    Field,
+    Kind,
+    Shape,
+    fields,
+    poll_interval,
+)
 from painchain.connectors.kubernetes import connection_test, helm, poll, watch
 from painchain.connectors.kubernetes.api import RESOURCES
 from painchain.connectors.outcomes import StatusWords
+from painchain.connectors.token_scopes import TokenScopes
 
 PLACE = fields(cluster="Cluster", namespace="Namespace", workload="Workload")
 ANNOTATIONS = fields(
@@ -40,6 +50,8 @@ TYPE = ConnectorType(
             Kind.SECRET,
             max_length=10_000,
             help="Empty: PainChain's own in-cluster account.",
+            scopes=(TokenScopes("ClusterRole", ("list", "watch"), "for 13 kinds of objects; the help has the YAML"),),
+            document="connectors/kubernetes.md#service-account",
         ),
         Field(
             "ca_certificate",

@@ -55,14 +55,20 @@ def _answer(
     errors: dict[str, str] | None = None,
 ) -> ResponseReturnValue:
     """Return the result alone for htmx, or the page with the result above the form as it was typed."""
-    values: dict[str, Any] = {"type": connector_type, "checked": result, "errors": errors or {}}
-    if responses.is_htmx():
-        return responses.fragment("settings/test_result", **values), status
     stored = None if connector_id is None else settings_connectors.stored_or_404(connector_id)
+    values: dict[str, Any] = {"type": connector_type, "checked": result, "errors": errors or {}}
+    values["connector"] = stored.connector if stored else None
+    # A good test ticks "Enable now": of a new connector in its form, of a disabled one in the result.
+    is_good = result is not None and result.ok and not result.missing
+    values["enable_now"] = is_good and not (stored and stored.connector.enabled)
+    if responses.is_htmx():
+        tick = responses.fragment("settings/enable_now", oob=True, form=None, enable_now=True)
+        parts = [responses.fragment("settings/test_result", **values)]
+        return responses.join(*parts, *([tick] if values["enable_now"] and stored is None else [])), status
     form = connector_form.sent_form(connector_type, stored)
     connector_form.show_errors(form, values["errors"])
     if stored is None:
-        return responses.page("pages/settings/new.html", status, form=form, connector=None, **values)
+        return responses.page("pages/settings/new.html", status, form=form, **values)
     visibility = connector_form.visibility_submitted(connector_type)
     if visibility:
         values["shown"] = visibility

@@ -114,6 +114,8 @@ def update(connector_id: int) -> ResponseReturnValue:
             stored = stored_or_404(connector_id, trail)
             edit = connector_form.edit_submitted(stored.connector)
             saved = connector_store.update(stored.connector, edit, trail, stored.hidden)
+            # The form offers it after a good test of the connection.
+            enables = connector_form.enable_submitted() and connector_store.set_enabled(stored.connector, True, trail)
             changed = [change.key for change in saved.changes]
             warnings = [Toast(warning, "info") for warning in shared_sources.warnings(stored.connector, changed)]
             stored = stored.after_save(saved.visibility)
@@ -121,7 +123,7 @@ def update(connector_id: int) -> ResponseReturnValue:
         return _invalid(stored_or_404(connector_id), invalid)
     except StaleConnector:
         return _conflict(stored_or_404(connector_id))
-    toast = _saved_toast(stored.connector, saved)
+    toast = _saved_toast(stored.connector, saved, enables)
     if responses.is_htmx():
         main = responses.fragment("settings/connector", **_with_blame(stored))
         return _htmx_response(stored, toast, main, *warnings)
@@ -279,11 +281,15 @@ def _toggles_submitted(connector_type: ConnectorType) -> dict[visibility.Toggle,
     return {toggle: connector_form.toggle_name(toggle) in request.form}
 
 
-def _saved_toast(connector: Connector, saved: Saved) -> Toast:
+def _saved_toast(connector: Connector, saved: Saved, enables: bool) -> Toast:
+    if enables and not saved:
+        return Toast(f"“{connector.name}” is enabled.")
     if not saved:
         return Toast("No changes to save.", "info")
     labels = [change.label for change in saved.changes] + [change.label for change in saved.visibility]
-    return Toast(f"Saved “{connector.name}”. Changed: {', '.join(labels[:4])}{' …' if len(labels) > 4 else ''}.")
+    enabled = " It is enabled now." if enables else ""
+    changes = f"{', '.join(labels[:4])}{' …' if len(labels) > 4 else ''}"
+    return Toast(f"Saved “{connector.name}”. Changed: {changes}.{enabled}")
 
 
 def _htmx_response(stored: StoredConnector | None, toast: Toast | None, main: str, *warnings: Toast) -> str:

@@ -252,8 +252,10 @@ def test_events_reported_by_a_connector_are_not_changes_of_it(client, make_conne
 def blames(client: FlaskClient, number: int) -> dict[str, str]:
     """Return the note about the last change of each field in a connector's form."""
     page = soup(client.get(f"{LIST}/{number}"))
+    # A value that is as it was created has no line of its own.
+    created = page.select_one("#as-created a")
     return {
-        str(element["data-field"]): words(element.select_one(".blame"))
+        str(element["data-field"]): words(element.select_one(".blame") or created)
         for element in page.select("#connector [data-field]")
     }
 
@@ -261,6 +263,8 @@ def blames(client: FlaskClient, number: int) -> dict[str, str]:
 def test_every_field_of_a_new_connector_shows_its_creator(client, make_connector, events):
     connector_id = make_connector()
     assert set(blames(client, connector_id).values()) == {"Set at creation by system, just now"}
+    page = soup(client.get(f"{LIST}/{connector_id}"))
+    assert texts(page, ".blame") == ["Set at creation by system, just now"], "one line for all fields"
     link = soup(client.get(f"{LIST}/{connector_id}")).select_one(".blame a")
     assert link["href"] == f"/events/{events()[-1]['id']}"
 
@@ -278,6 +282,9 @@ def test_each_field_shows_who_last_changed_it_and_the_old_value(client, make_con
         "repos": "Changed from nothing by system, just now",
         "branches": "Set at creation by system, just now",
     }
+    page = soup(client.get(f"{LIST}/{connector_id}"))
+    assert words(page.select_one("#as-created")) == "Other settings: Set at creation by system, just now"
+    assert page.select_one("[data-field=branches] .blame") is None
     link = soup(client.get(f"{LIST}/{connector_id}")).select_one("[data-field=poll_interval] .blame a")
     newest = [event for event in events() if event["metadata"].get("field") == "poll_interval"][-1]
     assert link["href"] == f"/events/{newest['id']}"
@@ -305,10 +312,12 @@ def test_an_htmx_save_returns_the_updated_blame(client, make_connector):
 
 def test_a_refused_form_still_shows_who_changed_each_field(client, make_connector):
     connector_id = make_connector()
+    edit(client, connector_id, poll_interval="600")
     form = fill(form_of(client.get(f"{LIST}/{connector_id}"), "#connector-form"), poll_interval="nonsense")
     for headers in ({}, HTMX):
         page = soup(client.post(f"{LIST}/{connector_id}", data=form, headers=headers))
-        assert texts(page, "[data-field=poll_interval] .blame") == ["Set at creation by system, just now"]
+        assert texts(page, "[data-field=poll_interval] .blame") == ["Changed from 300 by system, just now"]
+        assert words(page.select_one("#as-created a")) == "Set at creation by system, just now"
 
 
 def test_an_event_reported_by_a_script_gives_blame_only_if_it_matches(client, make_connector):
