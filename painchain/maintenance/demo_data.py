@@ -13,7 +13,7 @@ from painchain.database.types import microseconds, moment
 from painchain.eventlog import writer
 from painchain.eventlog.writer import NewEvent
 from painchain.maintenance.demo import connectors, incidents
-from painchain.maintenance.demo.company import AUTHORS, EDGE, GITLAB, RARE, Company, Step
+from painchain.maintenance.demo.company import AUTHORS, EDGE, RARE, SILENT, Company, Step
 from painchain.maintenance.demo.connectors import Action, DemoConnector
 from painchain.maintenance.demo.stories import Stories
 
@@ -158,7 +158,7 @@ def _is_collected(step: Step, now: datetime) -> bool:
 
 def _is_collecting(connector: str, at: datetime, now: datetime) -> bool:
     """Return whether a connector collects events at this time: one falls silent, one fails."""
-    until = {GITLAB: now - SILENT_FOR, EDGE: now - FAILING_FOR}.get(connector)
+    until = {SILENT: now - SILENT_FOR, EDGE: now - FAILING_FOR}.get(connector)
     return until is None or at < until
 
 

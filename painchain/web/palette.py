@@ -29,7 +29,7 @@ MAX_TARGETS = 8  # of each group
 PAGES = (
     ("Timeline", "dashboard.index", "events changes dashboard home"),
     ("Connectors", "settings.integrations", "settings integrations sources"),
-    ("Add a connector", "settings.choose", "new source github gitlab"),
+    ("Add a connector", "settings.choose", " ".join(("new source", *connectors.ADDABLE))),
     ("Audit log", "audit_log.index", "settings integrity checkpoints verify"),
     ("Report", "report.index", "month changes csv"),
     ("Point in time", "past.index", "as of configuration history compare"),

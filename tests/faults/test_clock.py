@@ -196,7 +196,7 @@ def test_event_numbers_and_ids_keep_increasing(
     ]
     ids = [found_event["event_id"] for found_event in found_events if found_event["source"] == "painchain"]
     assert len({*ids}) == len(ids)
-    newest = texts(soup(client.get("/?range=all")), "#feed .event-type")[0]
+    newest = texts(soup(client.get("/?range=all&access=1")), "#feed .event-type")[0]
     assert newest == "Checkpoint Made", "the feed is in order of time"
     walked, address = [], "/api/changes?limit=2"
     while address:

@@ -19,6 +19,7 @@ ADMINS = AUTHORS[:3]
 ON_CALL = "demo-carol"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 GITHUB, GITLAB = "Demo GitHub", "Demo GitLab"
+SILENT = GITLAB  # it falls silent
 PRODUCTION, STAGING, EDGE = "Demo production cluster", "Demo staging cluster", "Demo edge cluster"
 GITHUB_HOST, GITLAB_HOST = "github.demo.invalid", "gitlab.demo.invalid"
 NAMESPACE = "shop"

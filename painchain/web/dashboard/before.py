@@ -13,6 +13,7 @@ from painchain.database.models import Connector
 from painchain.indexes import search_query
 from painchain.indexes.search_times import moment_of
 from painchain.presentation import event_view
+from painchain.presentation.event_groups import EventRow
 from painchain.timeline import queries, visibility
 from painchain.timeline.filter import EARLIEST, RANGES, BadFilter, Filter
 from painchain.timeline.queries import Event
@@ -33,7 +34,7 @@ def address_of_question(connectors: Iterable[Connector]) -> str:
     text = request.args.get("before_time", "").strip()
     if not text:
         return ""
-    moment = moment_of(text, "before_time", g.now, responses.zone())
+    moment = moment_of(text, "before_time", g.now, responses.zone()).replace(microsecond=0)
     window = request.args.get("window", "") or next(iter(WINDOWS))
     if window not in WINDOWS:
         raise BadFilter("window", f"window must be one of {', '.join(WINDOWS)}.")
@@ -83,7 +84,7 @@ def failures_of(view: View, event_filter: Filter) -> dict[str, Any]:
     hidden = visibility.all_hidden()
     return {
         "failures_first": [
-            event_view.describe(event, hidden.of(event.source, event.connector_id), responses.zone())
+            EventRow(event_view.describe(event, hidden.of(event.source, event.connector_id), responses.zone()))
             for event in page.events
         ],
         "all_failures": view.address("/", outcome=Outcome.BAD.value) if page.older else "",

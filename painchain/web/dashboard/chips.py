@@ -12,7 +12,7 @@ from painchain.timeline.filter import NAMES
 from painchain.web.dashboard.filter_view import LISTS, PARAMETERS, View
 
 # Ranges and switches are shown by their own controls.
-WITHOUT_CHIP = ("q", "range", "start_date", "end_date", "access")
+WITHOUT_CHIP = ("q", "range", "start_date", "end_date", "access", "t0", "compare")
 
 
 @dataclass(frozen=True)
