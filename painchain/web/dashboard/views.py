@@ -18,7 +18,7 @@ from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import BadFilter
 from painchain.web.common import connector_health, responses
 from painchain.web.common.response_cache import cached
-from painchain.web.dashboard import before, onboarding, time_range, view_menu
+from painchain.web.dashboard import before, empty_feed, onboarding, time_range, view_menu
 from painchain.web.dashboard.filter_view import View, choices, filter_of, view_of
 from painchain.web.dashboard.widgets import chart_values, days_of, feed_values
 
@@ -79,6 +79,19 @@ def feed() -> ResponseReturnValue:
     except BadFilter as error:
         return responses.error(422, "Invalid filter", str(error))
     return responses.fragment("dashboard/more", **feed_values(view, event_filter, cursor))
+
+
+@blueprint.get("/feed/other-views")
+def other_views() -> ResponseReturnValue:
+    """List wider ranges and looser filters that have events: as a page, or as the part of an empty feed to htmx."""
+    view = view_of(request.args)
+    try:
+        values: dict[str, Any] = {"view": view, "other_views": empty_feed.other_views(view, filter_of(view))}
+    except BadFilter as error:
+        return responses.error(422, "Invalid filter", str(error))
+    if responses.is_htmx():
+        return responses.fragment("dashboard/other_views", **values)
+    return responses.page("pages/dashboard/other_views.html", **values)
 
 
 @blueprint.get("/timeline")

@@ -44,7 +44,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     ),
     "viewer": (
         *("GET /", "GET /feed", "GET /news", "GET /timeline", "GET /search/suggestions"),
-        *("GET /search/help", "GET /timeline/table", "GET /filter/<name>"),
+        *("GET /search/help", "GET /timeline/table", "GET /filter/<name>", "GET /feed/other-views"),
         *("GET /events/<int:number>", "GET /events/<path:event_id>", "GET /events/<int:number>/around"),
         "GET /events/<int:number>/details",
         *("GET /report", "POST /report.csv", "GET /as-of", "GET /export", "POST /export"),

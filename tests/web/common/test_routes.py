@@ -550,6 +550,10 @@ PAGES: dict[str, list[str]] = {
     "/timeline": ["/timeline", "/timeline?range=90d"],
     "/search/help": ["/search/help"],
     "/timeline/table": ["/timeline/table", "/timeline/table?start_date=2001-01-01&end_date=2001-01-02"],
+    "/feed/other-views": [
+        "/feed/other-views?author=nobody&range=1h",
+        "/feed/other-views?q=nothing&start_date=2001-01-01",
+    ],
     "/filter/<name>": ["/filter/event_type", "/filter/author?source=painchain&range=7d"],
     "/search/suggestions": ["/search/suggestions", "/search/suggestions?q=type:", "/search/suggestions?q=nothing%20so"],
     "/events/<int:number>": ["/events/{event}"],

@@ -1,0 +1,94 @@
+"""A feed without matching events names wider ranges and looser filters that have some, with their numbers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from bs4 import BeautifulSoup
+from flask import Flask
+from flask.testing import FlaskClient
+
+from painchain.eventlog import writer
+from tests.support.html import soup, texts
+from tests.support.sample_events import new
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def written(app: Flask) -> None:
+    """Record events of ann now, and of bob of two days, a month and a year ago."""
+    now = datetime.now(UTC)
+    ages = [("ann", HOUR / 4), ("ann", HOUR / 2), *[("bob", 2 * DAY)] * 3, ("bob", 31 * DAY), ("bob", 365 * DAY)]
+    with app.app_context(), writer.writing() as event_log:
+        event_log.append(
+            *(
+                new(n, author=author, timestamp=now - age, recorded_at=now, tags=["late"] if age > HOUR else [])
+                for n, (author, age) in enumerate(ages)
+            )
+        )
+
+
+def read(client: FlaskClient, address: str) -> BeautifulSoup:
+    """Return the page at an address, after redirects."""
+    response = client.get(address, follow_redirects=True)
+    assert response.status_code == 200
+    return soup(response)
+
+
+def offered(client: FlaskClient, address: str) -> list[str]:
+    """Return the views that an empty feed links to. Each has as many events as its link says."""
+    nothing = read(client, address).select_one("#nothing")
+    assert nothing.h2.get_text() == "No events match this filter"
+    [loaded] = nothing.select("[hx-trigger=load]")
+    assert loaded["hx-get"] == loaded.a["href"]
+    page = read(client, str(loaded.a["href"]))
+    fragment = soup(client.get(str(loaded["hx-get"]), headers={"HX-Request": "true"}))
+    assert texts(page, "main #other_views li") == texts(fragment, "#other_views li")
+    for link in fragment.select("#other_views a"):
+        other = read(client, str(link["href"]))
+        assert other.select_one("#timeline .count strong").get_text() == link.get_text().split()[0]
+        assert other.select("#feed article")
+    return texts(fragment, "#other_views li")
+
+
+WIDER = ["3 events in the last 7 days", "4 events in the last 90 days", "5 events at any time"]
+NONE = ["No events match in wider ranges, or without one part of the filter."]
+EMPTY = [
+    ("/?author=bob", [*WIDER, "3 events in this time range without the author"]),
+    ("/?author=bob&range=90d&q=nothing", ["4 events in this time range without the search"]),
+    ("/?author=bob&range=all&q=nothing", ["5 events in this time range without the search"]),
+    ("/?author=bob&source=gitlab&range=7d", ["3 events in this time range without the source"]),
+    ("/?author=bob&q=after:-1h+number", [*WIDER, "2 events in this time range without the author"]),
+    (
+        "/?q=author:bob+-number+tag:late&range=7d",
+        ["3 events in this time range without -number", "6 events in this time range without the search"],
+    ),
+    ("/?q=author:bob+after:-1h", [*WIDER, "3 events in this time range without the search"]),
+    ("/?author=bob&start_date=2001-01-01&end_date=2001-01-02", ["5 events at any time"]),
+    ("/?author=nobody&tag=late&range=1h", NONE),
+    ("/?author=nobody&status=never&range=7d", NONE),
+]
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize(("address", "views"), EMPTY)
+def test_an_empty_feed_names_wider_ranges_and_looser_filters_with_their_numbers(client, address, views):
+    assert offered(client, address) == views
+
+
+def test_an_empty_feed_without_a_filter_names_no_other_filter(client):
+    page = read(client, "/?start_date=2001-01-01&end_date=2001-01-02")
+    assert page.select_one("#nothing h2").get_text() == "No events in this time range"
+    assert page.select("#nothing [hx-trigger=load]") == []
+
+
+def test_an_empty_feed_names_access_events_that_match(client):
+    with client.application.app_context(), writer.writing() as event_log:
+        signed_in = {"source": "painchain", "event_type": "SignedIn", "author": "eve"}
+        event_log.append(new(99, **signed_in, timestamp=datetime.now(UTC) - HOUR))
+    assert offered(client, "/?author=eve") == [
+        "3 events in this time range without the author",
+        "1 event in this time range with access events",
+    ]
