@@ -51,6 +51,40 @@ document.addEventListener("htmx:configRequest", (event) => {
   const open = [...document.querySelectorAll(".menu[open][id]")].map((menu) => menu.id);
   if (open.length) event.detail.headers["Painchain-Open"] = open.join(" ");
 });
+// A box that narrows the choices of a long menu. It needs this script, so it is hidden until then.
+function narrow(box) {
+  const panel = box.parentElement, typed = box.value.trim().toLowerCase();
+  for (const choice of panel.querySelectorAll(".choice")) choice.hidden = !choice.querySelector("label").textContent.toLowerCase().includes(typed);
+  for (const group of panel.querySelectorAll(".choice-group")) group.hidden = !group.querySelector(".choice:not([hidden])");
+  const absent = panel.querySelector(".absent");
+  if (absent) {
+    absent.hidden = !absent.querySelector(".choice:not([hidden])");
+    if (typed) absent.open = true;
+  }
+  panel.querySelector(".no-choice").hidden = panel.querySelector(".choice:not([hidden])") !== null;
+}
+const narrowed = {};
+function showNarrowBoxes() {
+  for (const box of document.querySelectorAll(".narrow[hidden]")) {
+    box.hidden = false;
+    box.value = narrowed[box.id] ?? "";
+    if (box.value) narrow(box);
+  }
+}
+document.addEventListener("input", (event) => {
+  if (!event.target.matches(".narrow")) return;
+  narrowed[event.target.id] = event.target.value;
+  narrow(event.target);
+});
+document.addEventListener("keydown", (event) => { if (event.key === "Enter" && event.target.matches(".narrow")) event.preventDefault(); });
+document.addEventListener("toggle", (event) => {  // a menu that is opened again is complete
+  const box = event.target.open ? null : event.target.querySelector?.(":scope > .panel > .narrow");
+  if (!box) return;
+  box.value = narrowed[box.id] = "";
+  narrow(box);
+}, true);
+document.addEventListener("htmx:afterSettle", showNarrowBoxes);
+showNarrowBoxes();
 document.addEventListener("click", (event) => {
   const dismiss = event.target.closest("[data-dismiss]");
   if (dismiss) dismiss.parentElement.remove();

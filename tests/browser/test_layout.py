@@ -342,6 +342,27 @@ def test_long_menus_and_the_table_stay_filled_while_the_dashboard_is_swapped(
     expect(page.locator("#chips .chosen-filter")).to_have_count(2)
 
 
+def test_a_box_narrows_the_menu_of_types_and_keeps_what_was_typed(open_context: OpenContext, demo: Demo) -> None:
+    page = open_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.goto(demo.address)
+    menu = page.locator("#menu-event_type")
+    menu.locator("> summary").click()
+    box, shown = menu.get_by_role("textbox"), menu.locator(".choice:visible label")
+    box.fill("pipe")
+    expect(shown).to_have_text([" Pipeline"])
+    box.press("Enter")
+    menu.get_by_label("Pipeline", exact=True).check()
+    expect(page.locator("#chips .chosen-filter")).to_have_text(re.compile("Type: Pipeline"))
+    expect(box).to_have_value("pipe")
+    expect(shown).to_have_count(1)
+    box.fill("no such type")
+    expect(menu.get_by_text("Nothing found")).to_be_visible()
+    page.keyboard.press("Escape")
+    menu.locator("> summary").click()
+    expect(box).to_have_value("")
+    expect(menu.get_by_label("Commit", exact=True)).to_be_visible()
+
+
 def test_data_gaps_are_one_line_that_unfolds_and_lanes_have_names(open_context: OpenContext, demo: Demo) -> None:
     page = open_context(viewport=WINDOWS["phone"]).new_page()
     page.goto(demo.address)

@@ -42,6 +42,7 @@ class Choice:
     value: str
     label: str
     is_chosen: bool
+    number: int  # in its list, from 1: part of the id of its input
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,8 @@ def choices(view: View, event_filter: Filter, records: Sequence[Connector]) -> d
         selected = event_filter.team if name == "team" else view.parameters.get(name, ())
         chosen = selected if name in NAMES else [part for value in selected for part in value.split(",")]
         values |= {value: value for value in chosen if value not in values}
-        lists[name] = [Choice(value, label, value in chosen) for value, label in values.items()]
+        numbered = enumerate(values.items(), 1)
+        lists[name] = [Choice(value, label, value in chosen, number) for number, (value, label) in numbered]
     return {"lists": lists, "list_labels": LISTS}
 
 

@@ -18,7 +18,7 @@ from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import BadFilter
 from painchain.web.common import connector_health, responses
 from painchain.web.common.response_cache import cached
-from painchain.web.dashboard import before, empty_feed, onboarding, time_range, view_menu
+from painchain.web.dashboard import before, empty_feed, menus, onboarding, time_range, view_menu
 from painchain.web.dashboard.filter_view import View, choices, filter_of, view_of
 from painchain.web.dashboard.widgets import chart_values, days_of, feed_values
 
@@ -60,6 +60,7 @@ def index() -> ResponseReturnValue:
         "problem": problem,
         "view_menu": view_menu.menu(view),
     }
+    values |= menus.counted_beside_chart(responses.opened(), values["lists"], event_filter, values)
     values |= before.form_values(view, [connector for connector, _ in records], values["shown_events"])
     values["typed_search"] = typed
     values["failing_connectors"] = connector_health.failing(records)
@@ -123,11 +124,13 @@ def menu(name: str) -> ResponseReturnValue:
     """Show the choices of one list of the filter: as a page, or as the panel of its menu to htmx."""
     view = view_of(request.args)
     try:
-        values = choices(view, filter_of(view), connector_store.list_all())
+        event_filter = filter_of(view)
+        values = choices(view, event_filter, connector_store.list_all())
     except BadFilter as error:
         return responses.error(422, "Invalid filter", str(error))
     if name not in values["lists"]:
         abort(404, "The filter has no such list.")
+    values |= menus.counted([name], values["lists"], event_filter)
     values |= {"name": name, "choices": values["lists"][name], "view": view}
     if responses.is_htmx():
         return responses.fragment("dashboard/menu_choices", **values)
