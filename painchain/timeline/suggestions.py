@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from painchain import connectors
 from painchain.connectors.outcomes import Outcome
@@ -34,6 +36,13 @@ OUTCOMES = {
 
 _VALUE = re.compile(r"(-?)([^\W\d_]+):(.*)", re.DOTALL)
 _event = ChangeEvent.__table__.c
+_COLUMNS: dict[str, ColumnElement[Any]] = {
+    "type": _event.event_type,
+    "connector": _event.connector_name,
+    index_tokens.REPOSITORY: _event.metadata["repository"].as_string(),
+    "author": _event.author,
+    "status": _event.status,
+}
 
 
 @dataclass(frozen=True)
@@ -71,10 +80,13 @@ def suggest(text: str, now: datetime, zone: ZoneInfo) -> list[Suggestion]:
 
 
 def _values(sign: str, name: str, typed: str, now: datetime, zone: ZoneInfo) -> Iterable[Suggestion]:
+    frequencies = _frequencies(name)
     possible = _possible_values(name, now, zone)
+    if name != "type":  # a search for an unknown type is refused
+        possible = dict.fromkeys(sorted(frequencies, key=str.casefold), "") | possible
     labels = {value: meaning for value, meaning in possible.items() if value and '"' not in value}
     matching = [value for value, meaning in labels.items() if typed in value.casefold() or typed in meaning.casefold()]
-    matching.sort(key=lambda value: not value.casefold().startswith(typed))
+    matching.sort(key=lambda value: (not value.casefold().startswith(typed), -frequencies[value]))
     for value in matching[:MAX_SUGGESTIONS]:
         quoted = f'"{value}"' if re.search(r"[\s,]", value) else value
         yield Suggestion(f"{sign}{name}:{quoted}", labels[value], is_complete=True)
@@ -94,13 +106,10 @@ def _possible_values(name: str, now: datetime, zone: ZoneInfo) -> dict[str, str]
         fields = [field for connector_type in connectors.TYPES.values() for field in connector_type.all_fields]
         return {field.key: field.label for field in fields}
     if name == "connector":
-        names = db.session.scalars(select(Connector.name).order_by(Connector.name))
-        return {**dict.fromkeys(names, ""), **_recent_values(_event.connector_name)}
-    if name == index_tokens.REPOSITORY:
-        repositories = _recent_values(_event.metadata["repository"].as_string())
-        return {repository: "" for repository in repositories if "/" in repository}
+        return dict.fromkeys(db.session.scalars(select(Connector.name).order_by(Connector.name)), "")
     if name == "tag":
-        return _tags()
+        lists = db.session.scalars(select(Connector.tags))
+        return dict.fromkeys(sorted({tag for tags in lists for tag in tags}, key=str.casefold), "")
     if name == search_query.TEAM:
         return {team.name: ", ".join(team.tags) for team in team_filter.all_teams()}
     if name in search_query.TIMES:
@@ -108,16 +117,21 @@ def _possible_values(name: str, now: datetime, zone: ZoneInfo) -> dict[str, str]
         times = {f"{local:%Y-%m-%d %H:%M}": "now", "-30m": "30 minutes ago", "-2h": "2 hours ago"}
         times |= {"today": "", "yesterday": "", f"yesterday {local:%H:%M}": "", f"{local:%Y-%m-%d}": ""}
         return {value: meaning for value, meaning in times.items() if name != "around" or meaning}
-    return {} if name == index_tokens.REASON else _recent_values(_event[name])
+    return {}
 
 
-def _recent_values(column: ColumnElement[str | None]) -> dict[str, str]:
-    newest = select(column.label("value")).order_by(_event.timestamp.desc(), _event.id.desc()).limit(RECENT_EVENTS)
-    values = db.session.scalars(select(newest.subquery().c.value).distinct())
-    return dict.fromkeys(sorted((value for value in values if value), key=str.casefold), "")
+def _frequencies(name: str) -> Counter[str]:
+    """Return how many of the newest events have each value of a qualifier; empty if they do not tell its values."""
+    if name == "tag":
+        return Counter(tag for tags in db.session.scalars(_newest(_event.tags)) for tag in tags)
+    column = _COLUMNS.get(name)
+    if column is None:
+        return Counter()
+    value = _newest(column.label("value")).subquery().c.value
+    rows = db.session.execute(select(value, func.count()).where(value.is_not(None)).group_by(value))
+    counts = Counter({text: count for text, count in rows if isinstance(text, str)})
+    return Counter({text: counts[text] for text in counts if name != index_tokens.REPOSITORY or "/" in text})
 
 
-def _tags() -> dict[str, str]:
-    newest = select(_event.tags).order_by(_event.timestamp.desc(), _event.id.desc()).limit(RECENT_EVENTS)
-    lists = [*db.session.scalars(select(Connector.tags)), *db.session.scalars(newest)]
-    return dict.fromkeys(sorted({tag for tags in lists for tag in tags}, key=str.casefold), "")
+def _newest(column: ColumnElement[Any]) -> Select[Any]:
+    return select(column).order_by(_event.timestamp.desc(), _event.id.desc()).limit(RECENT_EVENTS)

@@ -188,11 +188,35 @@ def test_suggested_repositories_are_those_of_recent_events(app, client):
     with app.app_context(), writer.writing() as event_log:
         event_log.append(*(new(n, metadata={"repository": name} if name else {}) for n, name in enumerate(names)))
     assert suggestions(client, "re") == ["repo:", "reason:"]
-    assert suggestions(client, "repo:") == ["repo:Acme/api ", "repo:acme/web ", 'repo:"group/my app" ']
+    assert suggestions(client, "repo:") == ["repo:acme/web ", "repo:Acme/api ", 'repo:"group/my app" ']
     assert suggestions(client, "x -REPO:API") == ["-repo:Acme/api "]
     events = client.get("/api/changes", query_string={"q": "repo:ACME/web,acme/api"}).get_json()
     assert [event["metadata"]["repository"] for event in events] == ["acme/web", "Acme/api", "acme/web"]
     assert suggestions(client, "repo:my") == ['repo:"group/my app" ']
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize(
+    ("q", "offered"),
+    [
+        ("status:", ["status:success ", "status:unsafe "]),
+        ("status:F", ["status:failed ", "status:unsafe "]),
+        ("author:", ["author:zoe ", "author:system ", "author:amy "]),
+        ("tag:", ["tag:late ", "tag:early "]),
+        ("connector:", ["connector:West ", "connector:East ", 'connector:"PainChain System" ']),
+        ("type:pu", ["type:Push ", "type:PullRequest "]),
+    ],
+)
+def test_frequent_values_are_suggested_first_but_after_those_that_begin_with_the_text(
+    app, client, make_connector, q, offered
+):
+    make_connector("github", "East", tags="unused")
+    common = {"author": "zoe", "status": "success", "tags": ["late"], "connector_name": "West", "event_type": "Push"}
+    less = {"author": "system", "status": "unsafe", "tags": ["early", "late"], "connector_name": "East"}
+    rare = {"author": "amy", "status": "failed", "event_type": "Strange"}
+    with app.app_context(), writer.writing() as event_log:
+        event_log.append(*(new(n, **values) for n, values in enumerate([common] * 8 + [less] * 4 + [rare])))
+    assert suggestions(client, q)[: len(offered)] == offered
 
 
 @pytest.mark.usefixtures("various")
