@@ -237,6 +237,7 @@ def test_the_header_lines_up_with_the_content(open_context: OpenContext, extreme
 def test_many_changes_of_one_action_are_collapsed(plain_page: Page, server: str) -> None:
     connector = add(server)
     plain_page.goto(connector.page)
+    plain_page.locator("#visibility summary").click()
     for toggle in plain_page.locator(".toggles input").all()[:12]:
         toggle.uncheck()
     plain_page.get_by_role("button", name="Save", exact=True).last.click()
@@ -269,18 +270,14 @@ class Demo:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Demo]:
-    """A server that is set up, with two weeks of demo data. One connector of the demo fails."""
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A server with two weeks of demo data and open steps of its setup. One connector of the demo fails."""
     instance = tmp_path_factory.mktemp("demo") / "instance"
     environment = {**os.environ, "PAINCHAIN_INSTANCE": str(instance)}
     painchain = "from painchain.cli.main import main; main(prog_name='painchain')"
     make = [sys.executable, "-c", painchain, "demo", "--events", "3000", "--days", "14"]
     subprocess.run(make, cwd=ROOT, env=environment, check=True, capture_output=True)
     with serving(instance) as address:
-        page = browser.new_page()
-        page.goto(address)
-        page.get_by_role("button", name="Hide", exact=True).click()  # the steps of a new server
-        page.close()
         yield Demo(address)
 
 

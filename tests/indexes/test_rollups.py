@@ -330,7 +330,7 @@ def test_page_loads_only_the_rows_it_shows(app, fill):
     with app.app_context(), recorded_statements() as executed:
         assert len(queries.page(Filter(author=("ann",)), limit=20).events) == 20
     rows_loaded = [values for statement, values in executed if "description" in statement]
-    assert [len(values) for values in rows_loaded] == [20]
+    assert [sum(isinstance(value, int) for value in values) for values in rows_loaded] == [20]
 
 
 def test_page_includes_events_in_the_future(app, fill):

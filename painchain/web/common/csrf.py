@@ -42,21 +42,26 @@ def mask(token: str) -> str:
     """
     text = token.encode("ascii")
     pad = secrets.token_bytes(len(text))
-    return urlsafe_b64encode(pad + _xor(pad, text)).decode("ascii").rstrip("=")
+    return _encode(pad + _xor(pad, text))
 
 
 def unmask(masked: str) -> str:
-    """Return the token of a masked text; the text itself if it is not masked.
+    """Return the token of a masked text; the text itself if it is not exactly what `mask` returns.
 
     >>> unmask("signed.and.not-masked")
     'signed.and.not-masked'
     """
     try:
-        data = urlsafe_b64decode(masked + "=" * (-len(masked) % 4)) if "." not in masked else b""
+        data = urlsafe_b64decode(masked + "=" * (-len(masked) % 4))
     except ValueError:
         return masked
     half = len(data) // 2
-    return _xor(data[:half], data[half : 2 * half]).decode("latin-1") if half else masked
+    is_exact = len(data) == 2 * half and _encode(data) == masked
+    return _xor(data[:half], data[half:]).decode("latin-1") if is_exact else masked
+
+
+def _encode(data: bytes) -> str:
+    return urlsafe_b64encode(data).decode("ascii").rstrip("=")
 
 
 def _xor(one: bytes, other: bytes) -> bytes:

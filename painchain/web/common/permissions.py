@@ -23,7 +23,7 @@ ROLES_BY_ENDPOINT: dict[str, str] = {
     **dict.fromkeys(("views_api.create", "views_api.patch", "views_api.delete"), VIEWER),
     # Pages whose only purpose is a change.
     **dict.fromkeys(("settings.choose", "settings.new", "settings.confirm_disable", "settings.confirm_delete"), EDITOR),
-    "duplicate.show": EDITOR,
+    **dict.fromkeys(("duplicate.show", "onboarding.confirm_hiding"), EDITOR),
     **dict.fromkeys(("webhooks.confirm", "teams.new", "teams.confirm_delete", "history.preview"), EDITOR),
 }
 # Blueprints in which every route needs an admin.

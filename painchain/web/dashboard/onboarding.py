@@ -63,6 +63,12 @@ def checklist(records: Sequence[tuple[Connector, Health | None]], facts: SetupFa
     return steps if steps.open_steps else None
 
 
+@blueprint.get("/hide")
+def confirm_hiding() -> ResponseReturnValue:
+    """Ask whether to hide the checklist. A form on the dashboard itself would set a cookie for every reader."""
+    return responses.page("pages/dashboard/hide_setup.html")
+
+
 @blueprint.post("/hide")
 def hide() -> ResponseReturnValue:
     """Hide the checklist for everybody, for good."""

@@ -65,7 +65,7 @@ TABLE: dict[str, tuple[str, ...]] = {
         *("GET /api/views", "POST /api/views", f"GET {API_VIEW}", f"PATCH {API_VIEW}", f"DELETE {API_VIEW}"),
     ),
     "editor": (
-        "POST /setup/hide",
+        *("GET /setup/hide", "POST /setup/hide"),
         *(f"GET {LIST}/new", f"GET {LIST}/new/<key>", f"POST {LIST}/new/<key>", f"POST {LIST}/new/<key>/test"),
         *(
             f"POST {CONNECTOR}",

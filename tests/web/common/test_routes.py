@@ -370,7 +370,7 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
     ),
     ("POST", "/setup/hide"): (
         ["SetupListHidden"],
-        lambda client, number: submit(client, "/", "#onboarding form"),
+        lambda client, number: submit(client, "/setup/hide", "main form"),
     ),
     ("POST", "/setup/key-copy"): (["KeyCopyConfirmed"], confirm_key_copy),
     ("POST", "/sign-in"): (["SignedIn"], lambda client, number: sign_in(client)),

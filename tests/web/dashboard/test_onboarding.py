@@ -56,7 +56,7 @@ def confirm(client: FlaskClient, **values: str) -> TestResponse:
 
 
 def hide(client: FlaskClient) -> TestResponse:
-    return client.post("/setup/hide", data=form_of(client.get("/"), "#onboarding form"))
+    return client.post("/setup/hide", data=form_of(client.get("/setup/hide"), "main form"))
 
 
 def recorded(client: FlaskClient, event_type: str) -> list[dict[str, object]]:
@@ -113,7 +113,7 @@ def test_an_admin_confirms_a_copy_of_the_key_once(client):
     [event] = recorded(client, "KeyCopyConfirmed")
     assert event["author"] == "system"
     assert done(client)["key"] is True
-    form = {**form_of(client.get("/"), "#onboarding form"), "key": event["metadata"]["key"]}
+    form = {**form_of(client.get("/setup/hide"), "main form"), "key": event["metadata"]["key"]}
     assert client.post("/setup/key-copy", data=form).status_code == 303
     assert len(recorded(client, "KeyCopyConfirmed")) == 1
 
@@ -131,7 +131,7 @@ def test_hiding_is_stored_for_everybody_and_records_what_was_not_done(app, clien
     add_person(app, "bob", "editor")
     sign_in(client)
     confirm(client)
-    form = form_of(client.get("/"), "#onboarding form")
+    form = form_of(client.get("/setup/hide"), "main form")
     assert hide(client).status_code == 303
     other = app.test_client()
     sign_in(other, "bob")
@@ -167,7 +167,7 @@ def test_the_list_is_gone_when_everything_is_done(app, client, make_connector, m
 
 def test_two_browsers_on_the_same_machine_get_forms_of_their_own(app):
     first, second = app.test_client(), app.test_client()
-    forms = [form_of(client.get("/"), "#onboarding form") for client in (first, second, first, second)]
+    forms = [form_of(client.get("/setup/hide"), "main form") for client in (first, second, first, second)]
     assert first.post("/setup/hide", data=forms[2]).status_code == 303
     assert second.post("/setup/hide", data=forms[3]).status_code == 303
 
