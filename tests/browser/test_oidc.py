@@ -46,6 +46,6 @@ def test_the_button_leads_to_the_provider_and_back_to_the_requested_page(
             enter(tab, "subject-of-alice")
             expect(tab).to_have_url(f"{server}/report?month=2026-01")
             expect(tab.locator(".who")).to_contain_text("alice")
-        plain.goto(server)
+        plain.goto(f"{server}/?access=1")
         expect(plain.locator("#feed")).to_contain_text("the email address alice@people.example is not verified")
         expect(plain.locator("#feed")).to_contain_text(fake_server.url)

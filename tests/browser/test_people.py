@@ -36,7 +36,7 @@ def test_a_forgotten_password_is_reset_with_a_link_from_the_terminal(
     expect(page.get_by_text("You have been signed out of all sessions.")).to_be_visible()
     sign_in(page, "alice")
     expect(page.get_by_role("alert")).to_contain_text("Wrong name or password")
-    page.get_by_label("Name").fill("alice")
+    page.get_by_role("textbox", name="Name").fill("alice")
     page.get_by_label("Password", exact=True).fill(NEW_PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator(".who")).to_contain_text("alice")
@@ -47,7 +47,7 @@ def test_the_last_admin_cannot_be_removed_until_there_is_another(
     page: Page, own_server: str, open_context: OpenContext, complaints: Complaints
 ) -> None:
     page.goto(f"{own_server}/settings/people/new")
-    page.get_by_label("Name").fill("alice")
+    page.get_by_role("textbox", name="Name").fill("alice")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Add account", exact=True).click()
     expect(page.get_by_text("From now on, everyone must sign in.")).to_be_visible()
@@ -58,7 +58,7 @@ def test_the_last_admin_cannot_be_removed_until_there_is_another(
     complaints.take("409")
 
     page.goto(f"{own_server}/settings/people/new")
-    page.get_by_label("Name").fill("bob")
+    page.get_by_role("textbox", name="Name").fill("bob")
     page.get_by_label("Admin").check()
     page.get_by_role("button", name="Add account", exact=True).click()
     link = page.get_by_label("Link").input_value()

@@ -613,6 +613,7 @@ PAGES: dict[str, list[str]] = {
     "/account": ["/account"],
     TEAM: [f"{TEAMS}/1"],
     f"{TEAM}/delete": [f"{TEAMS}/1/delete"],
+    "/setup/hide": ["/setup/hide"],
     "/palette": ["/palette", "/palette?q=cluster", "/palette?q=nothing%20so"],
     VIEWS: [VIEWS],
     f"{VIEWS}/new": [f"{VIEWS}/new", f"{VIEWS}/new?q=a&start_date=2026-01-01&tag=b"],

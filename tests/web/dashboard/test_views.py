@@ -195,7 +195,7 @@ def test_the_events_of_one_poll_of_an_older_version_are_not_grouped(client, writ
         "Connector Created",
     ]
     assert texts(feed, "[data-source=github] .author") == [event["author"] for event in polled]
-    assert texts(soup(client.get(f"/events/{found[0]}")), "main h2") == []
+    assert texts(soup(client.get(f"/events/{found[0]}")), "main h2") == ["Add a note"]
 
 
 def test_an_empty_feed_suggests_what_to_do(client):
@@ -682,7 +682,7 @@ def test_the_page_of_an_event_shows_the_rest_of_the_same_action(client, events, 
     make_connector("kubernetes", "Cluster", enabled=True)
     created, enabled = events()[-2:]
     page = soup(client.get(f"/events/{enabled['id']}"))
-    assert texts(page, "main h2") == ["Saved together", *texts(page, "h2.day")]
+    assert texts(page, "main h2") == ["Add a note", "Saved together", *texts(page, "h2.day")]
     assert numbers(page) == [enabled["id"], created["id"]]
 
 

@@ -777,7 +777,7 @@ def test_a_save_with_visibility_lists_it_and_logs_each_field(client, events, mak
         "field_visibility.Commit.sha": {"old": True, "new": False},
     }
     assert len({event["request_id"] for event in new_events}) == 1
-    updated = unfold(client, page).select_one("#feed article > details > .details")
+    updated = unfold(client, page).select_one("#feed > article > details > .details")
     assert texts(updated, ".changes li") == [
         "Poll interval 300 → 600",
         "Draft of Release shown → hidden",

@@ -93,7 +93,7 @@ def test_a_save_records_what_changed(client, events):
         "filter": "tag=prod&range=24h",
     }
     page = soup(client.get(f"/events/{event['id']}"))
-    assert words(page.select_one(".subject")) == "Prod"
+    assert words(page.select_one("article .where")) == "Prod"
     before = len(events())
     assert edit(client).status_code == 303
     assert "No changes to save" in words(soup(client.get(LIST)).select_one("#toast"))
