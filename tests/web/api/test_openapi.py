@@ -102,7 +102,7 @@ def webhooks_everywhere(monkeypatch: pytest.MonkeyPatch, fake_sources: None) -> 
 
 @pytest.fixture(autouse=True)
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let schemathesis work with a WSGI app: 4.32.5 passes network options to werkzeug, and reads no compressed body."""
+    """Let schemathesis work with a WSGI app: 4.32.5 passes network options on, and reads no compressed body."""
     send = WSGITransport.send
 
     def offline(transport: WSGITransport, case: Case, **arguments: Any) -> Any:
