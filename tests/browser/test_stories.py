@@ -727,7 +727,9 @@ def test_tab_moves_through_the_dashboard_in_reading_order(page: Page, server: st
         "Help",
         *ranges,
     ]
-    menus = tab_stops(page, 5)
+    menus: list[str] = []
+    while len(menus) < 5:  # other tests may have made teams
+        menus += [name for name in tab_stops(page, 1) if not name.startswith("Team")]
     assert [name.partition(":")[0].strip() for name in menus] == ["Source", "Type", "Connector", "Tag", "Author"]
     # Connectors of other tests may be failing: a line above the chart names each.
     after: list[str] = []

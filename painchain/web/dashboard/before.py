@@ -34,7 +34,7 @@ def address_of_question(connectors: Iterable[Connector]) -> str:
     text = request.args.get("before_time", "").strip()
     if not text:
         return ""
-    moment = moment_of(text, "before_time", g.now, responses.zone()).replace(microsecond=0)
+    moment = moment_of(text, "before_time", g.now, responses.zone())
     window = request.args.get("window", "") or next(iter(WINDOWS))
     if window not in WINDOWS:
         raise BadFilter("window", f"window must be one of {', '.join(WINDOWS)}.")
