@@ -31,6 +31,12 @@ def findings(page: Page, place: str) -> list[str]:
     return [f"{place} {rule['id']}: {node['target']}" for rule in found for node in rule["nodes"]]
 
 
+def press(page: Page, button: str) -> None:
+    """Press a button and wait for the page it leads to."""
+    with page.expect_event("load"):
+        page.get_by_role("button", name=button).click()
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_pages_of_accounts_have_no_violation(
     open_context: OpenContext, own_server: str, tmp_path: Path, complaints: Complaints, width: str
@@ -53,7 +59,7 @@ def test_the_pages_of_accounts_have_no_violation(
     found += findings(page, "sign-in")
     page.get_by_label("Name").fill("alice")
     page.get_by_label("Password", exact=True).fill("a wrong password")
-    page.get_by_role("button", name="Sign in").click()
+    press(page, "Sign in")
     expect(page.get_by_role("alert")).to_contain_text("Wrong name or password")
     found += findings(page, "sign-in refused")
     sign_in(page, "alice")
@@ -61,9 +67,10 @@ def test_the_pages_of_accounts_have_no_violation(
     for address in SIGNED_IN:
         page.goto(own_server + address)
         found += findings(page, address)
-    page.get_by_role("button", name="Sign out").click()
+    press(page, "Sign out")
     found += findings(page, "signed out")
     sign_in(page, "vera")
+    expect(page.locator(".who")).to_contain_text("vera")
     for address in ("/settings/people", "/settings/integrations/new", "/"):
         page.goto(own_server + address)
         found += findings(page, f"viewer {address}")
