@@ -16,6 +16,7 @@ from painchain.core.config import Settings
 from painchain.core.metrics import Metrics
 from painchain.core.runtime import EXTENSION, Runtime
 from painchain.database.session import configure_sqlite, db, engine_options
+from painchain.eventlog.group_commit import GroupCommit
 from painchain.web import blueprints, metrics_collector
 from painchain.web.common import (
     access_log,
@@ -66,6 +67,7 @@ def build_app(settings: Settings) -> Flask:
         key_file.key_source(settings),
         Metrics(),
         ResponseCache(),
+        GroupCommit(),
         Provider(settings) if settings.oidc_issuer else None,
     )
     app.extensions[EXTENSION] = shared

@@ -245,7 +245,18 @@ class Trail:
         name = subject.name if subject and subject.id is None else None
         subject_id = subject.id if subject else None
         if self.audit_connector is None or name is not None:
-            rows = [_ConnectorRow(*row) for row in _LOOK_UP.all(self.event_log.connection, source=SOURCE, name=name)]
+            rows = self._connectors_named(name)
             self.audit_connector = self.audit_connector or next(row for row in rows if row.type == SOURCE)
             subject_id = next((row.id for row in rows if row.name == name), subject_id)
         return self.audit_connector, subject_id
+
+    def _connectors_named(self, name: str | None) -> list[_ConnectorRow]:
+        """Return the built-in connector and the one of that name.
+
+        They are read once for all reported events of a transaction, which change no connectors.
+        """
+        known: dict[str | None, list[_ConnectorRow]] = self.event_log.connectors if self.reported else {}
+        if name not in known:
+            rows = _LOOK_UP.all(self.event_log.connection, source=SOURCE, name=name)
+            known[name] = [_ConnectorRow(*row) for row in rows]
+        return known[name]

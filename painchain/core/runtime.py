@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from painchain.accounts.oidc import Provider
     from painchain.database.errors import Fault
     from painchain.eventlog.chain import Chain
+    from painchain.eventlog.group_commit import GroupCommit
     from painchain.web.common.known_browser import BrowserSigner
     from painchain.web.common.response_cache import ResponseCache
 
@@ -31,6 +32,7 @@ class Runtime:
     key_source: KeySource
     metrics: Metrics
     response_cache: ResponseCache
+    group_commit: GroupCommit
     oidc: Provider | None = None
     keys: Keyring = field(init=False)
     box: Box = field(init=False)

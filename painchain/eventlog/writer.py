@@ -114,6 +114,7 @@ class EventLogWriter:
     mac: bytes
     chain: Chain
     written: Counter[str] = field(default_factory=Counter)  # events of each source, for the metrics
+    connectors: dict[str | None, Any] = field(default_factory=dict)  # those that reported events name, once read
     _rows: list[tuple[Any, ...]] = field(default_factory=list)  # events that `flush` still has to insert
     _tags: list[tuple[str, int]] = field(default_factory=list)  # their tags, with their numbers
     _notes: list[tuple[int, int]] = field(default_factory=list)  # the events that they are notes on, with their numbers

@@ -30,6 +30,8 @@ from tests.test_startup import PATIENCE, Server
 
 KILLS, EDITS = (20, 1000) if LONG else (2, 60)
 CLIENTS = 4
+LOG = "/api/painchain/log"
+REPORT = {"event_type": "connector_created", "connector_name": "Work GitHub", "connector_type": "github"}
 
 
 class Client(threading.Thread):
@@ -134,13 +136,74 @@ def assert_complete(acknowledged: list[tuple[str, int]], where: str) -> None:
             assert stored.config["poll_interval"] == newest.metadata["changes"]["poll_interval"]["new"], where
 
 
+class Reporter(threading.Thread):
+    """Reports events until the server is killed, and records the request IDs and event IDs of the acknowledged ones."""
+
+    def __init__(self, server: Server, acknowledged: list[tuple[str, str]]):
+        super().__init__(daemon=True)
+        self.server, self.acknowledged, self.failed = server, acknowledged, ""
+
+    def run(self) -> None:
+        """Send the reports."""
+        with suppress(OSError, http.client.HTTPException), closing(self.server.connect()) as connection:
+            for _ in range(EDITS):
+                connection.request("POST", LOG, json.dumps(REPORT), {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                content = answer.read()
+                if answer.status != 201:
+                    self.failed = f"{answer.status} {content!r}"
+                    return
+                self.acknowledged.append((str(answer.headers["X-Request-Id"]), json.loads(content)["event_id"]))
+
+
+def test_every_acknowledged_report_survives_although_reports_share_transactions(
+    start: Callable[..., Server], instance: Path, url: str
+) -> None:
+    seed = random.randrange(10**9)
+    dice = random.Random(seed)
+    acknowledged: list[tuple[str, str]] = []
+    for kill in range(KILLS):
+        server = start(database_url=url)
+        stop_at = len(acknowledged) + dice.randrange(1, EDITS)
+        reporters = [Reporter(server, acknowledged) for _ in range(4 * CLIENTS)]
+        for reporter in reporters:
+            reporter.start()
+        while len(acknowledged) < stop_at and any(reporter.is_alive() for reporter in reporters):
+            time.sleep(0.001)
+        time.sleep(dice.uniform(0, 0.02))
+        server.process.kill()
+        server.process.wait()
+        for reporter in reporters:
+            reporter.join(PATIENCE)
+            assert not reporter.failed, reporter.failed
+        where = f"seed {seed}, kill {kill}"
+        assert len(acknowledged) >= stop_at, where
+        assert_reports_stored(instance, url, acknowledged, where)
+
+
+def assert_reports_stored(instance: Path, url: str, acknowledged: list[tuple[str, str]], where: str) -> None:
+    """Start again, and assert that the log is intact and contains every acknowledged report once."""
+    app = create_app(settings_for(instance, url))
+    event = ChangeEvent.__table__.c
+    try:
+        with app.app_context(), db.engine.connect() as connection:
+            assert verification.verify_chain().broken is None, where
+            stored = connection.execute(select(event.id, event.request_id, event.event_id).order_by(event.id)).all()
+    finally:
+        close(app)
+    assert [row.id for row in stored] == list(range(1, len(stored) + 1)), where
+    by_request = {row.request_id: row.event_id for row in stored}
+    assert len(by_request) == len(stored), where
+    assert not set(acknowledged) - set(by_request.items()), where
+
+
 @pytest.mark.skipif(not LONG, reason="make test-faults runs it")
 def test_a_killed_restore_is_complete_or_has_no_effect(
     start: Callable[..., Server], instance: Path, tmp_path: Path, url: str
 ) -> None:
     server = start(database_url=url)
     for _ in range(300):
-        assert server.ask("POST", "/api/painchain/log", REPORT)[0] == 201
+        assert server.ask("POST", LOG, REPORT)[0] == 201
     server.stop()
     own = {"PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_DATABASE_URL": url}
     environ = {**os.environ, **own, "PAINCHAIN_PORT": "0"}
@@ -161,6 +224,3 @@ def test_a_killed_restore_is_complete_or_has_no_effect(
         assert result.last in (before, before + 1)
         before = result.last
     assert killed_count, "no restore was killed before its end"
-
-
-REPORT = {"event_type": "connector_created", "connector_name": "Work GitHub", "connector_type": "github"}

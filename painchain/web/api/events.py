@@ -22,7 +22,7 @@ from painchain.web.api.resources.base import answer, answer_list
 from painchain.web.api.resources.events import EventNote, Lapse, Logged, Silence, Stats, Timeline, TimelineBin
 from painchain.web.api.schemas import NewNote
 from painchain.web.common.responses import UTC_ZONE, json_error
-from painchain.web.common.transaction import audited_transaction
+from painchain.web.common.transaction import append_audited, audited_transaction
 
 blueprint = api_blueprint("events_api")
 
@@ -33,8 +33,7 @@ DEFAULT_LIMIT, MAX_LIMIT = 100, 500
 def log() -> ResponseReturnValue:
     """Record an event that a script reports."""
     body = read(LogBody, request.get_data())
-    with audited_transaction() as trail:
-        event_id = external_events.record(body, trail)
+    event_id = append_audited(lambda trail: external_events.record(body, trail))
     if event_id is None:
         return json_error(409, "Auditing is off: nothing was recorded. Enable the PainChain connector in Settings.")
     message = f"PainChain event logged: {body.event_type}"

@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from flask import g
 
 from painchain.audit.trail import Trail
+from painchain.core import runtime
 from painchain.core.roles import LOCAL
 from painchain.eventlog import writer
+from painchain.eventlog.writer import EventLogWriter
 
 NO_ACCOUNTS = "no accounts yet"  # the recorded cause of a change that was made before the first account exists
+
+
+Result = TypeVar("Result")
 
 
 @contextmanager
 def audited_transaction() -> Iterator[Trail]:
     """Open the write transaction of this request; its changes and their events are saved together or not at all."""
     with writer.writing() as event_log:
-        cause = NO_ACCOUNTS if g.who is LOCAL else ""
-        yield Trail(event_log, g.actor, g.request_id, g.now, reason=g.reason, cause=cause)
+        yield _trail()(event_log)
     g.reason = ""  # the reason belongs to this change, not to the next one made on the same page
+
+
+def append_audited(record: Callable[[Trail], Result]) -> Result:
+    """Record events of this request that change nothing else, in a transaction that other requests may share.
+
+    `record` may run twice, and in another thread (see `GroupCommit.append`).
+    """
+    trail = _trail()
+    result = runtime.current().group_commit.append(lambda event_log: record(trail(event_log)))
+    g.reason = ""
+    return result
+
+
+def _trail() -> Callable[[EventLogWriter], Trail]:
+    """Return what makes the trail of this request, for use outside of it."""
+    cause = NO_ACCOUNTS if g.who is LOCAL else ""
+    author, request_id, now, reason = g.actor, g.request_id, g.now, g.reason
+    return lambda event_log: Trail(event_log, author, request_id, now, reason=reason, cause=cause)
