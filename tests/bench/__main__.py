@@ -17,6 +17,7 @@ import click
 
 from tests.bench import events, load, servers, tabs
 from tests.bench.checking import check as measure_checking
+from tests.bench.live import live as measure_live
 from tests.bench.poll import poll as measure_polling
 from tests.bench.scale import scale as measure_scale
 from tests.bench.servers import Request, Server
@@ -47,7 +48,7 @@ class Line:
     def __str__(self) -> str:
         sign = "≥" if self.at_least else "≤"
         verdict = "ok" if self.met else "miss"
-        return f"{self.case:<50} {self.bare:>12} {self.ours:>12} {self.ratio:>8.2f}  {sign} {self.target:<5} {verdict}"
+        return f"{self.case:<50} {self.bare:>12} {self.ours:>12} {self.ratio:>8.2f}  {sign} {self.target:<5.3g} {verdict}"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Bench:
     folder: Path
     rounds: int
     seconds: float
+    against: Path | None = None
 
     def rates(self, clients: int, contenders: Iterable[tuple[Server, Request]]) -> list[float]:
         """Return the requests per second of each contender: the median of rounds in which they take turns."""
@@ -125,7 +127,7 @@ class Bench:
         for case, times in seconds.items():
             yield Line(f"{case}: first answer", "", f"{median(times):.2f} s", median(times), START_SECONDS)
 
-    def live(self) -> Iterator[Line]:
+    def idle(self) -> Iterator[Line]:
         """Measure what share of one core the server uses for open dashboards without new events."""
         with servers.painchain(self.instance("tabs", 10_000)) as server:
             page = Request("/").answer(server.port).decode()
@@ -143,6 +145,13 @@ class Bench:
     def _keep_open(self, server: Server, after: str, seconds: float) -> None:
         arguments = [str(argument) for argument in (server.port, TABS, seconds, PAUSE_SECONDS, after)]
         subprocess.run([sys.executable, "-I", tabs.__file__, *arguments], check=True, timeout=300)
+
+    def live(self) -> Iterator[Line]:
+        """Compare the load of an incident with another checkout."""
+        if self.against is None:
+            raise click.UsageError("live needs another checkout, set up by `make run`: --against PATH")
+        for row in measure_live(self.folder, min(self.rounds, 3), 60 * self.seconds, self.against):
+            yield Line(*row)
 
     def scale(self) -> Iterator[str]:
         """Measure how read times grow with the log."""
@@ -185,6 +194,7 @@ PARTS = {
     "log": Bench.log,
     "pages": Bench.pages,
     "start": Bench.start,
+    "idle": Bench.idle,
     "live": Bench.live,
     "scale": Bench.scale,
     "poll": Bench.poll,
@@ -197,12 +207,20 @@ PARTS = {
 @click.argument("parts", nargs=-1, type=click.Choice(list(PARTS)))
 @click.option("--rounds", default=5, help="How often each contender is measured; the median counts.")
 @click.option("--seconds", default=1.0, help="How long each measurement takes.")
-def main(parts: tuple[str, ...], rounds: int, seconds: float) -> None:
-    """Measure PARTS (log, pages, start, live, scale, poll, verify, check; by default all) and print the ratios."""
+@click.option(
+    "--against",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
+    help="The checkout that `live` compares with.",
+)
+def main(parts: tuple[str, ...], rounds: int, seconds: float, against: Path | None) -> None:
+    """Measure PARTS and print the ratios.
+
+    PARTS are log, pages, start, idle, live, scale, poll, verify, check; by default all, and live only with --against.
+    """
     click.echo(f"{'case':<50} {'bare':>12} {'ours':>12} {'ratio':>8}  target")
     with tempfile.TemporaryDirectory(prefix="painchain-bench-") as folder:
-        bench = Bench(Path(folder), rounds, seconds)
-        for part in parts or PARTS:
+        bench = Bench(Path(folder), rounds, seconds, against)
+        for part in parts or [part for part in PARTS if part != "live" or against]:
             for line in PARTS[part](bench):
                 click.echo(line)
 

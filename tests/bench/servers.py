@@ -90,14 +90,19 @@ def painchain(instance: Path, first: Request = HEALTH) -> Iterator[Server]:
 
 
 @contextmanager
-def running(command: list[str], instance: Path, first: Request = HEALTH) -> Iterator[Server]:
-    """Run a command that serves PainChain with its database in `instance`."""
+def running(command: list[str], instance: Path, first: Request = HEALTH, checkout: Path = ROOT) -> Iterator[Server]:
+    """Run a command that serves PainChain, or another checkout of it, with its database in `instance`."""
     port = next(ports)
     environ = {name: value for name, value in os.environ.items() if not name.startswith(config.PREFIX)}
     environ |= {"PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_PORT": str(port), "PAINCHAIN_LOG_LEVEL": "error"}
     environ["PAINCHAIN_ALLOW_PRIVATE_ADDRESSES"] = "yes"
-    with _running(command, port, first, environ) as server:
+    with _running(command, port, first, environ, checkout) as server:
         yield server
+
+
+def python_of(checkout: Path) -> str:
+    """Return the Python of a checkout: the one that `make run` sets up there."""
+    return sys.executable if checkout == ROOT else str(checkout / ".venv/bin/python")
 
 
 @contextmanager
@@ -111,9 +116,12 @@ def bare(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def _running(command: list[str], port: int, first: Request, environ: dict[str, str] | None = None) -> Iterator[Server]:
+def _running(
+    command: list[str], port: int, first: Request, environ: dict[str, str] | None = None, checkout: Path = ROOT
+) -> Iterator[Server]:
     begin = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environ, stdout=subprocess.DEVNULL)
+    python = python_of(checkout)
+    process = subprocess.Popen([python, *command], cwd=checkout, env=environ, stdout=subprocess.DEVNULL)
     try:
         while not _answers(port, first):
             if process.poll() is not None or time.perf_counter() - begin > 30:
