@@ -28,6 +28,7 @@ from painchain.web.common import (
     request_limits,
     responses,
 )
+from painchain.web.common.client_address import ClientAddressMiddleware
 from painchain.web.common.csrf import MaskedCSRFProtect
 from painchain.web.common.hosts import is_known, refuse_other_hosts
 from painchain.web.common.live_update_middleware import LiveUpdateMiddleware
@@ -117,7 +118,7 @@ def install_guards(app: Flask) -> None:
 
 
 def install_middleware(app: Flask, shared: Runtime) -> None:
-    """Wrap the WSGI app: requests for an unchanged feed skip Flask, and headers of trusted proxies are used."""
+    """Wrap the WSGI app: headers of trusted proxies are used, and requests for an unchanged feed skip Flask."""
     settings = shared.settings
     app.wsgi_app = LiveUpdateMiddleware(  # type: ignore[method-assign]
         app.wsgi_app,
@@ -127,5 +128,6 @@ def install_middleware(app: Flask, shared: Runtime) -> None:
         headers_for(settings),
         shared.metrics.count_request,
     )
+    app.wsgi_app = ClientAddressMiddleware(app.wsgi_app)  # type: ignore[method-assign]
     if proxies := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]

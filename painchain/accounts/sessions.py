@@ -69,7 +69,7 @@ class SignInOrigin:
         """The key that failures count for: the address, or the /64 network of an IPv6 address."""
         with suppress(ValueError):
             address = ip_address(self.address)
-            if isinstance(address, IPv6Address) and not address.ipv4_mapped:
+            if isinstance(address, IPv6Address):
                 return f"{IPv6Address(int(address) >> 64 << 64)}/64"
         return self.address
 

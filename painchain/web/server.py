@@ -12,6 +12,7 @@ from waitress.task import ErrorTask
 
 from painchain.core import logs
 from painchain.core.config import Settings
+from painchain.web.common.client_address import normalized
 from painchain.web.common.security_headers import SECURITY
 
 # Request line and headers together.
@@ -34,7 +35,7 @@ class Refusal(ErrorTask):  # type: ignore[misc]
         """Send the answer."""
         problem = self.request.error
         message = "A request cannot be read or exceeds a limit."
-        logs.security("unreadable_request", message, address=self.channel.addr[0], status=problem.code)
+        logs.security("unreadable_request", message, address=normalized(self.channel.addr[0]), status=problem.code)
         body = f"{MESSAGES.get(problem.code, BUG_MESSAGE)}\n".encode()
         self.status = f"{problem.code} {problem.reason}"
         plain = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}

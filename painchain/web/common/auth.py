@@ -20,6 +20,7 @@ from painchain.core.roles import LOCAL, NOBODY, Actor
 from painchain.database.session import autocommit_connection
 from painchain.eventlog import writer
 from painchain.web.common import access_log, cookies, known_browser, responses
+from painchain.web.common.client_address import UNKNOWN
 from painchain.web.common.permissions import POLLED, SAFE_METHODS, WITHOUT_DATABASE, is_public, required_role
 
 COOKIE = "painchain_session"
@@ -99,7 +100,7 @@ def limits_of(settings: Settings) -> Limits:
 
 def sign_in_origin() -> SignInOrigin:
     """Return the address and browser of this request, and the account that the browser is known for."""
-    return SignInOrigin(request.remote_addr or "unknown", request.user_agent.string, known_browser.person_id())
+    return SignInOrigin(request.remote_addr or UNKNOWN, request.user_agent.string, known_browser.person_id())
 
 
 def next_address(text: str) -> str:

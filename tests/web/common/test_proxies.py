@@ -40,10 +40,12 @@ def start_server(started_instance: Path, tmp_path: Path) -> Iterator[Callable[..
         close(app)
 
 
-def sign_in(client: FlaskClient, address: str = "http://localhost", **headers: str) -> TestResponse:
+def sign_in(
+    client: FlaskClient, address: str = "http://localhost", name: str = "alice", **headers: str
+) -> TestResponse:
     """Sign in as a browser at this address does."""
     over: dict[str, Any] = {"base_url": address, "headers": {"Referer": f"https://{HOST}/sign-in", **headers}}
-    form = fill(form_of(client.get("/sign-in", **over), "#sign-in"), name="alice", password=PASSWORD)
+    form = fill(form_of(client.get("/sign-in", **over), "#sign-in"), name=name, password=PASSWORD)
     return client.post("/sign-in", data=form, **over)
 
 
@@ -109,6 +111,32 @@ def test_failed_sign_ins_count_for_the_address_sent_by_a_trusted_proxy(
     same_network = [fail(f"2001:db8:0:1:{number:x}::1", number) for number in range(31)]
     assert same_network == [422] * 30 + [429], "a client with one IPv6 address has a whole /64"
     assert fail("2001:db8:0:2::1", 99) == 422
+
+
+@pytest.mark.parametrize(
+    ("spellings", "another"),
+    [
+        ((FAR, f"{FAR}:{{port}}", f"::ffff:{FAR}", f"[::ffff:{FAR}]:{{port}}", "::FFFF:cb00:7109"), "203.0.113.10:1"),
+        (("2001:db8:0:1::1", "[2001:DB8:0:1::{port}]:{port}", "2001:db8:0:1::1%eth{port}"), "[2001:db8:0:2::1]:1"),
+        (("unknown", "_client{port}", "{port}", "203.0.113.256", "[", "x:{port}"), FAR),
+    ],
+    ids=["IPv4", "IPv6", "no address"],
+)
+def test_one_client_counts_once_however_its_address_is_written(
+    start_server: Callable[..., Flask], spellings: tuple[str, ...], another: str
+) -> None:
+    """Some proxies send the port of the connection, which differs each time. Without an address all count as one."""
+    app = start_server(trusted_proxies="1")
+
+    def fail(number: int, address: str) -> int:
+        return sign_in(app.test_client(), name=f"p{number}", **{"X-Forwarded-For": address}).status_code
+
+    written = [spellings[number % len(spellings)].format(port=1024 + number) for number in range(31)]
+    assert [fail(number, address) for number, address in enumerate(written)] == [422] * 30 + [429]
+    assert fail(99, another) == 422
+    client = app.test_client()
+    assert sign_in(client, **{"X-Forwarded-For": another}).status_code == 303
+    assert signed_in_from(client, **{"X-Forwarded-For": another}) in another
 
 
 def test_behind_a_trusted_proxy_signing_in_is_required(started_instance: Path, tmp_path: Path) -> None:
