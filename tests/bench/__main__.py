@@ -48,7 +48,8 @@ class Line:
     def __str__(self) -> str:
         sign = "≥" if self.at_least else "≤"
         verdict = "ok" if self.met else "miss"
-        return f"{self.case:<50} {self.bare:>12} {self.ours:>12} {self.ratio:>8.2f}  {sign} {self.target:<5.3g} {verdict}"
+        figures = f"{self.bare:>12} {self.ours:>12} {self.ratio:>8.2f}"
+        return f"{self.case:<50} {figures}  {sign} {self.target:<5.3g} {verdict}"
 
 
 @dataclass(frozen=True)
