@@ -18,6 +18,7 @@ from painchain.core.runtime import EXTENSION, Runtime
 from painchain.database.session import configure_sqlite, db, engine_options
 from painchain.eventlog.group_commit import GroupCommit
 from painchain.web import blueprints, metrics_collector
+from painchain.web.api.log_middleware import LogMiddleware
 from painchain.web.common import (
     access_log,
     auth,
@@ -120,6 +121,7 @@ def install_guards(app: Flask) -> None:
 def install_middleware(app: Flask, shared: Runtime) -> None:
     """Wrap the WSGI app: headers of trusted proxies are used, and requests for an unchanged feed skip Flask."""
     settings = shared.settings
+    app.wsgi_app = LogMiddleware(app, settings)  # type: ignore[method-assign]
     app.wsgi_app = LiveUpdateMiddleware(  # type: ignore[method-assign]
         app.wsgi_app,
         db.engine,

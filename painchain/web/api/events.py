@@ -29,15 +29,26 @@ blueprint = api_blueprint("events_api")
 DEFAULT_LIMIT, MAX_LIMIT = 100, 500
 
 
-@blueprint.post("/api/painchain/log")
+LOG_PATH, LOG_ENDPOINT = "/api/painchain/log", "events_api.log"
+FAILURE = "painchain.failure"  # in the WSGI environment: the error with which `LogMiddleware` failed
+
+
+@blueprint.post(LOG_PATH)
 def log() -> ResponseReturnValue:
-    """Record an event that a script reports."""
+    """Record an event that a script reports. `LogMiddleware` answers simple requests instead."""
+    if failure := request.environ.get(FAILURE):
+        raise failure
     body = read(LogBody, request.get_data())
     event_id = append_audited(lambda trail: external_events.record(body, trail))
     if event_id is None:
         return json_error(409, "Auditing is off: nothing was recorded. Enable the PainChain connector in Settings.")
+    return answer(logged(body, event_id), 201)
+
+
+def logged(body: LogBody, event_id: str) -> Logged:
+    """Return the response for a recorded event."""
     message = f"PainChain event logged: {body.event_type}"
-    return answer(Logged(success=True, message=message, event_type=body.event_type, event_id=event_id), 201)
+    return Logged(success=True, message=message, event_type=body.event_type, event_id=event_id)
 
 
 @blueprint.get("/api/changes")

@@ -24,19 +24,29 @@ def begin(request_id: str) -> None:
     request = _request()
     method, path = method_of(request), path_of(request)
     g.access = (time.perf_counter(), method, path)
-    logs.set_context(request_id=request_id, address=request.remote_addr, method=method, path=path)
+    set_context(request_id, request.remote_addr, method, path)
+
+
+def set_context(request_id: str, address: str | None, method: str, path: str) -> None:
+    """Add these to every line that the request logs."""
+    logs.set_context(request_id=request_id, address=address, method=method, path=path)
 
 
 def finish(response: Response) -> Response:
     """Log and count the response."""
     (started, method, path), request, status = g.access, _request(), response.status_code
     seconds, rule = time.perf_counter() - started, request.url_rule
-    runtime.current().metrics.count_request(rule.rule if rule else None, method, status, seconds)
     level = logging.DEBUG if status < 400 and request.endpoint in QUIET else logging.INFO
+    record(rule.rule if rule else None, method, path, status, seconds, level)
+    return response
+
+
+def record(route: str | None, method: str, path: str, status: int, seconds: float, level: int = logging.INFO) -> None:
+    """Log and count a response."""
+    runtime.current().metrics.count_request(route, method, status, seconds)
     if log.isEnabledFor(level):
         members = {"status": status, "ms": round(seconds * 1000, 1)}
         log.log(level, "%s %s %s", method, path, status, extra={"members": members})
-    return response
 
 
 def clear(problem: BaseException | None = None) -> None:

@@ -28,11 +28,21 @@ COOKIE = "painchain_session"
 
 def begin() -> None:
     """Note the time and the ID of this request; its actor is not known yet."""
+    _begin()
+    access_log.begin(g.request_id)
+    set_actor(NOBODY)
+
+
+def begin_without_request(address: str | None, method: str, path: str) -> None:
+    """Do what `begin` does, for middleware that answers a request before Flask knows it."""
+    _begin()
+    access_log.set_context(g.request_id, address, method, path)
+
+
+def _begin() -> None:
     g.now = datetime.now(UTC)
     g.request_id = writer.new_request_id(g.now)
     g.reason = ""
-    access_log.begin(g.request_id)
-    set_actor(NOBODY)
 
 
 def guard() -> ResponseReturnValue | None:
@@ -136,10 +146,16 @@ def signed_out_reason() -> str:
     return "Your session has expired or was ended, or your role or password changed."
 
 
+def find_token_actor(authorization: str, connection: Connection) -> Actor | None:
+    """Return the actor of the token in an Authorization header, or None."""
+    is_token = authorization[:7].lower() == "bearer "
+    return login_sessions.find_token_actor(authorization[7:].strip(), g.now, connection) if is_token else None
+
+
 def _authenticate(connection: Connection) -> Actor | None:
     header = request.headers.get("Authorization", "")
     if header[:7].lower() == "bearer ":
-        return login_sessions.find_token_actor(header[7:].strip(), g.now, connection)
+        return find_token_actor(header, connection)
     cookie = cookies.read(COOKIE)
     return login_sessions.find_session_actor(cookie, limits(), g.now, connection) if cookie else None
 

@@ -70,7 +70,9 @@ def install(app: Flask) -> None:
         elif "ETag" in response.headers and not is_static:
             # Scripts send the ETag of an API resource back in If-Match: it must be the same in each encoding.
             return response
-        if not any(request.accept_encodings[algorithm] > 0 for algorithm in ALGORITHMS):
+        if "Accept-Encoding" not in request.headers or not any(
+            request.accept_encodings[algorithm] > 0 for algorithm in ALGORITHMS
+        ):
             response.vary.add("Accept-Encoding")
             return response
         compressed: Response = compress.after_request(response)
