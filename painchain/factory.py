@@ -25,6 +25,7 @@ from painchain.web.common import (
     change_reason,
     compression,
     cookies,
+    cross_site,
     errors,
     request_limits,
     responses,
@@ -114,6 +115,7 @@ def install_guards(app: Flask) -> None:
     app.before_request(refuse_other_hosts)
     app.before_request(request_limits.guard)
     app.before_request(auth.guard)
+    app.before_request(cross_site.guard)
     csrf.init_app(app)
     app.before_request(change_reason.guard)
 

@@ -58,7 +58,7 @@ PAGES = (
     ),
     *(audit_log, metrics, help_pages, palette),
 )
-# Exempt from CSRF tokens: the API refuses other sites' pages by their Origin, and webhook deliveries are signed.
+# Exempt from CSRF tokens: the API takes only JSON, which other sites cannot send, and webhook deliveries are signed.
 CSRF_EXEMPT = (
     *(
         meta_api,

@@ -13,7 +13,6 @@ from werkzeug.wrappers import Response
 
 from painchain.accounts.users import AccountRefused, InvalidAccount
 from painchain.configuration.errors import ChangeRefused, InvalidValues
-from painchain.core import logs
 from painchain.core.validation import BadBody
 from painchain.timeline.filter import BadFilter
 from painchain.web.common.permissions import SAFE_METHODS
@@ -37,7 +36,7 @@ PARAMETERS = {
 def api_blueprint(name: str, url_prefix: str | None = None) -> Blueprint:
     """Return a blueprint with the guards and error handlers of the API."""
     blueprint = Blueprint(name, __name__, url_prefix=url_prefix)
-    blueprint.before_request(refuse_other_sites)
+    blueprint.before_request(refuse_other_bodies)
     blueprint.before_request(refuse_unknown_parameters)
     blueprint.register_error_handler(BadBody, handle_bad_body)
     blueprint.register_error_handler(BadFilter, handle_bad_filter)
@@ -47,18 +46,10 @@ def api_blueprint(name: str, url_prefix: str | None = None) -> Blueprint:
     return blueprint
 
 
-def refuse_other_sites() -> ResponseReturnValue | None:
-    """Refuse writes that another site's page sends, and bodies that are not JSON."""
+def refuse_other_bodies() -> ResponseReturnValue | None:
+    """Refuse bodies that are not JSON."""
     if request.method in SAFE_METHODS:
         return None
-    origin = request.headers.get("Origin")
-    is_foreign = origin is not None and origin.partition("://")[2] != request.host
-    if is_foreign or request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
-        logs.security("origin_refused", "Cross-site write request blocked.")
-        return json_error(
-            403,
-            "Nothing was changed: cross-site requests are not allowed. Use PainChain's own pages or a script.",
-        )
     if (request.content_length or request.method in ("PATCH", "PUT")) and request.mimetype != "application/json":
         return json_error(415, "Send the body as application/json.")
     return None

@@ -1,18 +1,23 @@
-"""Mask CSRF tokens with a random pad, so that the size of compressed responses reveals nothing about them (BREACH)."""
+"""Bind CSRF tokens to the session, and mask them.
+
+A mask is a random pad, so that the size of compressed responses reveals nothing about the token (BREACH).
+"""
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import cast
 
-from flask import Flask, g
+from flask import Flask, current_app, g
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import generate_csrf
+from itsdangerous import Signer
 
 
 class MaskedCSRFProtect(CSRFProtect):  # type: ignore[misc]
-    """Flask-WTF's protection, with another text for the same token in every response."""
+    """Flask-WTF's protection, with tokens of one session, and another text for the same token in every response."""
 
     def init_app(self, app: Flask) -> None:
         """Install the protection, and give the templates masked tokens."""
@@ -21,15 +26,26 @@ class MaskedCSRFProtect(CSRFProtect):  # type: ignore[misc]
         app.context_processor(lambda: {"csrf_token": masked_token})
 
     def _get_csrf_token(self) -> str | None:
-        token = super()._get_csrf_token()
-        return unmask(token) if token else None
+        token, _, binding = unmask(super()._get_csrf_token() or "").rpartition(" ")
+        return token if hmac.compare_digest(binding.encode(), binding_of(token).encode()) else None
 
 
 def masked_token() -> str:
     """Return the CSRF token of this browser, masked. All forms of one response have the same text."""
     if "masked_csrf_token" not in g:
-        g.masked_csrf_token = mask(generate_csrf())
+        token = generate_csrf()
+        g.masked_csrf_token = mask(f"{token} {binding_of(token)}")
     return cast(str, g.masked_csrf_token)
+
+
+def binding_of(token: str) -> str:
+    """Return the signature that makes a token valid only in the session of this request.
+
+    Without it, someone who can set cookies in a browser, such as a host of the same domain, could set an anonymous
+    cookie of their own and send its token.
+    """
+    signer = Signer(current_app.secret_key or "", salt="csrf token of a session")
+    return signer.get_signature(f"{g.who.sign_in or ''}\n{token}").decode("ascii")
 
 
 def mask(token: str) -> str:

@@ -11,6 +11,7 @@ from tests.support.api import KUBERNETES, Events, problem, rename
 ELSEWHERE = [
     {"Origin": "https://elsewhere.example"},
     {"Origin": "http://localhost:8000"},
+    {"Origin": "https://localhost"},
     {"Origin": "null"},
     {"Origin": "http://["},
     {"Origin": ""},

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from flask import Flask
 from flask.testing import FlaskClient
 
+from tests.support.accounts import add_person, sign_in, sign_out
 from tests.support.html import fill, form_of, soup, texts
 
 TEAM = "/settings/teams/new"
@@ -50,3 +51,35 @@ def test_a_token_that_another_browser_masked_or_that_was_changed_is_refused(app:
     for token in (other, changed, own[1:], own[:100], "é", "=", "A", "AA", "....", "\x00"):
         assert client.post(TEAM, data={**form, "csrf_token": token}).status_code == 400, token
     assert client.post(TEAM, data=form).status_code == 303
+
+
+def test_a_token_is_valid_only_in_its_session(app: Flask, client: FlaskClient) -> None:
+    """Who can set cookies for the host can replace the cookie of the tokens by an anonymous one, not the session."""
+    add_person(app)
+    planting = app.test_client()
+    token = form_of(planting.get("/sign-in"), "#sign-in")["csrf_token"]
+    planted = planting.get_cookie("painchain")
+    assert planted is not None
+    sign_in(client)
+    own = client.get_cookie("painchain_session")
+    assert own is not None
+    victim = app.test_client()
+    victim.set_cookie("painchain", planted.value)
+    victim.set_cookie("painchain_session", own.value)
+    assert victim.get("/account").status_code == 200
+    for headers in ({}, {"HX-Request": "true"}, {"X-CSRFToken": str(token)}):
+        data = {"name": "Ops", "tags": "ops", "csrf_token": token}
+        assert victim.post(TEAM, data=data, headers=headers).status_code == 400, headers
+    assert client.get("/api/teams").get_json() == []
+
+
+def test_a_token_of_an_ended_session_is_refused(app: Flask, client: FlaskClient) -> None:
+    add_person(app)
+    sign_in(client)
+    form = fill(form_of(client.get(TEAM), "#team-form"), name="Ops", tags="ops")
+    cookie = client.get_cookie("painchain")
+    assert cookie is not None
+    sign_out(client)
+    sign_in(client)
+    client.set_cookie("painchain", cookie.value)
+    assert client.post(TEAM, data=form).status_code == 400

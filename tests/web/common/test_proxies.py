@@ -208,6 +208,41 @@ def test_an_address_with_a_port_gets_no_strict_transport_security(start_server: 
     assert "Strict-Transport-Security" not in answer.headers
 
 
+# Origins
+
+TLS_PROXY = {"Host": HOST, "Origin": f"https://{HOST}"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "headers", "status"),
+    [
+        ({}, {}, 403),
+        ({}, {"Sec-Fetch-Site": "same-origin"}, 303),
+        ({}, {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"}, 403),
+        ({"trusted_proxies": "1"}, {"X-Forwarded-Proto": "https"}, 303),
+        ({"trusted_proxies": "1"}, {"X-Forwarded-Proto": "http"}, 403),
+        ({"public_url": f"https://{HOST}"}, {}, 303),
+        ({"public_url": f"https://{HOST}"}, {"Host": "localhost"}, 303),
+        ({"public_url": f"https://{HOST}:8443"}, {"Origin": f"https://{HOST}:8443"}, 303),
+        ({"public_url": f"https://{HOST}"}, {"Origin": f"http://{HOST}"}, 403),
+    ],
+)
+def test_behind_a_proxy_with_tls_forms_and_the_api_accept_the_origin_that_people_see(
+    start_server: Callable[..., Flask], settings: dict[str, str], headers: dict[str, str], status: int
+) -> None:
+    """A proxy that no setting names hides the scheme: the browser's own comparison counts, or else it is refused."""
+    client = start_server(trusted_hosts=f"{HOST}, localhost", **settings).test_client()
+    sent = {**TLS_PROXY, "Referer": f"https://{HOST}/sign-in", **headers}
+    form = fill(form_of(client.get("/sign-in", headers=sent), "#sign-in"), name="alice", password=PASSWORD)
+    saved = client.post("/sign-in", data=form, headers=sent)
+    assert saved.status_code == status
+    called = client.post("/api/teams", json={}, headers=sent)
+    assert called.status_code == (422 if status == 303 else 401), "authentication comes first"
+    if status == 403:
+        assert texts(soup(saved), "h1") == ["This request is from another site"]
+        assert "set PAINCHAIN_PUBLIC_URL to the address" in texts(soup(saved), "main")[0]
+
+
 def test_a_form_of_another_origin_over_https_explains_the_proxy_settings(start_server: Callable[..., Flask]) -> None:
     client = start_server().test_client()
     form = form_of(client.get("/sign-in", base_url="https://localhost"), "#sign-in")
