@@ -41,6 +41,8 @@ KINDS: tuple[tuple[str, str, str | None, str], ...] = (
     ("github", "WorkflowRun", "success", GOOD),
     ("gitlab", "MergeRequest", "merged", GOOD),
     ("kubernetes", "HelmRelease", "deployed", GOOD),
+    ("kubernetes", "K8sJob", "succeeded", GOOD),
+    ("kubernetes", "K8sJob", "failed", BAD),
     ("gitlab", "Pipeline", "running", RUNNING),
     ("kubernetes", "HelmRelease", "pending-upgrade", RUNNING),
     ("github", "PullRequest", "open", NEUTRAL),

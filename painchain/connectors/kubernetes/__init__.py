@@ -172,7 +172,10 @@ TYPE = ConnectorType(
         good="complete succeeded deployed ready healthy",
         bad="failed error unhealthy CrashLoopBackOff OOMKilled Evicted ImagePullBackOff ErrImagePull ErrImageNeverPull "
         "InvalidImageName CreateContainerConfigError CreateContainerError RunContainerError ContainerCannotRun "
-        "BackoffLimitExceeded DeadlineExceeded FailedScheduling Unschedulable NodeLost",
+        "BackoffLimitExceeded DeadlineExceeded FailedScheduling Unschedulable NodeLost "
+        # Reasons of the kubelet, when it stops a pod or does not admit it.
+        "Terminated Shutdown NodeShutdown Preempting UnexpectedAdmissionError OutOfcpu OutOfmemory OutOfpods "
+        "OutOfephemeral-storage NodeAffinity TopologyAffinityError UnknownReason",
         running="running pending pending-install pending-upgrade pending-rollback uninstalling",
         open="suspended",
         neutral="superseded uninstalled",

@@ -42,7 +42,8 @@ def compare(
     verb = "modified" if old else "added"
     facts = facts_of(object_type.kind, old.state if old else {}, new.state)
     text = sentence(old.state, new.state, changed) if old else ""
-    return _event(object_type, new, verb, verb, facts, text, new, now, since), new
+    status = _end_of_job(object_type, old, new) or verb
+    return _event(object_type, new, verb, status, facts, text, new, now, since), new
 
 
 def compare_all(
@@ -121,6 +122,14 @@ def _event(
     )
 
 
+def _end_of_job(object_type: ObjectType, old: StoredObject | None, new: ObservedObject) -> str | None:
+    """Return how a Job ended, "succeeded" or "failed", if it has ended since it was last observed."""
+    if object_type.kind != "Job":
+        return None
+    status: str | None = new.state.get("status")
+    return status if old is None or old.state.get("status") != status else None
+
+
 def _compare_routine_job(
     object_type: ObjectType, old: StoredObject | None, new: ObservedObject, now: datetime, since: datetime
 ) -> Comparison:
@@ -129,7 +138,7 @@ def _compare_routine_job(
         return None, _unreported(old, new)
     facts = facts_of(object_type.kind, new.state, new.state)
     verb = "modified" if old else "added"
-    return _event(object_type, new, verb, verb, facts, "", new, now, since), new
+    return _event(object_type, new, verb, "failed", facts, "", new, now, since), new
 
 
 def _is_routine_job(old: StoredObject) -> bool:

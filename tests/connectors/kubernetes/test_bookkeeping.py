@@ -165,7 +165,7 @@ def test_a_failed_job_of_a_cron_job_is_reported_once(cluster: FakeCluster, fake_
     cluster.put(**job(29_500_000, "Failed", labels={"seen": "yes"}))
     assert observer.hear() == ["[Job Updated] backup-29500000"]
     facts = {"cluster": "prod", "namespace": "shop", "workload": "CronJob/backup", "status": "failed"}
-    assert observer.events[-1].facts == facts
+    assert (observer.events[-1].facts, observer.events[-1].status) == (facts, "failed")
     cluster.remove("Job", "backup-29500000")
     assert observer.hear() == observer.poll() == []
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from painchain import connectors
 from painchain.connectors import kubernetes
 from painchain.connectors.contract import SourceEvent
+from painchain.connectors.kubernetes import pods
 from painchain.connectors.kubernetes.api import RESOURCES
 from painchain.connectors.kubernetes.changes import compare, compare_all, deletion
 from painchain.connectors.kubernetes.json_values import fingerprinter
@@ -153,7 +155,38 @@ def test_a_change_of_each_kind_has_its_facts(kind: str, old: Any, new: Any, fact
     workload = {"workload": f"{kind}/web"} if kind in (*WORKLOADS, "Job") else {}
     assert event.facts == {"namespace": "shop", "cluster": "prod", **workload, **facts}
     assert event.event_id == f"prod:shop:{kind}:web:u-1:7:modified"
-    assert (event.event_type, event.title, event.status) == (f"K8s{kind}", f"[{kind} Updated] web", "modified")
+    status = facts["status"] if kind == "Job" else "modified"
+    assert (event.event_type, event.title, event.status) == (f"K8s{kind}", f"[{kind} Updated] web", status)
+
+
+FAILED = {"conditions": [{"type": "FailureTarget", "status": "True"}, {"type": "Failed", "status": "True"}]}
+
+
+def outcomes(*states: dict[str, Any]) -> list[tuple[str | None, str]]:
+    """The status and the outcome of each event of a Job that is observed in these states."""
+    found, stored = list[tuple[str | None, str]](), None
+    for state in states:
+        event, stored = compare(ObjectType("prod", "Job"), stored, observed("Job", state), NOW, SINCE)
+        assert event is not None
+        found.append((event.status, connectors.outcome("kubernetes", event.event_type, event.status)))
+    return found
+
+
+def test_a_job_that_fails_is_bad_and_one_that_completes_is_good() -> None:
+    assert outcomes(job(), job(**FAILED)) == [("added", "neutral"), ("failed", "bad")]
+    assert outcomes(job(), job(**ENDED)) == [("added", "neutral"), ("succeeded", "good")]
+    assert outcomes(job(**FAILED)) == [("failed", "bad")]  # it was created and failed between two polls
+    again = resource(metadata={"labels": {"seen": "yes"}}, spec=template(), status=FAILED)
+    assert outcomes(job(**FAILED), again)[1] == ("modified", "neutral")
+    old = observed("Job", job(**FAILED))
+    deleted = deletion(ObjectType("prod", "Job"), old, None, NOW, SINCE)
+    assert deleted is not None
+    assert (deleted.status, deleted.facts["status"]) == ("deleted", "failed")
+
+
+@pytest.mark.parametrize("reason", [*pods.ENDED, *pods.WAITING, "Evicted", "NodeShutdown", "Terminated", "OutOfpods"])
+def test_each_trouble_of_a_pod_is_bad(reason: str) -> None:
+    assert connectors.outcome("kubernetes", "K8sPod", reason) == "bad"
 
 
 def test_a_node_reports_changed_conditions_but_not_heartbeats() -> None:
