@@ -100,7 +100,8 @@ class PollContext:
 
     `settings` are the normalized field values, with secrets in plain text. `cursor` is the cursor of the previous
     poll, {} for the first one. `stopping` returns whether the server is shutting down: then return the events read
-    so far. `connector_id` is part of the ids of events.
+    so far. `connector_id` is part of the ids of events. `recorded_facts` returns the facts of the event with this id,
+    None if it is not recorded; each call costs a query.
     """
 
     settings: Mapping[str, Any]
@@ -108,6 +109,7 @@ class PollContext:
     now: datetime
     stopping: Callable[[], bool] = lambda: False
     connector_id: int = 0
+    recorded_facts: Callable[[str], Mapping[str, Any] | None] = lambda event_id: None
 
     @property
     def since(self) -> datetime:

@@ -15,7 +15,7 @@ from painchain.database.models import Connector
 from painchain.database.session import db
 from painchain.ingestion.poll_errors import as_poll_error
 from painchain.ingestion.poll_results import LeaseLost, fail, store
-from painchain.ingestion.source_events import settings_of
+from painchain.ingestion.source_events import recorded_facts, settings_of
 from painchain.scheduling import poll_leases
 from painchain.scheduling.poll_leases import PollLease
 from painchain.scheduling.poll_leases import acquire as acquire
@@ -76,5 +76,6 @@ def _ask(lease: PollLease, is_stopping: Callable[[], bool]) -> PollResult:
             lease.began,
             lambda: is_stopping() or time.monotonic() > end,
             lease.connector_id,
+            recorded_facts,
         )
     )

@@ -150,6 +150,14 @@ def is_recorded(event_id: str) -> bool:
         return bool(_known(connection, [safe_event_id(event_id)]))
 
 
+def recorded_facts(event_id: str) -> dict[str, Any] | None:
+    """Return the facts of the event with this id; None if it is not in the log."""
+    with autocommit_connection() as connection:
+        query = select(_event.metadata).where(_event.event_id == safe_event_id(event_id))
+        facts: dict[str, Any] | None = connection.scalar(query)
+    return facts
+
+
 def stored_ids(connection: Connection, column: ColumnElement[str], ids: Sequence[str]) -> set[str]:
     """Return those of the ids that a column has. One query looks for at most ``STEP`` ids."""
     batches = (ids[start : start + STEP] for start in range(0, len(ids), STEP))

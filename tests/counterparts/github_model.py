@@ -11,6 +11,7 @@ from tests.counterparts.github import GitHub
 from tests.counterparts.server import JsonReply, ReceivedRequest
 
 NO_COMMIT = "0" * 40
+VERSIONS = "users/acme/packages/container/api/versions"
 
 
 @dataclass(frozen=True)
@@ -352,6 +353,45 @@ class GitHubModel(GitHub):
         self.things.pop(self._path(f"releases/{release['id']}"), None)
         self._deliver("release", action="deleted", release=dict(release))
         self._happen("Release", f"[Release] {release['tag_name']}", "deleted")
+
+    # Images
+
+    def publish_image(self, is_latest: bool = False) -> None:
+        """Publish an image of a new version, and two seconds later under the tag "latest" too."""
+        packages = self.lists["users/acme/packages"]
+        if not packages:
+            self.lists[VERSIONS] = []
+            packages.append({"name": "api", "owner": {"login": "acme"}, "created_at": self.at()})
+        number = self._next()
+        version = {"id": number, "name": f"sha256:{number}", "created_at": self.at()}
+        self.lists[VERSIONS].insert(0, {**version, "metadata": {"container": {"tags": []}}})
+        self._tag(self.lists[VERSIONS][0], f"v{number}")
+        if is_latest:
+            self.wait(1 / 30)
+            for other in self.lists[VERSIONS]:
+                tags = other["metadata"]["container"]["tags"]
+                tags[:] = [tag for tag in tags if tag != "latest"]
+            self._tag(self.lists[VERSIONS][0], "latest")
+
+    def tag_image(self) -> None:
+        """Give the image before the newest one another tag."""
+        versions = self.lists.get(VERSIONS, []) if self.lists["users/acme/packages"] else []
+        if len(versions) > 1:
+            self._tag(versions[1], f"stable{self._next()}")
+
+    def _tag(self, version: dict[str, Any], tag: str) -> None:
+        repository = {"id": self.repository.number, "full_name": self.repository.name}
+        [package] = self.lists["users/acme/packages"]
+        package.update(updated_at=self.at(), repository=repository)
+        version["metadata"]["container"]["tags"].append(tag)
+        version["updated_at"] = self.at()
+        # Deliveries have no times of the version.
+        times = {"created_at": "0001-01-01T00:00:00Z", "updated_at": "0001-01-01T00:00:00Z"}
+        metadata = {"tag": {"name": tag, "digest": version["name"]}}
+        delivered = {"id": version["id"], **times, "author": {"login": "ann"}, "container_metadata": metadata}
+        kind = {"package_type": "CONTAINER", "package_version": delivered}
+        self._deliver("registry_package", action="published", registry_package={**package, **kind})
+        self._happen("Image", f"[Image] api:{tag}", "published")
 
     # The repository itself
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from painchain.connectors.code_hosts import parse_time, text
+from painchain.connectors.code_hosts import parse_time, strings, text
 from painchain.connectors.github.events import images
 from painchain.connectors.github.pagination import ListPosition, PollSession, cursor_time, list_items, read_since
 from painchain.connectors.http_client import Response, next_page
@@ -62,6 +62,7 @@ def _read_package(session: PollSession, path: str, package: Any, position: ListP
     since = read_since(position)
     context = session.context
     read_versions: dict[str, Any] = {}
+    new: dict[str, str] = {}  # the ids of the events of new versions
 
     def created_at(version: Any) -> datetime | None:
         read_versions[text(version, "id")] = version
@@ -71,19 +72,28 @@ def _read_package(session: PollSession, path: str, package: Any, position: ListP
         event = images.listed(session.connector_key, context.settings["base_url"], package, version, context.now)
         if event.timestamp >= since:
             session.add(event)
-    _read_tags(session, package, read_versions, position)
+            new[text(version, "id")] = event.event_id
+    _read_tags(session, package, read_versions, new, position)
     if (updated := parse_time(package, "updated_at")) and cursor_time(updated) > position["since"]:
         position["since"] = cursor_time(min(updated, session.context.now))
 
 
-def _read_tags(session: PollSession, package: Any, versions: Mapping[str, Any], position: ListPosition) -> None:
-    """Record the versions that have got a tag since the previous poll read their package, and note all tags."""
+def _read_tags(
+    session: PollSession, package: Any, versions: Mapping[str, Any], new: Mapping[str, str], position: ListPosition
+) -> None:
+    """Record the versions that have got a tag since they were recorded, and note all tags.
+
+    A webhook names only one tag of a new version, and an event that a crashed poll has recorded can lack newer ones.
+    """
     if not versions:
         return
     context, tags = session.context, position.setdefault("tags", {})
     known = tags.get(text(package, "name"), {})
     for number, version in versions.items():
-        if number in known and not set(images.tags_of(version)) <= set(known[number]):
+        told = known.get(number)
+        if told is None and number in new and (facts := context.recorded_facts(new[number])) is not None:
+            told = strings(facts, "tags")
+        if told is not None and not set(images.tags_of(version)) <= set(told):
             base_url = context.settings["base_url"]
             session.add(images.retagged(session.connector_key, base_url, package, version, context.now))
     newest = list(versions.items())[:MAX_TAGGED]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -249,3 +250,25 @@ def test_an_old_image_that_gets_a_tag_is_an_event_each_time() -> None:
         [("[Image] api:v1,latest", "published")],
     ]
     assert statuses([*results, *polls(github, results[-1], minutes=9)])[-1] == []
+
+
+@pytest.mark.parametrize("told", [["1.0"], [], None, ["1.0", "latest"]])
+def test_a_tag_that_the_webhook_of_a_new_image_did_not_name_is_an_event(told: list[str] | None) -> None:
+    github = Failing()
+    github.lists["users/acme/packages"] = [{"name": "api", "owner": {"login": "acme"}, "updated_at": ago(minutes=1)}]
+    github.lists["users/acme/packages"][0]["repository"] = {"full_name": REPO}
+    version = {"id": 77, "name": "sha256:a", "created_at": ago(minutes=2), "updated_at": ago(minutes=1)}
+    tags = {"metadata": {"container": {"tags": ["1.0", "latest"]}}}
+    github.lists["users/acme/packages/container/api/versions"] = [{**version, **tags}]
+    recorded = {"github:1::image:77": {"tags": told} if told else {}} if told is not None else {}
+    with run_fake_json_server(github) as server:
+        settings = {**TYPE.defaults(), "base_url": server.url, "token": TOKEN, "repos": [REPO]}
+        assert TYPE.poll
+        context = PollContext(settings, {}, NOW, connector_id=1, recorded_facts=recorded.get)
+        first = TYPE.poll(context)
+        assert TYPE.poll(replace(context, cursor=first.cursor)).events == []
+    events = [(event.event_id, event.title, event.timestamp) for event in first.events]
+    published = ("github:1::image:77", "[Image] api:1.0,latest", NOW - timedelta(minutes=2))
+    retagged = ("github:1::image:77:2026-03-04T11:59:00Z", "[Image] api:1.0,latest", NOW - timedelta(minutes=1))
+    is_known = told is None or "latest" in told
+    assert events == ([published] if is_known else [published, retagged])
