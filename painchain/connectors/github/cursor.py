@@ -27,7 +27,9 @@ TASKS = {
     "pull": record({"key": text, "pull": OBJECT}, changes=each(anything), time=text),
     "run": record({"key": text, "run": OBJECT}, attempts_since=time, time=text),
     "deployment": record({"key": text, "deployment": OBJECT}, since=time, time=text),
-    "push": record({"key": text, "time": time, "since": time}, next=text, others=each(time), compared_at=time),
+    "push": record(
+        {"key": text, "time": time, "since": time}, next=text, others=each(time), later=each(time), compared_at=time
+    ),
 }
 
 

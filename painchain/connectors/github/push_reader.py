@@ -22,6 +22,8 @@ SOME = {"per_page": 50}  # each commit takes another request
 MAX_NEW_COMMITS = 500  # of a default branch that is new
 RETRY_ACTIVITY = timedelta(days=1)  # how often a server without a list of activities is asked for it
 MAX_DONE = 100  # pushes of the last minute that are remembered
+LATEST_DELIVERY = timedelta(minutes=10)  # how long after a push its delivery has the time of a later push
+MAX_LATER, MAX_NEAR = 10, 200  # later pushes whose time is looked for, and entries of the list among which they are
 BROKEN = (ErrorKind.SERVER_ERROR, ErrorKind.INVALID_RESPONSE)  # errors that can concern one commit
 
 
@@ -93,10 +95,11 @@ class PushReader:
 
     def _read_activities(self, position: ListPosition) -> None:
         path, times = f"{self._repository.path}/activity", dict[tuple[str, str], list[datetime]]()
-        recent = dict[str, datetime]()
+        recent, listed = dict[str, datetime](), list[datetime]()
 
         def happened_at(item: Any) -> datetime | None:
             push = pushes.activity_push(item)
+            listed.extend([time] if (time := pushes.activity_time(item)) else [])
             if push and push.time not in times.setdefault(push.key, []):
                 times[push.key].append(push.time)
             return push.time if push else None
@@ -108,7 +111,9 @@ class PushReader:
                 key = text(item, "id") or f"{push.branch} {push.after} {cursor_time(push.time)}"
                 recent[key] = push.time
                 if key not in done:
-                    self._add_task(key, push, since, [time for time in times[push.key] if time != push.time])
+                    others = [time for time in times[push.key] if time != push.time]
+                    near = {time for time in listed[-MAX_NEAR:] if push.time < time <= push.time + LATEST_DELIVERY}
+                    self._add_task(key, push, since, others, sorted(near.difference(others))[:MAX_LATER])
         if recent:
             # A poll reads the last minute of the previous one again, and must not read its commits again.
             position["done"] = [key for key, time in recent.items() if time >= read_since(position)][:MAX_DONE]
@@ -120,7 +125,7 @@ class PushReader:
         for push, is_first in reader.read(time):
             if is_wanted_branch(push.branch, self._settings):
                 key = f"{push.branch} {push.after} {cursor_time(time)}"
-                self._add_task(key, push, since, [], is_first=is_first, compared_at=cursor_time(self._now))
+                self._add_task(key, push, since, [], [], is_first=is_first, compared_at=cursor_time(self._now))
         position["since"] = cursor_time(self._now)
 
     def _pushed_at(self, position: ListPosition) -> datetime:
@@ -128,9 +133,12 @@ class PushReader:
         pushed_at = self._repository.pushed_at
         return pushed_at if pushed_at and read_since(position) <= pushed_at <= self._now else self._now
 
-    def _add_task(self, key: str, push: Push, since: str, others: list[datetime], **more: Any) -> None:
-        if others:
-            more["others"] = [cursor_time(time) for time in others]
+    def _add_task(
+        self, key: str, push: Push, since: str, others: list[datetime], later: list[datetime], **more: Any
+    ) -> None:
+        for name, times in (("others", others), ("later", later)):
+            if times:
+                more[name] = [cursor_time(time) for time in times]
         self._backlog.add(
             "push",
             key,
@@ -145,6 +153,10 @@ class PushReader:
         If heads were compared, a webhook can have reported it at any time since the previous poll.
         """
         event = pushes.push_event(self._repository, push, others, comparison)
+        if later := [time for row in strings(task, "later") if (time := parse_time(row))]:
+            # A delivery has the time of the repository's last push, which can be a later one.
+            later_ids = self._repository.later_ids(later, others or [], *pushes.identity(push))
+            event = replace(event, former_ids={**event.former_ids, **later_ids})
         if compared_at := parse_time(task, "compared_at"):
             beginning = self._repository.event_id(*pushes.identity(push))
             # A time has three parts, the id of a delivery one.

@@ -53,17 +53,34 @@ class Repository:
         one of them is left out.
         """
         seconds = UNLISTED_TOLERANCE if others is None else TOLERANCE
-        nearby: dict[str, datetime | None] = {}
-        for difference in range(-seconds, seconds + 1):
-            candidate = time + timedelta(seconds=difference)
-            distance = min((abs(candidate - other) for other in others or ()), default=timedelta.max)
-            if difference and abs(candidate - time) < distance:
-                nearby[self.event_id(kind, *occurrence, candidate)] = None
-        return nearby
+        candidates = [time + timedelta(seconds=difference) for difference in range(-seconds, seconds + 1) if difference]
+        return {
+            self.event_id(kind, *occurrence, candidate): None
+            for candidate in candidates
+            if abs(candidate - time) < _distance(candidate, others)
+        }
+
+    def later_ids(
+        self, later: Collection[datetime], others: Collection[datetime], kind: str, *occurrence: str | int
+    ) -> dict[str, datetime | None]:
+        """Return the ids that an occurrence has if a webhook gave it the time of one of the `later` occurrences.
+
+        `others` are the times of other occurrences that differ only in their time: these times are left out.
+        """
+        candidates = [time + timedelta(seconds=difference) for time in later for difference in (-1, 0, 1)]
+        return {
+            self.event_id(kind, *occurrence, candidate): None
+            for candidate in candidates
+            if _distance(candidate, others) > timedelta(seconds=TOLERANCE)
+        }
 
     def former_ids(self, kind: str, rest: str, time: datetime | None) -> dict[str, datetime | None]:
         """Return the ids ``{kind}-{name}-{rest}`` of older versions, with the time of the stored event."""
         return {f"{kind}-{name}-{rest}": time for name in (self.name, *self.former_names)}
+
+
+def _distance(time: datetime, others: Collection[datetime] | None) -> timedelta:
+    return min((abs(time - other) for other in others or ()), default=timedelta.max)
 
 
 def describe(connector_id: int | str, item: Any, *former_names: str) -> Repository:

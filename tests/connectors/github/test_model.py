@@ -259,5 +259,27 @@ def test_pushes_of_webhooks_are_not_doubled_where_polls_compare_the_heads_of_bra
         assert "heads" in next(iter(painchain.cursor["repos"].values()))
 
 
+def test_a_push_whose_delivery_has_the_time_of_a_later_push_is_not_doubled(app: Flask) -> None:
+    github = GitHubModel(START)
+    with app.app_context(), run_fake_json_server(github) as server:
+        painchain = install(server.url, ["acme/api"])
+        painchain.poll(github.now)
+        github.wait(2)
+        for _ in range(2):
+            github.push("fix")
+            github.wait(0.5)
+            github.push()
+            github.wait(0.5)
+        for topic, body in github.deliveries:
+            body["repository"]["pushed_at"] = github.deliveries[-1][1]["repository"]["pushed_at"]
+            painchain.receive(topic, body, github.now, "repository")
+        painchain.complete(github.now, is_reachable=False)  # GitHub's API does not list them in time
+        github.wait(3)
+        painchain.poll(github.now)
+        assert sorted(row[2] for row in painchain.events()) == sorted(happening.title for happening in github.history)
+        painchain.poll(github.now, is_stale=True)
+        assert len(painchain.events()) == len(github.history)
+
+
 def test_the_timeline_equals_the_history_however_events_arrive(app: Flask) -> None:
     check(app)

@@ -42,12 +42,17 @@ def activity_push(activity: Any) -> Push | None:
     """Return the push in an entry of the list of repository activities; None if the entry is not about a branch."""
     ref = text(activity, "ref")
     branch = ref.removeprefix("refs/heads/")
-    time = parse_time(activity, "timestamp") or parse_time(activity, "pushed_at")
+    time = activity_time(activity)
     if not branch or time is None or (ref.startswith("refs/") and branch == ref):
         return None
     kind = text(activity, "activity_type") or text(activity, "push_type")
     pusher = text(activity, "actor", "login") or text(activity, "pusher", "login")
     return moved(branch, text(activity, "before"), text(activity, "after"), time, STATUS.get(kind, "pushed"), pusher)
+
+
+def activity_time(activity: Any) -> datetime | None:
+    """Return the time of an entry of the list of repository activities, of a branch or not."""
+    return parse_time(activity, "timestamp") or parse_time(activity, "pushed_at")
 
 
 def delivered_push(payload: Any, now: datetime) -> Push | None:
