@@ -141,6 +141,11 @@ def first_server(settings: Mapping[str, Any], cursor: Any) -> str:
     return stored or server(settings.get("base_url"))
 
 
+def first_cursor(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the cursor of a connector that was not polled yet, but has events from the server in its settings."""
+    return {"server": server(settings.get("base_url"))}
+
+
 def connector_key(connector_id: int, settings: Mapping[str, Any], cursor: Any) -> int | str:
     """Return the connector's part of event ids: its id, and the server if its first events came from another one.
 

@@ -194,7 +194,8 @@ class WebhookHandler:
     raises NothingToRecord or UnreadableDelivery. `topic(delivery)` returns the source's name of the delivery, such as
     "push", or "". `complete(context, event)` asks the source's API for what the event's `details` refer to, and returns
     the event as polling makes it; it raises PollError. It runs after the delivery was answered. The id stays the same,
-    unless only the API knows the id that polling gives.
+    unless only the API knows the id that polling gives. `first_cursor(settings)` returns the cursor of a connector that
+    has recorded deliveries and was not polled yet.
     """
 
     verify: Callable[[Delivery, str, datetime], None]
@@ -203,6 +204,7 @@ class WebhookHandler:
     instructions: str = ""
     topic: Callable[[Delivery], str] = lambda delivery: ""
     complete: Callable[[WebhookContext, SourceEvent], SourceEvent] | None = None
+    first_cursor: Callable[[Mapping[str, Any]], Cursor] = lambda settings: {}
 
 
 Poll = Callable[[PollContext], PollResult]

@@ -13,6 +13,7 @@ from sqlalchemy import delete, update
 
 from painchain.audit import event_kinds
 from painchain.audit.trail import Trail
+from painchain.configuration import connector_store
 from painchain.configuration.connector_store import get, subject, type_of
 from painchain.configuration.errors import ChangeRefused
 from painchain.connectors.contract import (
@@ -152,6 +153,8 @@ def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime)
         else:
             added = _add(event_log, connector, events, now)
             result = DeliveryResult(added, "" if added else KNOWN)
+            if added:
+                _remember_server(connector, handler)
         webhook.last_delivery = now
         webhook.told = _summary(topic, result.events, result.reason)
     return result
@@ -181,6 +184,13 @@ def _add(event_log: EventLogWriter, connector: Connector, events: Sequence[Sourc
         (incomplete if can_complete and event.details is not None else complete).append(event)
     added = add_new(event_log, connector, complete, now) if complete else 0
     return added + pending_events.add(event_log, connector, incomplete, now)
+
+
+def _remember_server(connector: Connector, handler: WebhookHandler) -> None:
+    """Store which server the first events come from: the ids of their repositories are those of this server."""
+    state = db.session.get(PollState, connector.id)
+    if state and state.last_success is None and not state.cursor:
+        state.cursor = handler.first_cursor(connector_store.values(connector))
 
 
 def _cursor(connector_id: int) -> Cursor:

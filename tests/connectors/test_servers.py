@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from painchain.database.models import ChangeEvent, Connector
+from painchain.database.models import ChangeEvent, Connector, PollState
 from painchain.database.session import db
 from tests.connectors.github.test_model import PainChain, install
 from tests.connectors.gitlab.follower import Follower
@@ -94,6 +94,22 @@ def test_the_same_numbers_on_another_github_are_other_events(way: str, is_upgrad
         deliver(painchain, first, "back", now)
         painchain.poll(now)
         assert stored(painchain.connector_id) == both
+
+
+@pytest.mark.usefixtures("in_app")
+def test_the_same_numbers_on_another_github_are_other_events_also_before_the_first_poll() -> None:
+    first, second, now = work_on_github(0), work_on_github(60), START + timedelta(hours=3)
+    with run_fake_json_server(first) as here, run_fake_json_server(second) as there:
+        painchain = install(here.url, ["acme/api"])
+        deliver(painchain, first, "here", now)
+        before = stored(painchain.connector_id)
+        edit(painchain.connector_id, painchain.settings, there)
+        deliver(painchain, second, "there", now)
+        painchain.cursor = db.session.get_one(PollState, painchain.connector_id).cursor
+        painchain.poll(now)
+        both = stored(painchain.connector_id)
+        assert set(before) <= set(both)
+        assert len(both) == len(before) + len(second.history)
 
 
 @pytest.mark.usefixtures("in_app")

@@ -244,4 +244,4 @@ READERS: dict[str, Callable[[Message], Sequence[SourceEvent]]] = {
     "registry_package": _package,
 }
 
-HANDLER = WebhookHandler(verify, delivery_id, read, INSTRUCTIONS, topic, completion.complete)
+HANDLER = WebhookHandler(verify, delivery_id, read, INSTRUCTIONS, topic, completion.complete, code_hosts.first_cursor)

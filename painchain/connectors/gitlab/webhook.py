@@ -237,4 +237,5 @@ HANDLER = WebhookHandler(
     "release and deployment events.",
     topic,
     complete,
+    code_hosts.first_cursor,
 )
