@@ -174,6 +174,21 @@ def release(project: Project, item: Item, now: datetime) -> SourceEvent | None:
     )
 
 
+def deleted_release(project: Project, item: Item, when: datetime) -> SourceEvent | None:
+    """Return the event that a release was deleted; None if it has no tag. GitLab does not say when, or who did it."""
+    tag, created = text(item, "tag"), parse_moment(item.get("created_at"))
+    if not tag:
+        return None
+    return SourceEvent(
+        event_id=project.event_id("release", tag, *([created] if created else []), "deleted"),
+        event_type="Release",
+        title=f"[Release] {text(item, 'name') or tag}",
+        timestamp=when,
+        status="deleted",
+        facts=non_empty(repository=project.path, tag=tag),
+    )
+
+
 def deployment(project: Project, item: Item, now: datetime) -> SourceEvent | None:
     """Return the event for a deployment's status; None if the status is not reported."""
     status, number = text(item, "status"), text(item, "id")

@@ -163,11 +163,14 @@ def _pipeline(reading: Reading) -> list[SourceEvent]:
 
 def _release(reading: Reading) -> list[SourceEvent]:
     action = text(reading.body, "action")
-    if action != "create":
+    if action not in ("create", "delete"):
         raise NothingToRecord(f"The action “{action or 'unknown'}” of a release is not recorded.")
-    event = events.release(reading.project, reading.body, reading.now)
+    to_event = events.release if action == "create" else events.deleted_release
+    event = to_event(reading.project, reading.body, reading.now)
     if event is None:
         raise UnreadableDelivery("The release has no tag.")
+    if action == "delete":
+        return [event]
     return [reading.with_details(event, "release", tag=text(reading.body, "tag"))]
 
 

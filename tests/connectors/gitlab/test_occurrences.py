@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from painchain.connectors.gitlab.poll import poll
 from tests.connectors.gitlab.polls import NOW, ago, event_key, ids, merge_request, poll_context, polled, second
+from tests.counterparts import as_json
 
 
 def test_a_renamed_project_is_followed_and_the_note_names_its_new_path(fake_server, gitlab):
@@ -93,8 +94,44 @@ def test_a_release_made_again_is_another_event(fake_server, gitlab):
     again = polled(fake_server, first.cursor)
     assert (ids(first), ids(again)) == (
         [f"7:release:nightly:{second(hours=2)}"],
-        [f"7:release:nightly:{second(hours=1)}"],
+        [f"7:release:nightly:{second(hours=1)}", f"7:release:nightly:{second(hours=2)}:deleted"],
     )
+    assert again.events[1].timestamp < again.events[0].timestamp
+
+
+def test_a_release_that_is_deleted_is_an_event_and_one_that_is_only_listed_later_is_not(fake_server, gitlab):
+    def release(number: int) -> dict[str, str]:
+        at = ago(hours=100 - number)
+        return {"tag_name": f"v{number}", "name": f"Version {number}", "created_at": at, "released_at": at}
+
+    releases = [release(number) for number in range(30)]
+    gitlab.add_project(7, "g/p", releases=releases)
+    gitlab.things |= {f"projects/7/releases/{row['tag_name']}": row for row in releases}
+    cursor = polled(fake_server).cursor
+    for removed in (releases[29], releases[28]):
+        gitlab.lists["projects/7/releases"].remove(removed)
+        del gitlab.things[f"projects/7/releases/{removed['tag_name']}"]
+        result = polled(fake_server, cursor)
+        [event] = result.events
+        assert event_key(event) == f"7:release:{removed['tag_name']}:{removed['created_at'][:19]}Z:deleted"
+        assert (event.title, event.status) == (f"[Release] {removed['name']}", "deleted")
+        assert (event.timestamp, event.author) == (NOW, "unknown")
+        cursor = result.cursor
+    gitlab.page = 5  # the others are still there
+    assert polled(fake_server, cursor).events == []
+
+
+def test_a_release_that_cannot_be_read_is_not_deleted(fake_server, gitlab):
+    gitlab.add_project(7, "g/p", releases=[{"tag_name": "v1", "created_at": ago(hours=1)}])
+    cursor = polled(fake_server).cursor
+    gitlab.lists["projects/7/releases"].clear()
+    for status in (500, 403):
+        gitlab.refuse["projects/7/releases/v1"] = as_json({}, status)
+        result = polled(fake_server, cursor)
+        assert ids(result) == []
+        cursor = result.cursor
+    gitlab.refuse.clear()
+    assert ids(polled(fake_server, cursor)) == [f"7:release:v1:{second(hours=1)}:deleted"]
 
 
 def test_a_pipeline_that_waits_for_a_manual_job_twice_is_found_twice(fake_server, gitlab):

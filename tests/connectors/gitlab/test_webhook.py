@@ -158,11 +158,20 @@ def test_irrelevant_deliveries_are_not_events_and_the_reason_is_given():
     push, release, merge = recorded("push"), recorded("release"), recorded("merge_request")
     approved = {**merge, "object_attributes": {**merge["object_attributes"], "action": "approved"}}
     assert reason({**push, "ref": "refs/tags/main"}) == "Only pushes to branches are recorded."
-    assert reason({**release, "action": "delete"}) == "The action “delete” of a release is not recorded."
+    assert reason({**release, "action": "update"}) == "The action “update” of a release is not recorded."
     assert reason(approved) == "The action “approved” of a merge request is not recorded."
     assert reason({"event_name": "user_add_to_group"}) == (
         "PainChain does not record deliveries of the kind “unknown”."
     )
+
+
+def test_a_deleted_release_has_the_id_that_polling_gives_it():
+    release = recorded("release")
+    [published] = delivered(release)
+    [deleted] = delivered({**release, "action": "delete"})
+    assert deleted.event_id == f"{published.event_id}:deleted"
+    assert (deleted.title, deleted.status, deleted.author) == (published.title, "deleted", "unknown")
+    assert deleted.details is None
 
 
 def test_the_newest_twenty_commits_of_a_push_are_completed():
