@@ -40,6 +40,8 @@ class Repository:
 class GitHubModel(GitHub):
     """A GitHub with one repository. Each method is an action of a person; call `wait` between them.
 
+    If it is `fast`, the steps of an action, and actions that follow each other, are seconds apart instead of minutes.
+
     `deliveries` are the webhook deliveries so far, `history` the changes so far. GitHub's clocks differ by a second:
     issue events are late, and so is the time of the last push in a delivery.
     """
@@ -47,6 +49,7 @@ class GitHubModel(GitHub):
     def __init__(self, now: datetime):
         super().__init__()
         self.now = now
+        self.fast = False
         self.page = 3  # so that old items are on later pages
         self.history: list[Happening] = []
         self.deliveries: list[tuple[str, dict[str, Any]]] = []
@@ -57,7 +60,7 @@ class GitHubModel(GitHub):
 
     def wait(self, minutes: float) -> None:
         """Let time pass."""
-        self.now += timedelta(minutes=minutes)
+        self.now += timedelta(minutes=minutes / 10 if self.fast and minutes >= 1 else minutes)
 
     def _next(self) -> int:
         self._count += 1
@@ -325,6 +328,7 @@ class GitHubModel(GitHub):
 
     def promote_release(self) -> None:
         """Turn the newest pre-release into a release."""
+        self._wait_after_publication()
         release = next((item for item in self.lists[self._path("releases")] if item["prerelease"]), None)
         if release:
             release.update(prerelease=False, tag_name=f"v{release['id']}", updated_at=self.at())
@@ -333,12 +337,17 @@ class GitHubModel(GitHub):
 
     def demote_release(self) -> None:
         """Turn the newest release that is no pre-release into one."""
+        self._wait_after_publication()
         listed = self.lists[self._path("releases")]
         release = next((item for item in listed if not item["prerelease"] and not item.get("draft")), None)
         if release:
             release.update(prerelease=True, updated_at=self.at())
             self._deliver("release", action="prereleased", release=dict(release))
             self._happen("Release", f"[Release] {release['tag_name']}", "prerelease")
+
+    def _wait_after_publication(self) -> None:
+        # GitHub can deliver "published" and "released" for one publication: deliveries of half a minute are one.
+        self.wait(0.6)
 
     def _publish(self, release: dict[str, Any]) -> None:
         release.update(draft=False, published_at=self.at(), updated_at=self.at())

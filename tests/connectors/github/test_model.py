@@ -151,11 +151,12 @@ def play(server: FakeServer, github: GitHubModel, work: list[str], way: str, cha
             continue
         if way != "webhook" and (step in HIDES or chance.random() < 0.5):
             painchain.poll(github.now, is_lost=True)
-            for _ in range(QUIET_POLLS if step == "make anew" else 2):
+            for _ in range(QUIET_POLLS if step in ("make anew", "demote a release") else 2):
                 painchain.poll(github.now)
         if way != "poll" and step in ("rename", "make anew"):
             delivered = deliver(painchain, github, delivered, chance)
             (painchain.learn if way == "webhook" else painchain.poll)(github.now)
+        github.fast = chance.random() < 0.5
         github.wait(chance.choice([1, 20, 600]))
         WORK[step](github)
         github.wait(1)

@@ -44,6 +44,8 @@ class Model(GitLab):
         super().__init__()
         self.add_project(self.number, self.path)
         self.root = self.prefix
+        self.lists[f"{self.prefix}/registry/repositories"] = [{"id": 3, "path": self.path, "name": ""}]
+        self.lists[f"{self.prefix}/registry/repositories/3/tags"] = []
         self.heads["main"] = self._commit("")
         self.known_commits = {self.heads["main"]}
 
@@ -214,15 +216,53 @@ class Model(GitLab):
 
     def release(self, tag: str) -> None:
         """Publish a release; if there is one, delete it first."""
+        self.delete_release(tag)
         rows: list[Any] = self.lists[f"{self.prefix}/releases"]
-        rows[:] = [row for row in rows if row["tag_name"] != tag]
         at = self._tick()
         row = {"tag_name": tag, "name": tag, "created_at": at, "released_at": at, "author": USER}
         rows.append(row)
         self.things[f"{self.prefix}/releases/{tag}"] = row
         self._record("Release", tag, "published")
-        times = {"created_at": hook_time(self.now), "released_at": hook_time(self.now)}
-        self._deliver("release", action="create", tag=tag, name=tag, **times)
+        self._deliver_release(row, "create")
+
+    def delete_release(self, tag: str) -> None:
+        """Delete a release, if there is one."""
+        rows: list[Any] = self.lists[f"{self.prefix}/releases"]
+        for row in [row for row in rows if row["tag_name"] == tag]:
+            self._tick()
+            rows.remove(row)
+            del self.things[f"{self.prefix}/releases/{tag}"]
+            self._record("Release", tag, "deleted")
+            self._deliver_release(row, "delete")
+
+    def _deliver_release(self, row: dict[str, Any], action: str) -> None:
+        times = {key: hook_time(parse(row[key])) for key in ("created_at", "released_at")}
+        self._deliver("release", action=action, tag=row["tag_name"], name=row["name"], **times)
+
+    # Images, which have no webhook
+
+    def push_image(self, tag: str = "latest") -> None:
+        """Push a new image under a tag, and under its own."""
+        at = self._tick()
+        for name in (tag, f"v{self.counter}"):
+            self._point(name, f"sha256:{self.counter:064}", at)
+
+    def put_image_back(self) -> None:
+        """Let "latest" point to an older image again."""
+        tags = self.lists[f"{self.prefix}/registry/repositories/3/tags"]
+        older = [row for row in tags if row["name"] != "latest"][:-1]
+        if older:
+            self._tick()
+            self._point("latest", older[0]["digest"], older[0]["created_at"])
+
+    def _point(self, tag: str, digest: str, created_at: str) -> None:
+        path = f"{self.prefix}/registry/repositories/3/tags"
+        row = {"name": tag, "digest": digest, "created_at": created_at}
+        if self.things.get(f"{path}/{tag}") == row:
+            return
+        self.things[f"{path}/{tag}"] = row
+        self.lists[path] = [*(other for other in self.lists[path] if other["name"] != tag), row]
+        self._record("Image", f"{tag} {digest}", "published")
 
     def rename_project(self) -> None:
         """Give the project another path."""
@@ -275,7 +315,13 @@ ACTIONS: list[Callable[[Model], None]] = [
     lambda model: model.release("nightly"),
     lambda model: model.release("v1"),
     lambda model: model.rename_project(),
+    lambda model: model.delete_release("nightly"),
+    lambda model: model.push_image(),
+    lambda model: model.put_image_back(),
 ]
+# What polling cannot see after these, it must have seen before. Images have no webhook.
+HIDES = {20, 21, 23, 24, 25}
+IMAGES = {24, 25}
 
 
 def api_time(when: datetime) -> str:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from painchain.database.models import ChangeEvent
 from tests.connectors.gitlab.follower import Follower
-from tests.connectors.gitlab.model import ACTIONS, Change, Model
+from tests.connectors.gitlab.model import ACTIONS, HIDES, IMAGES, Change, Model
 from tests.counterparts import FakeServer, run_fake_server
 
 START = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -62,6 +62,7 @@ def _change(row: ChangeEvent) -> Change:
         "Pipeline": lambda: f"{facts['pipeline_id']}",
         "Deployment": lambda: row.event_id.split(":")[4],
         "Release": lambda: facts["tag"],
+        "Image": lambda: f"{facts['tags'][0]} {facts['digest']}",
     }
     return Change(row.event_type, facts["repository"], subjects[row.event_type](), row.status or "", row.timestamp)
 
@@ -87,7 +88,10 @@ def untimed(changes: list[Change]) -> list[tuple[str, str, str, str]]:
 
 
 def assert_same(observer: Observer) -> None:
-    """Check that the timeline is the history, each change within a few seconds of its time."""
+    """Check that the timeline is the history, each change within a few seconds of its time.
+
+    Nobody says when a release was deleted: it is when PainChain noticed.
+    """
     expected, shown = observer.model.history, observer.timeline()
     assert untimed(shown) == untimed(expected)
 
@@ -95,7 +99,9 @@ def assert_same(observer: Observer) -> None:
         return sorted(changes, key=lambda change: (change.event_type, change.subject, change.status, change.when))
 
     for change, stored in zip(in_order(expected), in_order(shown), strict=True):
-        assert abs(stored.when - change.when) < timedelta(seconds=2.5), (stored, change)
+        assert abs(stored.when - change.when) < timedelta(seconds=2.5) or (
+            change.status == "deleted" and change.event_type == "Release" and stored.when >= change.when
+        ), (stored, change)
 
 
 @pytest.fixture
@@ -108,7 +114,7 @@ def in_app(app):
 @hypothesis.given(chosen=steps)
 def test_webhooks_alone_tell_the_history(in_app, chosen):
     with observed_model() as observer:
-        for number in chosen:
+        for number in (number for number in chosen if number not in IMAGES):
             ACTIONS[number](observer.model)
             observer.deliver_new()
         for number in range(observer.received):
@@ -121,6 +127,8 @@ def test_webhooks_alone_tell_the_history(in_app, chosen):
 def test_polls_alone_tell_the_history_also_after_crashes(in_app, chosen, crashes):
     with observed_model() as observer:
         for position, number in enumerate(chosen):
+            if number in HIDES:
+                observer.poll()
             ACTIONS[number](observer.model)
             observer.poll(crash=position in crashes)
         observer.poll()
@@ -132,7 +140,11 @@ def test_polls_alone_tell_the_history_also_after_crashes(in_app, chosen, crashes
 def test_webhooks_and_polls_in_any_order_tell_the_history(in_app, chosen, data):
     with observed_model() as observer:
         for number in chosen:
+            if number in IMAGES:
+                observer.poll()
             ACTIONS[number](observer.model)
+            if number in IMAGES:
+                observer.poll(crash=data.draw(st.booleans()))
             way = data.draw(st.sampled_from(["webhook", "poll", "webhook, poll", "poll, webhook", "nothing"]))
             for step in way.split(", "):
                 if step == "webhook":
