@@ -56,7 +56,10 @@
     return articles().some((article) => (article.querySelector(":scope > details[open]") || article.contains(document.activeElement)) && isInView(article));
   }
   document.addEventListener("htmx:configRequest", (event) => {
-    if (event.target.id === "live" && isReading()) event.detail.parameters.keep = "yes";
+    if (event.target.id !== "live") return;
+    if (isReading()) event.detail.parameters.keep = "yes";
+    const older = document.getElementById("older"); // the events of the pages below it are not shown
+    if (older) event.detail.parameters.oldest = new URL(older.href).searchParams.get("cursor");
   });
 
   let before = null;
@@ -64,13 +67,21 @@
     if (event.detail.requestConfig.elt.id !== "live") return;
     if (!event.detail.xhr.responseText) event.detail.shouldSwap = false; // nothing is new
     if (!event.detail.shouldSwap) return;
-    const anchor = isReading() && articles().find((article) => article.getBoundingClientRect().bottom > covered());
+    const moved = movedRows(event.detail.xhr.responseText);
+    const isAnchor = (article) => article.getBoundingClientRect().bottom > covered() && !moved.some((row) => row.contains(article));
+    const anchor = isReading() && articles().find(isAnchor);
     before = {
       ids: new Set(articles().map((article) => article.id)),
       anchorId: anchor?.id,
       top: anchor && anchor.getBoundingClientRect().top,
     };
+    for (const row of moved) row.remove();
   });
+  // A new event that belongs to shown ones comes with them, as one row: they leave their old place.
+  function movedRows(html) {
+    const ids = [...html.matchAll(/<article [^>]*\bid="(event-\d+)"/g)].map(([, id]) => id);
+    return ids.map((id) => document.getElementById(id)).filter(Boolean);
+  }
   document.addEventListener("htmx:afterSettle", () => {
     if (!before) return;
     const { ids, anchorId, top } = before;

@@ -92,18 +92,19 @@ document.addEventListener("click", (event) => {
 });
 
 // Keep open elements and the focus when htmx swaps their surroundings.
-let opened = [], focused = "";
+let opened = [], focused = "", focusedRow = "";
 document.addEventListener("htmx:beforeSwap", () => {
   focused = document.activeElement.id;
+  focusedRow = document.activeElement.closest("article[id] > details > summary")?.closest("article").id;
   opened = [...document.querySelectorAll("details[id][open], article[id] > details[open]")].map((element) => element.id || element.parentElement.id);
 });
 document.addEventListener("htmx:afterSettle", () => {
   for (const id of opened) {
     const element = document.getElementById(id);
     const details = element && (element.matches("details") ? element : element.querySelector(":scope > details"));
-    if (details) details.open = true;
+    if (details && !details.open) unfold(details);
   }
-  if (document.activeElement === document.body) document.getElementById(focused)?.focus({ preventScroll: true });
+  if (document.activeElement === document.body) (document.getElementById(focused) ?? summaryOf(focusedRow))?.focus({ preventScroll: true });
   tidyDays();
   const problem = document.querySelector("#problems, #conflict");
   if (problem && !problem.dataset.seen) {
@@ -113,16 +114,26 @@ document.addEventListener("htmx:afterSettle", () => {
   hideToasts();
 });
 
-// The address can name an event inside a group: open the group.
-const named = document.getElementById(location.hash.slice(1));
-for (let group = named?.closest("details"); group; group = group.parentElement.closest("details")) group.open = true;
+function unfold(details) {
+  for (let outer = details; outer; outer = outer.parentElement.closest("details")) outer.open = true;
+}
+// An event can have moved into a folded group: then its row is that of the group.
+function summaryOf(row) {
+  let article = document.getElementById(row);
+  while (article && !article.checkVisibility()) article = article.parentElement.closest("article");
+  return article?.querySelector("summary");
+}
 
-// A fragment starts with a day heading; remove it if that day is already on the page.
+// The address can name an event inside a group: open the group.
+const named = document.getElementById(location.hash.slice(1))?.closest("details");
+if (named) unfold(named);
+
+// A fragment starts with a day heading; remove it below one of the same day. Remove a heading whose rows have all moved.
 function tidyDays() {
-  const seen = new Set();
+  let day = "";
   for (const heading of document.querySelectorAll("#feed > .day")) {
-    if (seen.has(heading.dataset.day)) heading.remove();
-    seen.add(heading.dataset.day);
+    if (heading.dataset.day === day || !heading.nextElementSibling || heading.nextElementSibling.matches(".day, #older")) heading.remove();
+    else day = heading.dataset.day;
   }
 }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, TypeDecorator, cast, delete, select, type_coerce
+from sqlalchemy import ColumnElement, Select, Text, TypeDecorator, cast, delete, select, type_coerce
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
@@ -57,6 +57,11 @@ def add(connection: Connection, rows: Sequence[tuple[int, int]]) -> None:
 def forget(connection: Connection, numbers: Sequence[int]) -> None:
     """Remove the rows of notes that are deleted. Notes on deleted events keep theirs: they stay events."""
     connection.execute(delete(_notes).where(_notes.c.note.in_(numbers)))
+
+
+def noted_since(after: int) -> Select[tuple[int]]:
+    """Return the query of the numbers of events that have a note whose number is above `after`."""
+    return select(_notes.c.event).where(_notes.c.note > after)
 
 
 class _JsonLists(FunctionElement[str]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -109,6 +109,27 @@ def rows_of(views: Sequence[EventView]) -> list[EventRow]:
         parts_of[head].append(views[position])
     in_order = dict.fromkeys(head_of.get(position, position) for position in range(len(views)))
     return [_row(views[position], parts_of[position]) for position in in_order]
+
+
+def rows_with(days: Iterable[Day], numbers: Collection[int]) -> list[Day]:
+    """Return only the rows that have an event with one of these numbers, in the same order."""
+
+    def has_one(row: EventRow) -> bool:
+        return any(view.event.id in numbers for view in row.views)
+
+    chosen = [
+        Day(
+            day.date,
+            [Group(group.request_id, rows) for group in day.groups if (rows := [*filter(has_one, group.rows)])],
+        )
+        for day in days
+    ]
+    return [day for day in chosen if day.groups]
+
+
+def rows_in(days: Iterable[Day]) -> list[EventRow]:
+    """Return the rows of some days, in their order."""
+    return [row for day in days for group in day.groups for row in group.rows]
 
 
 def is_of_action(event: Event) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Row, func, literal, select, union_all
+from sqlalchemy import Row, Select, func, literal, select, tuple_, union_all
 from sqlalchemy.engine import Connection
 
 from painchain.database.models import ChangeEvent, LogHead, Team
@@ -28,6 +28,7 @@ from painchain.timeline.filter import Filter, page_queries
 from painchain.timeline.saved_views import ViewLink
 
 PAGE = 50
+MANY = 500  # the most events of a page among which the group of a new event is looked for
 _STATUS = -1  # the position of a status, whose kind is its source
 
 _event = ChangeEvent.__table__.c
@@ -76,6 +77,30 @@ def written_after(event_filter: Filter, after: int, limit: int = PAGE) -> Sequen
     """Return the events of a filter with an id above `after`, in the order of writing."""
     query = select(*SHOWN).where(_event.id > after, *event_filter.conditions())
     return db.session.execute(query.order_by(_event.id).limit(limit)).all()
+
+
+def noted_since(event_filter: Filter, after: int, oldest: Cursor | None) -> Sequence[Event]:
+    """Return the events of a filter, none older than `oldest`, with a note whose id is above `after`."""
+    numbers = db.session.scalars(notes.noted_since(after).limit(MANY)).all()
+    if not numbers:
+        return ()
+    return db.session.execute(_shown(event_filter, after, oldest).where(_event.id.in_(numbers))).all()
+
+
+def of_connectors(
+    numbers: Collection[int], event_filter: Filter, up_to: int, oldest: Cursor | None, limit: int = MANY
+) -> Sequence[Event]:
+    """Return the newest events of connectors that a page of a filter shows: up to an id, none older than `oldest`."""
+    query = _shown(event_filter, up_to, oldest).where(_event.connector_id.in_(numbers))
+    return db.session.execute(query.order_by(_event.timestamp.desc(), _event.id.desc()).limit(limit)).all()
+
+
+def _shown(event_filter: Filter, up_to: int, oldest: Cursor | None) -> Select[Any]:
+    query = select(*SHOWN).where(_event.id <= up_to, *event_filter.conditions())
+    if oldest is None:
+        return query
+    position = tuple_(literal(oldest.timestamp, _event.timestamp.type), oldest.id)
+    return query.where(tuple_(_event.timestamp, _event.id) >= position)
 
 
 def event_by_id(number: int) -> Event | None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
 import re
 import time
+from datetime import UTC, datetime, timedelta
+from urllib.request import Request, urlopen
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -309,3 +314,77 @@ def test_many_new_events_do_not_replace_the_event_being_read(page: Page, server:
     expect(page.get_by_role("button", name="70 new events")).to_be_visible()
     for complaint in ("net::ERR_", "htmx:sendError", "htmx:afterRequest"):
         complaints.take(complaint)
+
+
+class Deployments:
+    """A GitHub connector whose deployments change their state through signed deliveries of its webhook."""
+
+    def __init__(self, server: str) -> None:
+        self.connector = add(server, enabled=True)
+        self._webhook = call("POST", f"{self.connector.api}/webhook", made="up")
+        self._states = 0
+
+    def reach(self, number: int, state: str) -> None:
+        """Send that a deployment reached a state, one second after the state before."""
+        self._states += 1
+        when = (datetime.now(UTC) - timedelta(seconds=60 - self._states)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        delivery = {
+            "action": "created",
+            "repository": {"id": 4711, "full_name": "acme/api", "default_branch": "main"},
+            "deployment": {"id": number, "environment": f"stage{number}"},
+            "deployment_status": {"id": self._states, "state": state, "created_at": when},
+        }
+        body = json.dumps(delivery).encode()
+        signature = hmac.new(self._webhook["secret"].encode(), body, hashlib.sha256).hexdigest()
+        headers = {
+            "Content-Type": "application/json",
+            "X-GitHub-Event": "deployment_status",
+            "X-GitHub-Delivery": f"delivery-{self._states}",
+            "X-Hub-Signature-256": f"sha256={signature}",
+        }
+        with urlopen(Request(self._webhook["url"], body, headers), timeout=20) as response:
+            assert response.status < 300
+
+
+def test_a_new_state_joins_the_row_of_its_deployment(page: Page, own_server: str) -> None:
+    deployments = Deployments(own_server)
+    for state in ("pending", "in_progress"):
+        deployments.reach(1, state)
+    deployments.reach(2, "pending")
+    page.goto(f"{deployments.connector.feed}&source=github")
+    rows = page.locator("#feed > .request")
+    first = rows.filter(has_text="stage1")
+    expect(rows).to_have_count(2)
+    expect(first.locator(".group-count").first).to_have_text(re.compile("^2 states"))
+    first.locator("summary").first.click()
+    first.locator(".parts-of summary").click()
+    part = first.locator(".parts-of article")
+    expect(part.locator("dl.fields")).to_be_visible()
+
+    deployments.reach(1, "success")
+    expect(rows.first.locator(".group-count").first).to_have_text(re.compile("^3 states"))
+    expect(rows).to_have_count(2)
+    expect(first.locator(".parts-of article")).to_have_count(2)
+    expect(first.locator(".parts-of dl.fields").first).to_be_visible()  # it stays open
+    expect(first.locator(".parts-of summary").last).to_be_focused()
+    ids = page.locator("#feed article").evaluate_all("rows => rows.map(row => row.id)")
+    assert len(set(ids)) == len(ids) == 4
+    deployments.reach(2, "success")
+    expect(rows.first).to_contain_text("stage2")
+    expect(page.locator("#feed > .day")).to_have_count(1)
+    expect(rows).to_have_count(2)
+
+
+def test_a_new_note_is_marked_on_the_shown_row_and_in_its_open_details(page: Page, own_server: str) -> None:
+    connector = add(own_server)
+    page.goto(f"{connector.feed}&event_type=ConnectorCreated")
+    row = page.locator("#feed article")
+    row.locator("summary").click()
+    expect(row.locator("dl.fields")).to_be_visible()
+    number = str(row.get_attribute("data-id"))
+    for count in (1, 2):
+        call("POST", f"{own_server}/api/changes/{number}/notes", text=f"Note {count}")
+        expect(row.locator(".note-mark")).to_have_text(re.compile(rf"^\s*{count} notes?$"))
+        expect(row.locator(".note-text").last).to_have_text(f"Note {count}")
+        expect(row.locator("summary")).to_be_focused()
+    expect(page.locator("#feed article")).to_have_count(1)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import Blueprint, g, request
 from flask.typing import ResponseReturnValue
 
 from painchain.ingestion import health as connector_polls
+from painchain.presentation import event_groups
+from painchain.presentation.event_groups import Day, EventRow
 from painchain.timeline import queries
-from painchain.timeline.filter import BadFilter
+from painchain.timeline.cursor import Cursor
+from painchain.timeline.filter import BadFilter, Filter
 from painchain.timeline.queries import PAGE, Event
 from painchain.timeline.team_filter import UnknownTeam
 from painchain.web.common import connector_health, responses
@@ -24,10 +29,12 @@ def news() -> ResponseReturnValue:
     """Return the events after number `after`, and the number to send with the next request.
 
     If there is more than a page of them, the whole feed is replaced. With `keep` the shown events stay, and new events
-    are added page by page.
+    are added page by page. `oldest` is the cursor of the oldest event that the dashboard shows, unless it shows all: a
+    new event that belongs to a shown one comes with it, as one row.
     """
     try:
         after = parse_event_number(request.args.get("after", ""))
+        oldest = Cursor.parse(request.args["oldest"]) if request.args.get("oldest") else None
         view = view_of(request.args)
         event_filter = filter_of(view)
     except UnknownTeam as error:  # renamed or deleted while the dashboard was open
@@ -40,8 +47,13 @@ def news() -> ResponseReturnValue:
         return responses.fragment("dashboard/live", oob=True, view=view, live_after=None)
     head = queries.head()  # read before the events, so that none is missed
     new = queries.written_after(event_filter, after)
-    if not new:
+    noted = queries.noted_since(event_filter, after, oldest)
+    if not new and not noted:
         return responses.fragment("dashboard/live", oob=True, view=view, live_after=head.last_event)
+    days, changed = _rows(new, noted, event_filter, after, oldest)
+    if not new:
+        live = responses.fragment("dashboard/live", oob=True, view=view, live_after=head.last_event)
+        return join(live, responses.fragment("dashboard/changed_rows", t0=view.t0, changed_rows=changed))
     values = {
         **chart_values(view, event_filter),
         "t0": view.t0,
@@ -49,8 +61,27 @@ def news() -> ResponseReturnValue:
     }
     if len(new) == PAGE and "keep" not in request.args:
         return responses.fragment("dashboard/news", replace_feed=True, **{**values, **feed_values(view, event_filter)})
-    days = days_of(sorted(new, key=newest_first))
-    return responses.fragment("dashboard/news", replace_feed=False, days=days, live_after=new[-1].id, **values)
+    values |= {"days": days, "changed_rows": changed, "live_after": new[-1].id}
+    return responses.fragment("dashboard/news", replace_feed=False, **values)
+
+
+def _rows(
+    new: Sequence[Event], noted: Sequence[Event], event_filter: Filter, after: int, oldest: Cursor | None
+) -> tuple[list[Day], list[EventRow]]:
+    """Return the rows of new events by day, and the other rows that have an event with a new note.
+
+    Both also have the shown events of their groups.
+    """
+    keys = {key: event for event in (*new, *noted) if (key := event_groups.group_key(event))}
+    numbers = {event.connector_id for event in keys.values()}
+    shown = queries.of_connectors(numbers, event_filter, after, oldest) if keys else ()
+    of_groups = (event for event in shown if event_groups.group_key(event) in keys)
+    events = {event.id: event for event in (*new, *noted, *of_groups)}
+    days = days_of(sorted(events.values(), key=newest_first))
+    new_days = event_groups.rows_with(days, {event.id for event in new})
+    placed = {view.event.id for row in event_groups.rows_in(new_days) for view in row.views}
+    changed_days = event_groups.rows_with(days, {event.id for event in noted} - placed)
+    return new_days, event_groups.rows_in(changed_days)
 
 
 def newest_first(event: Event) -> tuple[float, int]:

@@ -256,12 +256,12 @@ def test_states_of_one_run_are_one_row_that_unfolds(client, write):
     assert words(page.select_one("#timeline .count strong")) == "3"
 
 
-def test_new_state_of_a_shown_run_comes_as_its_own_row(client, write):
+def test_new_state_of_a_shown_run_comes_with_the_states_before(client, write):
     [running] = write(run("in_progress", timestamp=datetime.now(UTC) - MINUTE))
     page = read(client, "/")
     [failure] = write(run("failure", timestamp=datetime.now(UTC)))
     news = soup(client.get(str(page.select_one("#live")["hx-get"]), headers=HTMX))
-    assert [article["id"] for article in news.select("article")] == [f"event-{failure}"]
+    assert [article["id"] for article in news.select("article")] == [f"event-{failure}", f"event-{running}"]
     [group] = [row for row in rows(read(client, "/")) if row["data-source"] == "github"]
     assert [article["id"] for article in group.select("article")] == [f"event-{running}"]
 
