@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -94,11 +94,29 @@ def view_deleted(name: str, query: str, audience: str) -> AuditRecord:
     return _view("deleted", "delete", name, text, filter=query, audience=audience)
 
 
-def note_added(number: int, event_id: str, title: str, text: str) -> AuditRecord:
-    """Return the event of a note on another event, which `number`, `event_id` and `title` name."""
+def note_added(number: int, event_id: str, title: str, text: str, subject: Subject | None = None) -> AuditRecord:
+    """Return the event of a note on another event, which `number`, `event_id` and `title` name.
+
+    `subject` is the connector of that event.
+    """
     facts = {"event": number, "event_id": event_id, "text": text}
     described = {"text": f"Note on event {number} “{title}”: {text}"}
-    return AuditRecord("note_added", f"event {number}", "added", described, {"action": "note", **facts})
+    if subject:
+        described["connector_name"] = subject.name
+    return AuditRecord("note_added", f"event {number}", "added", described, {"action": "note", **facts}, subject)
+
+
+def noted_title(description: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
+    """Return the title of the event that a note is on, from the note's description and metadata, or "".
+
+    >>> record = note_added(7, "made-up-7", "[Release] v1", "Rolled back")
+    >>> noted_title(record.description, record.metadata)
+    '[Release] v1'
+    """
+    text = str(description.get("text", ""))
+    before, after = f"Note on event {metadata.get('event')} “", f"”: {metadata.get('text')}"
+    is_whole = text.startswith(before) and text.endswith(after) and len(text) >= len(before) + len(after)
+    return text[len(before) : len(text) - len(after)] if is_whole else ""
 
 
 def notify_rule_created(name: str, configuration: dict[str, Any]) -> AuditRecord:

@@ -109,7 +109,10 @@ TYPE = ConnectorType(
         EventType("ViewChanged", "View Changed", fields(**_VIEW, changes="Changes", action="Action"), "pencil"),
         EventType("ViewDeleted", "View Deleted", fields(**_VIEW_FACTS), "minus"),
         EventType(
-            "NoteAdded", "Note Added", fields(text="Note", event="Event", event_id="Event ID", action="Action"), "note"
+            "NoteAdded",
+            "Note Added",
+            fields(connector_name="Connector name", text="Note", event="Event", event_id="Event ID", action="Action"),
+            "note",
         ),
         EventType(
             "WebhookChanged",

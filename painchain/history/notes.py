@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from painchain.audit import event_kinds
+from painchain.audit.records import Subject
 from painchain.audit.trail import Trail
 from painchain.configuration.errors import ChangeRefused, InvalidValues
 from painchain.core.redaction import scrub
@@ -29,7 +30,9 @@ def add(event: Event, text: str, trail: Trail) -> str:
     :raises InvalidValues: when the text is blank or too long.
     :raises NoteNeedsAuditing: while auditing is off.
     """
-    note_id = trail.log(event_kinds.note_added(event.id, event.event_id, event.title, normalize(text)))
+    has_connector = event.connector_id is not None and event.connector_name and event.connector_type
+    subject = Subject(event.connector_name, event.connector_type, event.connector_id) if has_connector else None
+    note_id = trail.log(event_kinds.note_added(event.id, event.event_id, event.title, normalize(text), subject))
     if note_id is None:
         raise NoteNeedsAuditing
     return note_id

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 
 from painchain import connectors
+from painchain.audit import event_kinds
 from painchain.audit.diff import Change
 from painchain.connectors.base import Shape
 from painchain.connectors.outcomes import TONES, Outcome
+from painchain.indexes import notes
 from painchain.presentation.event_view import EventView, Row
 from painchain.presentation.facts import Status
 
@@ -17,6 +20,7 @@ from painchain.presentation.facts import Status
 WHERE_FIELDS = ("cluster", "repository", "environment", "namespace", "workload")
 UNNAMED_CLUSTER = "default"  # what a cluster without a name of its own is called
 SHOWN_CHANGES = 2  # changes of a save that the row shows with their values
+TITLE_WIDTH = 100  # characters of the title of an event in the row of a note on it
 _TITLE = re.compile(r"\[([^\]]*)\]\s*(.*)", re.DOTALL)
 
 
@@ -67,11 +71,19 @@ def _audit_columns(view: EventView) -> Columns:
         changes = []
     return Columns(
         where=_texts([view.subject or _named_in_title(view)]),
-        subject="",
+        subject=_noted_event(view),
         changes=changes[:SHOWN_CHANGES],
         more=[change.label for change in changes[SHOWN_CHANGES:]],
         outcome=_audit_outcome(view),
     )
+
+
+def _noted_event(view: EventView) -> str:
+    """Return the title of the event that a note is on, unless the note has a hidden field, which may be this title."""
+    if view.event.event_type != notes.EVENT_TYPE or not view.shows_text:
+        return ""
+    title = event_kinds.noted_title(view.event.description, view.event.metadata)
+    return f"on “{shorten(title, TITLE_WIDTH, placeholder=' …')}”" if title else ""
 
 
 def _audit_outcome(view: EventView) -> Status | None:

@@ -99,7 +99,7 @@ EVENT_FIELDS = {
         "ViewSaved": "view filter audience action",
         "ViewChanged": "view changes action",
         "ViewDeleted": "view filter audience action",
-        "NoteAdded": "text event event_id action",
+        "NoteAdded": "connector_name text event event_id action",
         "RetentionChanged": "field old_value new_value action",
         "EventsPruned": "of_source events before oldest newest rule cause action",
         "BackupRestored": "backup_time events backup_size abandoned_size abandoned_head old_key action",

@@ -67,6 +67,40 @@ def test_a_note_has_a_row_of_its_own_that_links_to_its_event(client, make_connec
     )
 
 
+def test_the_row_of_a_note_names_its_event_and_its_connector(client, make_connector, events):
+    connector = make_connector(name="Anvil")
+    created = events()[-1]
+    add_note(client, created["id"], WHY)
+    add_note(client, 1, "About PainChain")
+    page = soup(client.get(f"{ALL}&connector={connector}&event_type=NoteAdded"))
+    assert texts(page, "#feed .subject") == ["on “[Connector Created] Anvil”"]
+    assert texts(page, "#feed .where") == ["Anvil"]
+    for filter_by in (connector, "Anvil"):
+        found = events(event_type="NoteAdded", connector=filter_by)
+        assert [note["metadata"]["event"] for note in found] == [created["id"]]
+    assert [event["event_type"] for event in events(connector=connector)] == ["ConnectorCreated", "NoteAdded"]
+
+
+def test_a_note_is_no_change_of_the_connector(client, make_connector, events):
+    connector = make_connector()
+    before = client.get(f"/settings/integrations/{connector}/history")
+    add_note(client, events()[-1]["id"], WHY)
+    history = soup(client.get(f"/settings/integrations/{connector}/history"))
+    assert texts(history, "#feed .event-type") == texts(soup(before), "#feed .event-type") == ["Connector Created"]
+
+
+def test_a_note_with_a_hidden_field_does_not_name_its_event(client, make_connector, events):
+    make_connector()
+    add_note(client, events()[-1]["id"], WHY)
+    for field in ("connector_name", "event"):
+        hide = client.put(f"/api/connectors/1/visibility/NoteAdded/{field}", json={"visible": False})
+        assert hide.status_code == 200
+        row = soup(client.get(f"{ALL}&event_type=NoteAdded")).select_one("#feed summary")
+        assert not row.select(".subject")
+        assert bool(row.select(".where")) == (field != "connector_name")
+        client.put(f"/api/connectors/1/visibility/NoteAdded/{field}", json={"visible": True})
+
+
 @pytest.mark.parametrize(
     ("note", "problem"),
     [(" \r\n\t ", "Enter a note."), ("", "Enter a note."), ("é" * (MAX_LENGTH + 1), "at most 2,000 characters")],
