@@ -80,10 +80,17 @@ def view_saved(name: str, query: str, audience: str) -> AuditRecord:
     return _view("saved", "create", name, text, filter=query, audience=audience)
 
 
-def view_changed(name: str, changes: Sequence[Change]) -> AuditRecord:
-    """Return the event of one save of a view with all its changes, under its new name."""
+def view_changed(name: str, changes: Sequence[Change], former_audience: str = "", audience: str = "") -> AuditRecord:
+    """Return the event of one save of a view with all its changes, under its new name, and who saw it and sees it.
+
+    Older versions did not record who.
+    """
     changes = [recordable(change) for change in changes]
-    described = {"changes": [asdict(change) for change in changes]}
+    described: dict[str, Any] = {"changes": [asdict(change) for change in changes]}
+    if audience:
+        described["audience"] = audience
+    if former_audience != audience:
+        described["former_audience"] = former_audience
     record = _view("changed", "update", name, f"Changed the view “{name}”: {changes_sentence(changes)}", **described)
     return replace(record, metadata={**record.metadata, "changes": old_and_new(changes)})
 

@@ -141,6 +141,7 @@ def update(
     changes = diff(FIELDS, values(view), cleaned)
     if not changes:
         return []
+    former_audience = audience(view, member)
     view.name, view.filter = cleaned.get("name", view.name), cleaned.get("filter", view.filter)
     if "shared" in cleaned and any(change.key == SHARED.key for change in changes):
         view.owner_id = _owner_id(cleaned["shared"], member)
@@ -150,7 +151,7 @@ def update(
     view.version += 1
     view.updated_at, view.updated_by = trail.now, trail.author
     db.session.flush()
-    trail.log(event_kinds.view_changed(view.name, changes))
+    trail.log(event_kinds.view_changed(view.name, changes, former_audience, audience(view, member)))
     return changes
 
 
@@ -180,7 +181,8 @@ def set_start(view: SavedView, is_start: bool, member: Member, trail: Trail) -> 
         db.session.flush()
     label = f"Start page of {member.name}" if member.person_id is not None else "Start page"
     change = Change("start", label, Kind.TEXT.value, former.name if former else None, view.name if is_start else None)
-    trail.log(event_kinds.view_changed(view.name, [change]))
+    seen_by = audience(view, member)
+    trail.log(event_kinds.view_changed(view.name, [change], seen_by, seen_by))
     return True
 
 

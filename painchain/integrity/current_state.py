@@ -12,16 +12,17 @@ from painchain import connectors
 from painchain.audit.diff import SET
 from painchain.audit.sentences import kept_for, source_label
 from painchain.configuration import connector_store
+from painchain.configuration.saved_views import EVERYBODY
 from painchain.connectors.base import Field, Kind
 from painchain.core.redaction import MASK, scrub, scrub_value
-from painchain.database.models import ApiToken, Connector, NotifyRule, Person, Team, Webhook
+from painchain.database.models import ApiToken, Connector, NotifyRule, Person, SavedView, Team, Webhook
 from painchain.database.session import db
 from painchain.history.projection import ConnectorState, toggle_label
 from painchain.retention import rules as retention_rules
 from painchain.timeline import visibility
 
-CONNECTOR, TEAM, RULE, RETENTION, PERSON, TOKEN = (
-    *("connector", "team", "notify rule", "the events of", "account", "API token"),
+CONNECTOR, TEAM, VIEW, RULE, RETENTION, PERSON, TOKEN = (
+    *("connector", "team", "view", "notify rule", "the events of", "account", "API token"),
 )
 WEBHOOK = Field("webhook", "Webhook secret", Kind.SECRET)
 TYPE = Field("type", "Type", Kind.TEXT)
@@ -39,6 +40,7 @@ _LABELS = {
     "issuer": "Signs in through",
     "person": "Owner",
     "expires": "Ends",
+    "filter": "Filter",
 }
 _KINDS = {"tags": Kind.TAGS, "enabled": Kind.CHECKBOX, "disabled": Kind.CHECKBOX, "url": Kind.SECRET}
 
@@ -75,7 +77,7 @@ def current_items() -> dict[Key, ConfigItem]:
     :raises ValueError: when the database contains a value that PainChain does not write; also other errors.
     """
     items: dict[Key, ConfigItem] = {}
-    for items_of_kind in (_connectors(), _teams(), _rules(), _retention(), _people(), _tokens()):
+    for items_of_kind in (_connectors(), _teams(), _views(), _rules(), _retention(), _people(), _tokens()):
         for (kind, name), item in items_of_kind:
             # Names are unique, so a second item of a name was added by hand. Names with masked secrets may be equal.
             is_duplicate = (kind, name) in items and MASK not in name
@@ -140,6 +142,17 @@ def _connectors() -> Iterator[tuple[Key, ConfigItem]]:
 def _teams() -> Iterator[tuple[Key, ConfigItem]]:
     for team in db.session.scalars(select(Team)):
         yield _item(TEAM, team.name, tags=scrub_value(team.tags))
+
+
+def _views() -> Iterator[tuple[Key, ConfigItem]]:
+    for view, owner in db.session.execute(select(SavedView, Person.name).outerjoin(Person)):
+        audience = scrub(owner) if view.owner_id is not None else EVERYBODY
+        yield _item(VIEW, view_name(scrub(view.name), audience), filter=scrub(view.filter), audience=audience)
+
+
+def view_name(name: str, audience: str) -> str:
+    """Return the name of a view with who sees it, because two people can have views of one name."""
+    return f"{name} (for {audience})"
 
 
 def _rules() -> Iterator[tuple[Key, ConfigItem]]:

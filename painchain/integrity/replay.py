@@ -9,6 +9,7 @@ from typing import Any
 
 from painchain import connectors
 from painchain.audit.diff import CLEARED, SET
+from painchain.configuration.saved_views import EVERYBODY
 from painchain.connectors.base import Kind
 from painchain.core.redaction import scrub
 from painchain.history import snapshots
@@ -21,10 +22,12 @@ from painchain.integrity.current_state import (
     RULE,
     TEAM,
     TOKEN,
+    VIEW,
     ConfigItem,
     Key,
     connector_item,
     toggle_key,
+    view_name,
 )
 
 OPEN = 2**63  # the end of a gap that is still open, as an event number
@@ -145,6 +148,41 @@ def _team_created(replay: Replay, kind: str, entry: Entry) -> None:
     replay.add((kind, _text(entry.description.get("team"))), {"tags": entry.description.get("tags")}, entry)
 
 
+def _view_saved(replay: Replay, kind: str, entry: Entry) -> None:
+    audience = _text(entry.description.get("audience"))
+    key = (kind, view_name(_text(entry.description.get("view")), audience))
+    replay.add(key, {"filter": _text(entry.description.get("filter")), "audience": audience}, entry)
+
+
+def _view_changed(replay: Replay, kind: str, entry: Entry) -> None:
+    """Apply a save of a view. A new start page changes no view."""
+    changes = {key: value for key, value in _changes(entry).items() if key in ("name", "filter", "shared")}
+    name, former_name = _text(entry.description.get("view")), _former_name(entry)
+    audiences = _audiences(entry, changes.get("shared"))
+    before = [view_name(name if former_name is None else former_name, former) for former, _ in audiences]
+    known = next((position for position, item in enumerate(before) if (kind, item) in replay.other_items), None)
+    if not changes or known is None:
+        return
+    audience = audiences[known][1]
+    values = {"filter": _text(changes["filter"])} if "filter" in changes else {}
+    key = replay.rename((kind, before[known]), view_name(name, audience))
+    replay.update(key, {**values, "audience": audience}, entry)
+
+
+def _audiences(entry: Entry, shared: bool | None) -> list[tuple[str, str]]:
+    """Return who saw a view before and after a save. Events of older versions do not say it: first the likeliest."""
+    if audience := _text(entry.description.get("audience")):
+        return [(_text(entry.description.get("former_audience")) or audience, audience)]
+    if shared is not None:
+        return [(entry.author, EVERYBODY) if shared else (EVERYBODY, entry.author)]
+    return [(entry.author, entry.author), (EVERYBODY, EVERYBODY)]
+
+
+def _view_deleted(replay: Replay, kind: str, entry: Entry) -> None:
+    audience = _text(entry.description.get("audience"))
+    replay.other_items.pop((kind, view_name(_text(entry.description.get("view")), audience)), None)
+
+
 def _rule_created(replay: Replay, kind: str, entry: Entry) -> None:
     configuration = entry.description.get("configuration")
     values = (
@@ -181,13 +219,16 @@ def _person_added(replay: Replay, kind: str, entry: Entry) -> None:
 
 
 def _person_changed(replay: Replay, kind: str, entry: Entry) -> None:
-    """Apply a save whose event contains the former name; also rename the owner of the account's tokens."""
+    """Apply a save whose event contains the former name; also rename the owner of the account's tokens and views."""
     former, changes = _text(entry.description.get("person")), _changes(entry)
     name = _text(changes.get("name")) or former
     replay.update(replay.rename((kind, former), name), {**changes, "name": name}, entry)
-    for item in replay.other_items.values():
+    for key, item in [*replay.other_items.items()]:
         if item.kind == TOKEN and item.values.get("person") == former:
             item.values["person"] = name
+        elif item.kind == VIEW and item.values.get("audience") == former:
+            item.values["audience"] = name
+            replay.rename(key, view_name(item.name.removesuffix(view_name("", former)), name))
 
 
 def _person_switched(replay: Replay, kind: str, entry: Entry) -> None:
@@ -199,7 +240,7 @@ def _person_removed(replay: Replay, kind: str, entry: Entry) -> None:
     name = _text(entry.description.get("person"))
     replay.other_items.pop((kind, name), None)
     for key, item in [*replay.other_items.items()]:
-        if item.kind == TOKEN and item.values.get("person") == name:
+        if (item.kind, name) in ((TOKEN, item.values.get("person")), (VIEW, item.values.get("audience"))):
             del replay.other_items[key]
 
 
@@ -229,6 +270,7 @@ def _webhook(replay: Replay, kind: str, entry: Entry) -> None:
 
 _HANDLERS: tuple[tuple[str, Mapping[str, Callable[[Replay, str, Entry], None]]], ...] = (
     (CONNECTOR, {"WebhookChanged": _webhook}),
+    (VIEW, {"ViewSaved": _view_saved, "ViewChanged": _view_changed, "ViewDeleted": _view_deleted}),
     (TEAM, {"TeamCreated": _team_created, "TeamUpdated": _saved("team"), "TeamDeleted": _deleted("team")}),
     (
         RULE,

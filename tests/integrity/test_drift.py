@@ -16,8 +16,10 @@ from sqlalchemy import text
 from painchain import connectors
 from painchain.accounts import api_tokens, invitations, users
 from painchain.audit.trail import Trail
-from painchain.configuration import connector_store, teams
+from painchain.configuration import connector_store, saved_views, teams
 from painchain.configuration.connector_edit import ConnectorEdit
+from painchain.configuration.saved_views import Member
+from painchain.database.models import SavedView
 from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.ingestion import webhooks
@@ -25,6 +27,7 @@ from painchain.integrity import verification
 from painchain.integrity.verification import Completeness
 from painchain.notifications import rules as notification_rules
 from painchain.retention import rules as retention_rules
+from painchain.web.dashboard.filter_view import PARAMETERS
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
 TOKEN = {"token": "made-up-token"}
@@ -106,7 +109,50 @@ def configured_app(app: Flask) -> Flask:
         retention_rules.change({"github": 90, "gitlab": 30}, {}, trail)
         retention_rules.change({"gitlab": None}, {}, trail)
         assert invitations.first_role() == "viewer"
+    save_views(app)
     return app
+
+
+def member(name: str) -> Member:
+    """Return a person who saves views and may share them."""
+    person = users.find_by_name(name)
+    assert person
+    return Member(person.id, person.name, may_share=True)
+
+
+def save_views(app: Flask) -> None:
+    """Save, share, take back, star and delete views of two people, of which one is renamed and one is removed."""
+    query = "tag=ci&range=7d"
+
+    def save(name: str, owner: str, trail: Trail, shared: bool = False) -> SavedView:
+        trail.author = owner
+        values = {"name": name, "filter": query, "shared": shared}
+        return saved_views.create(values, PARAMETERS, member(owner), trail)
+
+    def change(view: SavedView, trail: Trail, **values: Any) -> None:
+        saved_views.update(view, values, PARAMETERS, None, member(trail.author), trail)
+
+    with audited_transaction(app) as trail:
+        users.add("kim", "editor", trail)
+        users.add("lee", "editor", trail)
+        for owner in ("ann", "kim", "lee"):
+            save("Prod", owner, trail)
+        shared = save("Prod", "ann", trail, shared=True)
+        save("Deleted", "ann", trail, shared=True)
+        taken_back, given = save("Mine again", "kim", trail, shared=True), save("Given", "kim", trail)
+        change(taken_back, trail, shared=False, filter="range=30d")
+        change(given, trail, shared=True, name="For all")
+        change(given, trail, filter="range=1h")
+        saved_views.set_start(shared, True, member("lee"), trail)
+    with audited_transaction(app) as trail:
+        views = {(view.name, view.owner_id): view for view in saved_views.list_all(member("ann"))}
+        change(views["Prod", None], trail, name="Everything")
+        saved_views.delete(views["Deleted", None], None, member("ann"), trail)
+        kim, lee = users.find_by_name("kim"), users.find_by_name("lee")
+        assert kim
+        assert lee
+        users.change(kim, trail, None, name="kai", role="editor")
+        users.remove(lee, trail)
 
 
 def test_recorded_changes_are_not_drift(configured_app: Flask) -> None:
@@ -185,6 +231,19 @@ EDITS = [
     (
         "UPDATE retention SET days = 1 WHERE source = 'github'",
         "Retention of the events of “GitHub”: the log says “90 days”, it is “1 day”",
+    ),
+    (
+        "UPDATE saved_views SET filter = 'range=1h' WHERE name = 'Everything'",
+        "Filter of view “Everything (for everybody)”: the log says “tag=ci&range=7d”, it is “range=1h”",
+    ),
+    (
+        "DELETE FROM saved_views WHERE name = 'Mine again'",
+        "View “Mine again (for kai)” is gone, but the log does not contain its deletion",
+    ),
+    (
+        "INSERT INTO saved_views (name, filter, version, created_at, created_by, updated_at, updated_by) "
+        "VALUES ('Planted', 'range=1h', 1, 0, 'x', 0, 'x')",
+        "View “Planted (for everybody)” exists, but the log does not contain its creation",
     ),
     ("INSERT INTO retention VALUES ('kubernetes', 1)", "the log says “for ever”, it is “1 day”"),
 ]
