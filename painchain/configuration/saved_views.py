@@ -27,7 +27,8 @@ MAX_VIEWS = 100  # of one person, and of everybody
 MAX_PARAMETERS = 200
 UTC_ZONE = ZoneInfo("UTC")
 EVERYBODY = "everybody"
-TIMES = ("start_date", "end_date")
+DATES = ("start_date", "end_date")
+TIMES = (*DATES, "t0")  # t0 is the time from which the rows count
 
 NAME = Field("name", "Name", Kind.TEXT, required=True, max_length=100, help="Shown in the Views menu.")
 FILTER = Field(
@@ -238,7 +239,7 @@ def canonical(text: str, names: Sequence[str], now: datetime) -> str:
     parse_filter(parameters, now, UTC_ZONE, DEFAULT_RANGE)
     for name in TIMES:
         parameters[name] = [_in_utc(value, name) for value in parameters.get(name, [])[:1] if value.strip()]
-    if any(parameters[name] for name in TIMES):
+    if any(parameters[name] for name in DATES):
         parameters["range"] = []  # it would be ignored
     query = query_string(parameters, names)
     if len(query) > FILTER.max_length:
@@ -254,7 +255,7 @@ def _in_utc(text: str, name: str) -> str:
 def query_string(parameters: Mapping[str, Sequence[str]], names: Sequence[str]) -> str:
     """Return parameters as a query string that is never empty: it names the range, if it has no other times."""
     pairs = [(name, value) for name in names for value in parameters.get(name, ()) if value]
-    if not any(name in ("range", *TIMES) for name, _ in pairs):
+    if not any(name in ("range", *DATES) for name, _ in pairs):
         pairs.append(("range", DEFAULT_RANGE))
     return urlencode(pairs)
 

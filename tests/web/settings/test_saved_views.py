@@ -182,6 +182,21 @@ def test_times_are_stored_in_utc_whatever_the_zone_of_the_browser(client):
     }
 
 
+def test_a_view_keeps_the_time_from_which_its_rows_count(client):
+    client.set_cookie("zone", "Asia/Tokyo")
+    times = "start_date=2026-01-01T09:00&end_date=2026-01-01T10:00&t0=2026-01-01T10:00"
+    address = save(client, query=times).location
+    assert parse_qs(urlsplit(address).query)["t0"] == ["2026-01-01T01:00:00Z"]
+    page = soup(client.get(address))
+    assert words(page.select_one("#menu-views summary")) == "View: Production"
+    assert texts(page, ".t0 text") == ["t = 0, 10:00"]
+    assert client.post("/api/views", json={"name": "One", "filter": "t0=2026-01-01T10:00"}).status_code == 201
+    relative = client.get("/api/views/2").get_json()["filter"]
+    assert parse_qs(relative) == {"range": ["24h"], "t0": ["2026-01-01T10:00:00Z"]}
+    refused = client.post("/api/views", json={"name": "Two", "filter": "t0=noon"})
+    assert (refused.status_code, refused.get_json()["errors"][0]["field"]) == (422, "filter")
+
+
 def test_an_address_of_a_view_never_leads_to_another_site(client):
     for number, query in enumerate(("q=//elsewhere.example", "q=%5C%5Celsewhere.example", "tag=https://a.example"), 1):
         assert save(client, f"View {number}", query).status_code == 303
