@@ -12,7 +12,8 @@ from painchain.audit.diff import SET, Change, diff
 from painchain.audit.records import Subject, VisibilityChange
 from painchain.audit.trail import Trail
 from painchain.configuration.connector_edit import ConnectorEdit, Saved
-from painchain.configuration.errors import InvalidValues, ProtectedConnector, StaleConnector
+from painchain.configuration.errors import InvalidValues, ProtectedConnector
+from painchain.configuration.named_rows import refuse_stale
 from painchain.configuration.secrets import decrypt, encrypt
 from painchain.connectors.base import ConnectorType, Field, Kind
 from painchain.connectors.painchain import SYSTEM_NAME, SYSTEM_TAGS
@@ -129,7 +130,7 @@ def update(connector: Connector, edit: ConnectorEdit, trail: Trail, hidden: froz
 
     `hidden` are the connector's hidden fields, if the caller has read them in this transaction.
 
-    :raises StaleConnector: when the connector's version differs from the edit's.
+    :raises painchain.configuration.errors.StaleRow: when the connector's version differs from the edit's.
     :raises InvalidValues: when a value is invalid or the name is taken.
     """
     refuse_stale(connector, edit.version)
@@ -185,7 +186,7 @@ def set_visible(
 
     `hidden` are the connector's hidden fields, if the caller has read them in this transaction.
 
-    :raises StaleConnector: when the connector's version differs from the edit's.
+    :raises painchain.configuration.errors.StaleRow: when the connector's version differs from the edit's.
     """
     refuse_stale(connector, edit.version)
     toggled = _visibility_differences(connector, edit.visibility, hidden)
@@ -210,7 +211,7 @@ def _visibility_differences(
 def set_enabled(connector: Connector, enabled: bool, trail: Trail, version: int | None = None) -> bool:
     """Enable or disable a connector. Return whether that changed anything.
 
-    :raises StaleConnector: when `version` is no longer the connector's version.
+    :raises painchain.configuration.errors.StaleRow: when `version` is no longer the connector's version.
     """
     refuse_stale(connector, version)
     if connector.enabled == enabled:
@@ -233,7 +234,7 @@ def delete(connector: Connector, trail: Trail, version: int | None = None) -> No
     """Remove a connector; its events stay.
 
     :raises ProtectedConnector: when it is the built-in connector.
-    :raises StaleConnector: when `version` is no longer the connector's version.
+    :raises painchain.configuration.errors.StaleRow: when `version` is no longer the connector's version.
     """
     if type_of(connector).builtin:
         raise ProtectedConnector(
@@ -250,15 +251,6 @@ def delete(connector: Connector, trail: Trail, version: int | None = None) -> No
 def _stop_polling(connector: Connector, trail: Trail) -> None:
     poll_leases.revoke(connector)
     coverage.close_gaps(connector, trail.now, coverage.FAILING, coverage.RATE_LIMITED)
-
-
-def refuse_stale(connector: Connector, version: int | None) -> None:
-    """Refuse a change based on an older version of the connector; None skips the check.
-
-    :raises StaleConnector: when the version differs.
-    """
-    if version is not None and version != connector.version:
-        raise StaleConnector(connector)
 
 
 def drop_secrets(connector: Connector, trail: Trail) -> None:

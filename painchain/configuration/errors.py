@@ -2,8 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from painchain.core.redaction import scrub
-from painchain.database.models import Connector
+
+
+class NamedRow(Protocol):
+    """A row of the configuration, whose version grows with each change."""
+
+    @property
+    def id(self) -> int:
+        """Its ID."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def version(self) -> int:
+        """Its version."""
+
+    @property
+    def updated_by(self) -> str:
+        """Who changed it last."""
 
 
 class ChangeRefused(Exception):
@@ -22,12 +43,11 @@ class ProtectedConnector(ChangeRefused):
     """The built-in connector cannot be deleted."""
 
 
-class StaleConnector(ChangeRefused):
-    """Someone else changed the connector after this person read it. `connector` is its current row."""
+class StaleRow(ChangeRefused):
+    """Someone else changed a row after this person read it. `row` is as it is now."""
 
-    def __init__(self, connector: Connector):
+    def __init__(self, row: NamedRow):
         super().__init__(
-            f"“{connector.name}” was changed by {connector.updated_by} in the meantime. Nothing was saved. "
-            "Reload it and try again."
+            f"“{row.name}” was changed by {row.updated_by} in the meantime. Nothing was saved. Reload it and try again."
         )
-        self.connector = connector
+        self.row = row

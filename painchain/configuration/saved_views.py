@@ -15,7 +15,9 @@ from sqlalchemy import func, select
 from painchain.audit import event_kinds
 from painchain.audit.diff import Change, diff
 from painchain.audit.trail import Trail
+from painchain.configuration import named_rows
 from painchain.configuration.errors import ChangeRefused, InvalidValues
+from painchain.configuration.named_rows import created, is_taken, refuse_stale, touch
 from painchain.connectors.base import Field, FieldError, Kind
 from painchain.core.redaction import scrub
 from painchain.database.models import SavedView, StartPage
@@ -42,17 +44,6 @@ FILTER = Field(
 )
 SHARED = Field("shared", "For everybody", Kind.CHECKBOX, default=False, help="Otherwise only you see it.")
 FIELDS = (NAME, FILTER, SHARED)
-
-
-class StaleView(ChangeRefused):
-    """Someone else changed the view after this person read it. `view` is its current row."""
-
-    def __init__(self, view: SavedView):
-        super().__init__(
-            f"“{view.name}” was changed by {view.updated_by} in the meantime. Nothing was saved. "
-            "Reload it and try again."
-        )
-        self.view = view
 
 
 class NotForRole(ChangeRefused):
@@ -110,11 +101,7 @@ def create(submitted: Mapping[str, Any], names: Sequence[str], member: Member, t
         name=cleaned["name"],
         filter=cleaned["filter"],
         owner_id=owner_id,
-        version=1,
-        created_at=trail.now,
-        created_by=trail.author,
-        updated_at=trail.now,
-        updated_by=trail.author,
+        **created(trail),
     )
     db.session.add(view)
     db.session.flush()
@@ -132,7 +119,7 @@ def update(
 ) -> list[Change]:
     """Save new values and return the changes. Fields missing from `submitted` stay unchanged.
 
-    :raises StaleView: when `version` is no longer the view's version; None skips the check.
+    :raises painchain.configuration.errors.StaleRow: when the view has another version; None skips the check.
     :raises InvalidValues: when a value is invalid or the name is taken.
     :raises NotForRole: when a viewer changes a view of everybody, or makes one.
     """
@@ -149,8 +136,7 @@ def update(
         if view.owner_id is not None:  # others no longer see it
             others = StartPage.person_id != view.owner_id
             db.session.execute(delete_rows(StartPage).where(StartPage.view_id == view.id, others))
-    view.version += 1
-    view.updated_at, view.updated_by = trail.now, trail.author
+    touch(view, trail)
     db.session.flush()
     trail.log(event_kinds.view_changed(view.name, changes, former_audience, audience(view, member)))
     return changes
@@ -159,7 +145,7 @@ def update(
 def delete(view: SavedView, version: int | None, member: Member, trail: Trail) -> None:
     """Delete a view. It is no longer anybody's start page.
 
-    :raises StaleView: when `version` is no longer the view's version; None skips the check.
+    :raises painchain.configuration.errors.StaleRow: when the view has another version; None skips the check.
     :raises NotForRole: when a viewer deletes a view of everybody.
     """
     refuse_stale(view, version)
@@ -187,15 +173,6 @@ def set_start(view: SavedView, is_start: bool, member: Member, trail: Trail) -> 
     return True
 
 
-def refuse_stale(view: SavedView, version: int | None) -> None:
-    """Refuse a change based on an older version of the view; None skips the check.
-
-    :raises StaleView: when the version differs.
-    """
-    if version is not None and version != view.version:
-        raise StaleView(view)
-
-
 def audience(view: SavedView, member: Member) -> str:
     """Return who sees a view, as text."""
     return EVERYBODY if view.owner_id is None else member.name
@@ -203,14 +180,7 @@ def audience(view: SavedView, member: Member) -> str:
 
 def clean(submitted: Mapping[str, Any], names: Sequence[str], now: datetime) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the normalised values, and an error for each invalid field."""
-    cleaned: dict[str, Any] = {}
-    errors: dict[str, str] = {}
-    for field in FIELDS:
-        if field.key in submitted:
-            try:
-                cleaned[field.key] = field.clean(submitted[field.key])
-            except FieldError as error:
-                errors[field.key] = str(error)
+    cleaned, errors = named_rows.clean(FIELDS, submitted)
     if cleaned.get(FILTER.key):
         try:
             cleaned[FILTER.key] = canonical(cleaned[FILTER.key], names, now)
@@ -272,16 +242,16 @@ def _clean(
         raise NotForRole
     name = cleaned.get(NAME.key, view.name if view else None)
     is_shared = cleaned.get(SHARED.key, view is not None and view.owner_id is None)
-    if name and _is_taken(name, _owner_id(is_shared, member), view):
+    if name and is_taken(name, _names(_owner_id(is_shared, member)), view):
         errors[NAME.key] = f"A view named “{name}” already exists. Choose another name."
     if errors:
         raise InvalidValues(errors)
     return cleaned
 
 
-def _is_taken(name: str, owner_id: int | None, view: SavedView | None) -> bool:
+def _names(owner_id: int | None) -> list[tuple[int, str]]:
     rows = db.session.execute(select(SavedView.id, SavedView.name).where(_is_owned_by(owner_id)))
-    return any(stored.casefold() == name.casefold() for number, stored in rows if view is None or number != view.id)
+    return [(number, name) for number, name in rows]
 
 
 def _is_owned_by(owner_id: int | None) -> Any:

@@ -10,8 +10,10 @@ from sqlalchemy import func, select
 from painchain.audit import event_kinds
 from painchain.audit.diff import Change, diff
 from painchain.audit.trail import Trail
-from painchain.configuration.errors import ChangeRefused, InvalidValues
-from painchain.connectors.base import MAX_ITEMS, Field, FieldError, Kind
+from painchain.configuration import named_rows
+from painchain.configuration.errors import InvalidValues
+from painchain.configuration.named_rows import created, is_taken, refuse_stale, touch
+from painchain.connectors.base import MAX_ITEMS, Field, Kind
 from painchain.database.models import Team
 from painchain.database.session import db
 
@@ -26,17 +28,6 @@ TAGS = Field(
 )
 FIELDS = (NAME, TAGS)
 MAX_FORMER_NAMES = 20  # a team keeps this many of its latest former names
-
-
-class StaleTeam(ChangeRefused):
-    """Someone else changed the team after this person read it. `team` is its current row."""
-
-    def __init__(self, team: Team):
-        super().__init__(
-            f"“{team.name}” was changed by {team.updated_by} in the meantime. Nothing was saved. "
-            "Reload it and try again."
-        )
-        self.team = team
 
 
 def list_all() -> list[Team]:
@@ -63,11 +54,7 @@ def create(submitted: Mapping[str, Any], trail: Trail) -> Team:
     team = Team(
         **cleaned,
         former_names=[],
-        version=1,
-        created_at=trail.now,
-        created_by=trail.author,
-        updated_at=trail.now,
-        updated_by=trail.author,
+        **created(trail),
     )
     db.session.add(team)
     db.session.flush()
@@ -78,7 +65,7 @@ def create(submitted: Mapping[str, Any], trail: Trail) -> Team:
 def update(team: Team, submitted: Mapping[str, Any], version: int | None, trail: Trail) -> list[Change]:
     """Save new values and return the changes. Fields missing from `submitted` stay unchanged.
 
-    :raises StaleTeam: when `version` is no longer the team's version; None skips the check.
+    :raises painchain.configuration.errors.StaleRow: when the team has another version; None skips the check.
     :raises InvalidValues: when a value is invalid or the name is taken.
     """
     refuse_stale(team, version)
@@ -91,8 +78,7 @@ def update(team: Team, submitted: Mapping[str, Any], version: int | None, trail:
                 -MAX_FORMER_NAMES:
             ]
         setattr(team, change.key, change.new)
-    team.version += 1
-    team.updated_at, team.updated_by = trail.now, trail.author
+    touch(team, trail)
     db.session.flush()
     trail.log(event_kinds.team_updated(team.name, changes))
     return changes
@@ -101,39 +87,22 @@ def update(team: Team, submitted: Mapping[str, Any], version: int | None, trail:
 def delete(team: Team, version: int | None, trail: Trail) -> None:
     """Delete a team. Connectors and events keep its tags.
 
-    :raises StaleTeam: when `version` is no longer the team's version; None skips the check.
+    :raises painchain.configuration.errors.StaleRow: when the team has another version; None skips the check.
     """
     refuse_stale(team, version)
     trail.log(event_kinds.team_deleted(team.name, team.tags))
     db.session.delete(team)
 
 
-def refuse_stale(team: Team, version: int | None) -> None:
-    """Refuse a change based on an older version of the team; None skips the check.
-
-    :raises StaleTeam: when the version differs.
-    """
-    if version is not None and version != team.version:
-        raise StaleTeam(team)
-
-
 def clean(submitted: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the normalised values, and an error for each invalid field."""
-    cleaned, errors = {}, {}
-    for field in FIELDS:
-        if field.key in submitted:
-            try:
-                cleaned[field.key] = field.clean(submitted[field.key])
-            except FieldError as error:
-                errors[field.key] = str(error)
-    return cleaned, errors
+    return named_rows.clean(FIELDS, submitted)
 
 
 def _clean(submitted: Mapping[str, Any], team: Team | None) -> dict[str, Any]:
     cleaned, errors = clean(submitted)
     name = cleaned.get(NAME.key)
-    other_names = (stored.name.casefold() for stored in list_all() if team is None or stored.id != team.id)
-    if name and name.casefold() in other_names:
+    if name and is_taken(name, ((stored.id, stored.name) for stored in list_all()), team):
         errors[NAME.key] = f"A team named “{name}” already exists. Choose another name."
     if errors:
         raise InvalidValues(errors)

@@ -10,8 +10,9 @@ from sqlalchemy import func, select
 from painchain.audit import event_kinds
 from painchain.audit.diff import SET, Change, diff
 from painchain.audit.trail import Trail
-from painchain.configuration.errors import ChangeRefused, InvalidValues
-from painchain.connectors.base import Field, FieldError, Kind
+from painchain.configuration.errors import InvalidValues
+from painchain.configuration.named_rows import clean, is_taken, refuse_stale
+from painchain.connectors.base import Field, Kind
 from painchain.core import runtime
 from painchain.core.crypto import open_sealed, seal
 from painchain.database.models import NotifyRule
@@ -27,17 +28,6 @@ FIELDS = (
     Field("enabled", "Enabled", Kind.CHECKBOX, True),
 )
 NO_KIND = "Choose at least one kind of event."
-
-
-class StaleRule(ChangeRefused):
-    """The rule was changed since the form was loaded. `rule` is the current rule."""
-
-    def __init__(self, rule: NotifyRule):
-        super().__init__(
-            f"“{rule.name}” was changed by {rule.updated_by} in the meantime. Nothing was saved. "
-            "Reload it and try again."
-        )
-        self.rule = rule
 
 
 def list_all() -> Sequence[NotifyRule]:
@@ -72,10 +62,10 @@ def create(submitted: Mapping[str, Any], trail: Trail) -> NotifyRule:
 def update(rule: NotifyRule, submitted: Mapping[str, Any], version: int | None, trail: Trail) -> list[Change]:
     """Save new values and return the changes. A field missing from `submitted`, or a blank URL, is not changed.
 
-    :raises StaleRule: if the rule has another version than `version`; None accepts any.
+    :raises painchain.configuration.errors.StaleRow: if the rule has another version than `version`; None accepts any.
     :raises InvalidValues: if a value is invalid or the name is taken.
     """
-    _refuse_stale(rule, version)
+    refuse_stale(rule, version)
     cleaned = _clean({key: value for key, value in submitted.items() if key != "url" or value}, rule)
     stored = {**values(rule), "url": open_sealed(_box(), rule.url)}
     changes = diff(FIELDS, stored, cleaned)
@@ -94,22 +84,15 @@ def update(rule: NotifyRule, submitted: Mapping[str, Any], version: int | None, 
 def delete(rule: NotifyRule, version: int | None, trail: Trail) -> None:
     """Delete a rule with its unsent messages.
 
-    :raises StaleRule: if the rule has another version than `version`; None accepts any.
+    :raises painchain.configuration.errors.StaleRow: if the rule has another version than `version`; None accepts any.
     """
-    _refuse_stale(rule, version)
+    refuse_stale(rule, version)
     trail.log(event_kinds.notify_rule_deleted(rule.name, _configuration(rule)))
     db.session.delete(rule)
 
 
 def _clean(submitted: Mapping[str, Any], rule: NotifyRule | None = None) -> dict[str, Any]:
-    cleaned, errors = {}, {}
-    for field in FIELDS:
-        if field.key not in submitted:
-            continue
-        try:
-            cleaned[field.key] = field.clean(submitted[field.key])
-        except FieldError as error:
-            errors[field.key] = str(error)
+    cleaned, errors = clean(FIELDS, submitted)
     _check(cleaned, errors, rule)
     if errors:
         raise InvalidValues(errors)
@@ -118,10 +101,8 @@ def _clean(submitted: Mapping[str, Any], rule: NotifyRule | None = None) -> dict
 
 def _check(cleaned: dict[str, Any], errors: dict[str, str], rule: NotifyRule | None) -> None:
     """Validate what depends on other fields or rules."""
-    stored_rules = db.session.execute(select(NotifyRule.id, NotifyRule.name)).all()
-    other_names = {stored.name.casefold() for stored in stored_rules if rule is None or stored.id != rule.id}
     name = cleaned.get("name")
-    if name and name.casefold() in other_names:
+    if name and is_taken(name, _names(), rule):
         errors["name"] = f"A rule named “{name}” already exists. Choose another name."
     if "url" in cleaned:
         try:
@@ -139,6 +120,10 @@ def _check(cleaned: dict[str, Any], errors: dict[str, str], rule: NotifyRule | N
         cleaned["enabled"] = bool(cleaned["enabled"])
 
 
+def _names() -> list[tuple[int, str]]:
+    return [(number, name) for number, name in db.session.execute(select(NotifyRule.id, NotifyRule.name))]
+
+
 def _assign(rule: NotifyRule, values: Mapping[str, Any]) -> None:
     for key, value in values.items():
         if key != "url":
@@ -150,11 +135,6 @@ def _assign(rule: NotifyRule, values: Mapping[str, Any]) -> None:
 
 def _configuration(rule: NotifyRule) -> dict[str, Any]:
     return {**values(rule), "url": SET}
-
-
-def _refuse_stale(rule: NotifyRule, version: int | None) -> None:
-    if version is not None and version != rule.version:
-        raise StaleRule(rule)
 
 
 def _box() -> Any:

@@ -15,7 +15,7 @@ from sqlalchemy import inspect, text
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store, secrets
 from painchain.configuration.connector_edit import ConnectorEdit, Saved
-from painchain.configuration.errors import InvalidValues, ProtectedConnector, StaleConnector
+from painchain.configuration.errors import InvalidValues, ProtectedConnector, StaleRow
 from painchain.connectors import ADDABLE, TYPES
 from painchain.core.crypto import KeyUnusable, new_key, parse_key
 from painchain.database.session import db
@@ -400,7 +400,7 @@ def test_a_change_based_on_an_older_version_is_refused_and_changes_nothing(app, 
     save(app, number, version=1, poll_interval=600)
     before = new_titles()
     with (
-        pytest.raises(StaleConnector, match="“Work” was changed by operator in the meantime"),
+        pytest.raises(StaleRow, match="“Work” was changed by operator in the meantime"),
         audited_transaction(app) as trail,
     ):
         act(connector_store.get(number), trail)
@@ -414,7 +414,7 @@ def test_every_change_makes_older_forms_stale(app, act):
     number = create(app)
     with audited_transaction(app) as trail:
         act(connector_store.get(number), trail)
-    with pytest.raises(StaleConnector):
+    with pytest.raises(StaleRow):
         save(app, number, version=1, poll_interval=600)
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from sqlalchemy import ForeignKey, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from painchain.database.models.versioned import Versioned
 from painchain.database.session import Base
-from painchain.database.types import RowId, UtcMicroseconds
+from painchain.database.types import RowId
 
 
-class SavedView(Base):
+class SavedView(Versioned, Base):
     """A filter of the timeline with a name. `filter` is its query string.
 
     It belongs to one person, or to everybody where `owner_id` is None.
@@ -24,11 +23,6 @@ class SavedView(Base):
     name: Mapped[str] = mapped_column(Text)
     filter: Mapped[str] = mapped_column(Text)
     owner_id: Mapped[int | None] = mapped_column(RowId, ForeignKey("people.id", ondelete="CASCADE"), index=True)
-    version: Mapped[int] = mapped_column(default=1)
-    created_at: Mapped[datetime] = mapped_column(UtcMicroseconds)
-    created_by: Mapped[str] = mapped_column(Text)
-    updated_at: Mapped[datetime] = mapped_column(UtcMicroseconds)
-    updated_by: Mapped[str] = mapped_column(Text)
 
 
 class StartPage(Base):

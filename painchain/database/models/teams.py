@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from sqlalchemy import JSON, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from painchain.database.models.versioned import Versioned
 from painchain.database.session import Base
-from painchain.database.types import RowId, UtcMicroseconds
+from painchain.database.types import RowId
 
 
-class Team(Base):
+class Team(Versioned, Base):
     """A named set of tags to filter by. `former_names` are the names it had before, so that old filters find it."""
 
     __tablename__ = "teams"
@@ -21,8 +20,3 @@ class Team(Base):
     name: Mapped[str] = mapped_column(Text, unique=True)
     tags: Mapped[list[str]] = mapped_column(JSON, default=list)
     former_names: Mapped[list[str]] = mapped_column(JSON, default=list)
-    version: Mapped[int] = mapped_column(default=1)
-    created_at: Mapped[datetime] = mapped_column(UtcMicroseconds)
-    created_by: Mapped[str] = mapped_column(Text)
-    updated_at: Mapped[datetime] = mapped_column(UtcMicroseconds)
-    updated_by: Mapped[str] = mapped_column(Text)

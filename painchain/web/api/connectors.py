@@ -12,7 +12,7 @@ from painchain import connectors
 from painchain.configuration import connector_store, shared_sources
 from painchain.configuration.connector_edit import ConnectorEdit
 from painchain.configuration.connector_store import type_of
-from painchain.configuration.errors import InvalidValues, StaleConnector
+from painchain.configuration.errors import InvalidValues, StaleRow
 from painchain.core.validation import BadBody, read
 from painchain.database import models
 from painchain.ingestion import health as connector_polls
@@ -24,7 +24,7 @@ from painchain.web.api.schemas import ConnectorPatch, NewConnector, Visibility
 from painchain.web.common.responses import json_error
 from painchain.web.common.transaction import audited_transaction
 
-RECORDS = Editable("connector", connector_store.get, StaleConnector)
+RECORDS = Editable("connector", connector_store.get, StaleRow)
 
 
 def handle_invalid_connector(problem: InvalidValues) -> Response:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import g, request, url_for
 from flask.typing import ResponseReturnValue
 
+from painchain.configuration.errors import StaleRow
 from painchain.core.validation import read
 from painchain.database import models
 from painchain.notifications import rules as notification_rules
 from painchain.notifications import sender
-from painchain.notifications.rules import StaleRule
 from painchain.web.api.common import Editable, api_blueprint
 from painchain.web.api.resources.base import answer, answer_list
 from painchain.web.api.resources.settings import NotifyRule, Sent
@@ -17,7 +17,7 @@ from painchain.web.api.schemas import NewNotifyRule, NotifyRulePatch
 from painchain.web.common.transaction import audited_transaction
 
 blueprint = api_blueprint("notify_api", url_prefix="/api/notify-rules")
-RECORDS = Editable("notification rule", notification_rules.get, StaleRule)
+RECORDS = Editable("notification rule", notification_rules.get, StaleRow)
 
 
 @blueprint.get("")

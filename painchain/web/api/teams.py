@@ -6,7 +6,7 @@ from flask import request, url_for
 from flask.typing import ResponseReturnValue
 
 from painchain.configuration import teams
-from painchain.configuration.teams import StaleTeam
+from painchain.configuration.errors import StaleRow
 from painchain.core.validation import read
 from painchain.database import models
 from painchain.web.api.common import Editable, api_blueprint
@@ -16,7 +16,7 @@ from painchain.web.api.schemas import NewTeam, TeamPatch
 from painchain.web.common.transaction import audited_transaction
 
 blueprint = api_blueprint("teams_api")
-RECORDS = Editable("team", teams.get, StaleTeam, "team-")
+RECORDS = Editable("team", teams.get, StaleRow, "team-")
 
 
 @blueprint.get("/api/teams")

@@ -7,7 +7,8 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from painchain.configuration import saved_views
-from painchain.configuration.saved_views import NotForRole, StaleView
+from painchain.configuration.errors import StaleRow
+from painchain.configuration.saved_views import NotForRole
 from painchain.core.validation import read
 from painchain.database.models import SavedView
 from painchain.web.api.common import Editable, api_blueprint
@@ -28,7 +29,7 @@ def find(view_id: int) -> SavedView | None:
     return saved_views.get(view_id, member())
 
 
-RECORDS = Editable("view", find, StaleView, "view-")
+RECORDS = Editable("view", find, StaleRow, "view-")
 
 
 @blueprint.errorhandler(NotForRole)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,11 @@ from painchain.configuration import connector_copy, connector_store
 from painchain.configuration.connector_copy import Original
 from painchain.configuration.connector_edit import ConnectorEdit
 from painchain.configuration.connector_store import type_of, values
+from painchain.configuration.errors import NamedRow
 from painchain.configuration.stored_connector import StoredConnector
 from painchain.connectors.base import ConnectorType, Field, Kind
 from painchain.core.redaction import scrub
-from painchain.database.models import Connector, SavedView, Team
+from painchain.database.models import Connector
 from painchain.timeline import visibility
 from painchain.timeline.visibility import Toggle
 
@@ -53,7 +54,7 @@ class ConnectorForm(FlaskForm):  # type: ignore[misc]
 class Conflict:
     """What another person changed since the form was opened, and what this person wants to change."""
 
-    connector: Connector | Team | SavedView
+    connector: NamedRow
     theirs: list[Change]
     mine: list[Change]
 
@@ -179,21 +180,45 @@ def show_errors(form: Any, errors: Mapping[str, str]) -> None:
 
 
 def conflict(form: Any, stored: StoredConnector) -> Conflict:
-    """Compare both people's changes since the form was opened; update the fields that only the other one changed."""
+    """Compare both people's changes since the form of a connector was opened, and merge them in the form."""
     connector = stored.connector
     connector_type = type_of(connector)
-    now = values(connector)
-    base = {**now, **connector_type.clean(read_base(form.base.data))[0]}
-    mine_entered, _ = connector_type.clean(submitted(connector_type, connector))
+    base, _ = connector_type.clean(read_base(form.base.data))
+    mine, _ = connector_type.clean(submitted(connector_type, connector))
     fields = [field for field in connector_type.all_fields if field.kind is not Kind.SECRET]
-    theirs, mine = diff(fields, base, now), diff(fields, base, mine_entered)
+    return merged(form, connector, fields, base, values(connector), mine, _origin(stored))
+
+
+def merged(
+    form: Any,
+    row: NamedRow,
+    fields: Sequence[Field],
+    base: Mapping[str, Any],
+    now: Mapping[str, Any],
+    entered: Mapping[str, Any],
+    origin: Mapping[str, str],
+) -> Conflict:
+    """Compare both people's changes since the form was opened; update the fields that only the other one changed.
+
+    `base` are the values that the form began with, `now` the stored ones, `entered` those of this person. `origin` are
+    the values of the hidden inputs for the next save.
+    """
+    base = {**now, **base}
+    theirs, mine = diff(fields, base, now), diff(fields, base, entered)
     for change in theirs:
         if change.key not in {own.key for own in mine}:
-            field = connector_type.field(change.key)
-            form[change.key].data = as_entered(field, change.new) if field else change.new
-    for key, value in _origin(stored).items():
+            field = next(field for field in fields if field.key == change.key)
+            form[change.key].data = as_entered(field, change.new)
+    for key, value in origin.items():
         form[key].data = value
-    return Conflict(connector, theirs, mine)
+    return Conflict(row, theirs, mine)
+
+
+def origin(row: NamedRow | None, values: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a form keeps in hidden inputs to notice other people's changes: the version and the values."""
+    if row is None:
+        return {"version": "", "base": ""}
+    return {"version": str(row.version), "base": json.dumps(values, ensure_ascii=False)}
 
 
 def merged_toggles(form: Any, stored: StoredConnector, shown: dict[Toggle, bool]) -> dict[Toggle, bool]:
@@ -218,9 +243,8 @@ def as_entered(field: Field, value: Any) -> Any:
 
 def _origin(stored: StoredConnector | None) -> dict[str, str]:
     if stored is None:
-        return {"version": "", "base": ""}
-    base = {**values(stored.connector), "hidden": sorted(map(toggle_name, stored.hidden))}
-    return {"version": str(stored.connector.version), "base": json.dumps(base, ensure_ascii=False)}
+        return origin(None, {})
+    return origin(stored.connector, {**values(stored.connector), "hidden": sorted(map(toggle_name, stored.hidden))})
 
 
 def read_base(text: str | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from painchain.audit.trail import Trail
 from painchain.configuration import connector_copy, connector_store, shared_sources, stored_connector
 from painchain.configuration.connector_edit import ConnectorEdit, Saved
 from painchain.configuration.connector_store import type_of
-from painchain.configuration.errors import InvalidValues, ProtectedConnector, StaleConnector
+from painchain.configuration.errors import InvalidValues, ProtectedConnector, StaleRow
 from painchain.configuration.stored_connector import StoredConnector
 from painchain.connectors.base import ConnectorType
 from painchain.database.models import Connector
@@ -121,7 +121,7 @@ def update(connector_id: int) -> ResponseReturnValue:
             stored = stored.after_save(saved.visibility)
     except InvalidValues as invalid:
         return _invalid(stored_or_404(connector_id), invalid)
-    except StaleConnector:
+    except StaleRow:
         return _conflict(stored_or_404(connector_id))
     toast = _saved_toast(stored.connector, saved, enables)
     if responses.is_htmx():
@@ -140,7 +140,7 @@ def toggle(connector_id: int) -> ResponseReturnValue:
             edit = ConnectorEdit(visibility=toggles, version=connector_form.version_submitted())
             changed = connector_store.set_visible(stored.connector, edit, trail, stored.hidden)
             stored = stored.after_save(changed)
-    except StaleConnector as stale:
+    except StaleRow as stale:
         return _stale(stale)
     state = "shown" if all(toggles.values()) else "hidden"
     count = len(changed)
@@ -165,7 +165,7 @@ def switch(connector_id: int, enabled: bool) -> ResponseReturnValue:
         with audited_transaction() as trail:
             connector = stored_or_404(connector_id, trail).connector
             changed = connector_store.set_enabled(connector, enabled, trail, connector_form.version_submitted())
-    except StaleConnector as stale:
+    except StaleRow as stale:
         return _stale(stale)
     state = "enabled" if enabled else "disabled"
     toast = Toast(f"“{connector.name}” is {state}." if changed else f"“{connector.name}” is already {state}.")
@@ -199,7 +199,7 @@ def delete(connector_id: int) -> ResponseReturnValue:
             connector_store.delete(connector, trail, connector_form.version_submitted())
     except ProtectedConnector as refusal:
         return responses.error(409, "Not deleted", str(refusal))
-    except StaleConnector as stale:
+    except StaleRow as stale:
         return _stale(stale)
     return responses.go_to(url_for(".integrations"), Toast(f"Deleted “{name}”. Its events stay on the timeline."))
 
@@ -327,6 +327,6 @@ def _refused(stored: StoredConnector, form: Any, status: int, **values: Any) -> 
     return shown_page(stored, status, **values)
 
 
-def _stale(stale: StaleConnector) -> ResponseReturnValue:
+def _stale(stale: StaleRow) -> ResponseReturnValue:
     """Answer that someone else saved first; the page must be reloaded before another change."""
     return responses.error(409, "Someone else changed this first", str(stale))

@@ -7,12 +7,11 @@ from typing import Any
 from flask import Blueprint, abort, g, request, url_for
 from flask.typing import ResponseReturnValue
 
-from painchain.configuration.errors import InvalidValues
+from painchain.configuration.errors import InvalidValues, StaleRow
 from painchain.database.models import NotifyRule
 from painchain.eventlog import outbox
 from painchain.notifications import rules as notification_rules
 from painchain.notifications import sender
-from painchain.notifications.rules import StaleRule
 from painchain.web.common import responses
 from painchain.web.common.responses import Toast
 from painchain.web.common.transaction import audited_transaction
@@ -71,7 +70,7 @@ def update(rule_id: int) -> ResponseReturnValue:
             changes = notification_rules.update(rule, _submitted(), version_submitted(), trail)
     except InvalidValues as invalid:
         return _form(_get_or_404(rule_id), _submitted(), 422, invalid.errors)
-    except StaleRule:
+    except StaleRow:
         return _form(_get_or_404(rule_id), _submitted(), 409)
     message = f"Saved “{rule.name}”. Changed: {', '.join(change.label for change in changes)}."
     toast = Toast(message) if changes else Toast("No changes to save.", "info")
@@ -102,7 +101,7 @@ def delete(rule_id: int) -> ResponseReturnValue:
             rule = _get_or_404(rule_id)
             name = rule.name
             notification_rules.delete(rule, version_submitted(), trail)
-    except StaleRule as stale:
+    except StaleRow as stale:
         return responses.error(409, "Someone else changed this first", str(stale))
     return responses.go_to(url_for(".index"), Toast(f"Deleted “{name}”. It sends no more notifications."))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -11,10 +10,9 @@ from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, HiddenField, StringField
 
-from painchain.audit.diff import diff
 from painchain.configuration import saved_views
-from painchain.configuration.errors import InvalidValues
-from painchain.configuration.saved_views import FIELDS, FILTER, NAME, SHARED, NotForRole, StaleView
+from painchain.configuration.errors import InvalidValues, StaleRow
+from painchain.configuration.saved_views import FIELDS, FILTER, NAME, SHARED, NotForRole
 from painchain.database.models import SavedView
 from painchain.web.common import responses
 from painchain.web.common.responses import Toast
@@ -98,7 +96,7 @@ def update(view_id: int) -> ResponseReturnValue:
     except InvalidValues as invalid:
         connector_form.show_errors(form, invalid.errors)
         return _page(422, _get_or_404(view_id), form)
-    except StaleView:
+    except StaleRow:
         view = _get_or_404(view_id)
         return _page(409, view, form, conflict=_conflict(form, view))
     except NotForRole as refusal:
@@ -135,7 +133,7 @@ def delete(view_id: int) -> ResponseReturnValue:
             view = _get_or_404(view_id)
             name = view.name
             saved_views.delete(view, connector_form.version_submitted(), member(), trail)
-    except StaleView as stale:
+    except StaleRow as stale:
         return responses.error(409, "Someone else changed this first", str(stale))
     except NotForRole as refusal:
         return responses.error(403, "You don't have permission", str(refusal))
@@ -187,17 +185,12 @@ def _page(status: int, view: SavedView | None, form: ViewForm, conflict: Conflic
 
 
 def _form_of(view: SavedView | None) -> ViewForm:
-    entered = {field.key: connector_form.as_entered(field, saved_views.values(view)[field.key]) for field in FIELDS}
+    current = saved_views.values(view)
+    entered = {field.key: connector_form.as_entered(field, current[field.key]) for field in FIELDS}
     if view is None or view_of(request.args).parameters:
         entered["filter"] = view_menu.query_string(view_of(request.args))
     entered["start"] = view is not None and saved_views.start_view(member()) == view.id
-    return ViewForm(formdata=None, data={**entered, **_origin(view)})
-
-
-def _origin(view: SavedView | None) -> dict[str, str]:
-    if view is None:
-        return {"version": "", "base": ""}
-    return {"version": str(view.version), "base": json.dumps(saved_views.values(view), ensure_ascii=False)}
+    return ViewForm(formdata=None, data={**entered, **connector_form.origin(view, current)})
 
 
 def _submitted(form: ViewForm) -> dict[str, Any]:
@@ -207,17 +200,9 @@ def _submitted(form: ViewForm) -> dict[str, Any]:
 
 
 def _conflict(form: ViewForm, view: SavedView) -> Conflict:
-    """Compare both people's changes since the form was opened; update the fields that only the other one changed."""
+    base, entered = _cleaned(connector_form.read_base(form.base.data)), _cleaned(_submitted(form))
     now = saved_views.values(view)
-    base = {**now, **_cleaned(connector_form.read_base(form.base.data))}
-    theirs, mine = diff(FIELDS, base, now), diff(FIELDS, base, _cleaned(_submitted(form)))
-    for change in theirs:
-        if change.key not in {own.key for own in mine}:
-            field = next(field for field in FIELDS if field.key == change.key)
-            form[change.key].data = connector_form.as_entered(field, change.new)
-    for key, value in _origin(view).items():
-        form[key].data = value
-    return Conflict(view, theirs, mine)
+    return connector_form.merged(form, view, FIELDS, base, now, entered, connector_form.origin(view, now))
 
 
 def _cleaned(values: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from flask import Blueprint, abort, request, url_for
@@ -10,10 +9,9 @@ from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 from wtforms import HiddenField, StringField
 
-from painchain.audit.diff import diff
 from painchain.configuration import teams
-from painchain.configuration.errors import InvalidValues
-from painchain.configuration.teams import FIELDS, NAME, TAGS, StaleTeam
+from painchain.configuration.errors import InvalidValues, StaleRow
+from painchain.configuration.teams import FIELDS, NAME, TAGS
 from painchain.database.models import Team
 from painchain.timeline import queries
 from painchain.web.common import responses
@@ -77,7 +75,7 @@ def update(team_id: int) -> ResponseReturnValue:
     except InvalidValues as invalid:
         connector_form.show_errors(form, invalid.errors)
         return _page(422, _get_or_404(team_id), form)
-    except StaleTeam:
+    except StaleRow:
         team = _get_or_404(team_id)
         return _page(409, team, form, conflict=_conflict(form, team))
     saved = Toast(f"Saved team “{team.name}”. Changed: {', '.join(change.label for change in changes)}.")
@@ -98,7 +96,7 @@ def delete(team_id: int) -> ResponseReturnValue:
             team = _get_or_404(team_id)
             name = team.name
             teams.delete(team, connector_form.version_submitted(), trail)
-    except StaleTeam as stale:
+    except StaleRow as stale:
         return responses.error(409, "Someone else changed this first", str(stale))
     return responses.go_to(url_for(".index"), Toast(f"Deleted team “{name}”. Connectors and events keep its tags."))
 
@@ -121,13 +119,7 @@ def _page(status: int, team: Team | None, form: TeamForm, conflict: Conflict | N
 def _form_of(team: Team | None) -> TeamForm:
     current = teams.values(team)
     entered = {field.key: connector_form.as_entered(field, current[field.key]) for field in FIELDS}
-    return TeamForm(formdata=None, data={**entered, **_origin(team)})
-
-
-def _origin(team: Team | None) -> dict[str, str]:
-    if team is None:
-        return {"version": "", "base": ""}
-    return {"version": str(team.version), "base": json.dumps(teams.values(team), ensure_ascii=False)}
+    return TeamForm(formdata=None, data={**entered, **connector_form.origin(team, current)})
 
 
 def _submitted(form: TeamForm) -> dict[str, Any]:
@@ -135,15 +127,7 @@ def _submitted(form: TeamForm) -> dict[str, Any]:
 
 
 def _conflict(form: TeamForm, team: Team) -> Conflict:
-    """Compare both people's changes since the form was opened; update the fields that only the other one changed."""
+    base, _ = teams.clean(connector_form.read_base(form.base.data))
+    entered, _ = teams.clean(_submitted(form))
     now = teams.values(team)
-    base = {**now, **teams.clean(connector_form.read_base(form.base.data))[0]}
-    mine_entered, _ = teams.clean(_submitted(form))
-    theirs, mine = diff(FIELDS, base, now), diff(FIELDS, base, mine_entered)
-    for change in theirs:
-        if change.key not in {own.key for own in mine}:
-            field = next(field for field in FIELDS if field.key == change.key)
-            form[change.key].data = connector_form.as_entered(field, change.new)
-    for key, value in _origin(team).items():
-        form[key].data = value
-    return Conflict(team, theirs, mine)
+    return connector_form.merged(form, team, FIELDS, base, now, entered, connector_form.origin(team, now))
