@@ -20,9 +20,29 @@ if (zone && root.dataset.zone !== zone && zoneCookie !== `${bound}zone=${zone}`)
   if (document.cookie.includes("zone=") && shown && !isAnswerToForm) document.addEventListener("DOMContentLoaded", showLocalTimes);
 }
 async function showLocalTimes() {
+  // Meanwhile people use the page. A click is lost if the content is replaced while the button is down, and its answer
+  // if the content is replaced before or after it: then the content is fetched once more. What is typed is kept.
+  let isPressed = false, isTyped = false, isReplaced = false, requests = 0, isAsked = false;
+  const isOurs = ({ detail }) => detail.requestConfig.headers["HX-History-Restore-Request"] === "true";
+  const isOfPerson = (event) => !isOurs(event) && !["live", "timeline", "watching"].includes(event.detail.requestConfig.elt.id);
+  document.addEventListener("pointerdown", () => { isPressed = true; }, true);
+  for (const type of ["pointerup", "pointercancel"]) document.addEventListener(type, () => setTimeout(() => { isPressed = false; }), true);
+  document.addEventListener("input", () => { isTyped = true; });
+  document.addEventListener("htmx:beforeRequest", (event) => { if (isOfPerson(event)) { requests += 1; isAsked = true; } });
+  document.addEventListener("htmx:afterRequest", (event) => { if (isOfPerson(event)) requests -= 1; });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (!isOurs(event)) return;
+    if (isPressed || isTyped || requests || isAsked) event.detail.shouldSwap = false;
+    else isReplaced = true;
+  });
+
   // As if restoring its history, htmx gets a whole page.
-  const headers = { "HX-History-Restore-Request": "true" };
-  await htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerHTML", headers });
+  const options = { target: "#main", select: "#main", swap: "outerHTML", headers: { "HX-History-Restore-Request": "true" } };
+  while (!isReplaced && !isTyped) {
+    isAsked = false;
+    await htmx.ajax("GET", location.pathname + location.search, options);
+    if (!isReplaced) await new Promise((resolve) => { setTimeout(resolve, 200); });
+  }
   root.dataset.zone = document.getElementById("main").dataset.zone;
   document.querySelector(".zone").textContent = root.dataset.zone;
 }

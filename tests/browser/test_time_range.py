@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import OpenContext, add
 
@@ -97,3 +97,55 @@ def test_the_question_can_be_asked_by_keyboard_and_on_a_phone(open_context: Open
     expect(page.locator("#feed article")).to_have_count(1)
     expect(page.locator("#feed article .relative")).to_contain_text("−")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+class HeldBack:
+    """The request for the content with local times, which a test holds back; `count` is how often it was sent."""
+
+    def __init__(self, page: Page) -> None:
+        self.count = 0
+        self._routes: list[Route] = []
+        page.route("**/*", self._take)
+
+    def _take(self, route: Route) -> None:
+        if "hx-history-restore-request" not in route.request.headers:
+            return route.continue_()
+        self.count += 1
+        return self._routes.append(route) if self.count == 1 else route.continue_()
+
+    def release(self, page: Page) -> None:
+        """Let the first one through, and wait for its answer."""
+        with page.expect_response(lambda response: "hx-history-restore-request" in response.request.headers):
+            self._routes.pop().continue_()
+
+
+def test_a_click_while_the_local_times_arrive_is_not_lost(open_context: OpenContext, server: str) -> None:
+    page = open_context(timezone_id="Asia/Kolkata").new_page()
+    held = HeldBack(page)
+    page.goto(server)
+    link = page.locator(".ranges a", has_text="7d")
+    box = link.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    page.mouse.down()
+    held.release(page)
+    page.wait_for_function("() => !document.querySelector('#main').classList.contains('htmx-request')")
+    page.mouse.up()
+    expect(link).to_have_attribute("aria-current", "true")
+    expect(page).to_have_url(f"{server}/?range=7d")
+    wait_for_local_times(page)
+    expect(link).to_have_attribute("aria-current", "true")
+    assert held.count >= 2
+
+
+def test_the_answer_to_a_click_before_the_local_times_stays(open_context: OpenContext, server: str) -> None:
+    page = open_context(timezone_id="Asia/Kolkata").new_page()
+    held = HeldBack(page)
+    page.goto(server)
+    link = page.locator(".ranges a", has_text="7d")
+    link.click()
+    expect(link).to_have_attribute("aria-current", "true")
+    held.release(page)
+    wait_for_local_times(page)
+    expect(link).to_have_attribute("aria-current", "true")
+    expect(page).to_have_url(f"{server}/?range=7d")
