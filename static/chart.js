@@ -21,13 +21,16 @@
       row.count += Number(bar.dataset.count);
       counts.set(bar.dataset.label, row);
     }
+    const sum = (name) => part.reduce((total, bin) => total + Number(bin.dataset[name] ?? 0), 0);
     const total = [...counts.values()].reduce((sum, row) => sum + row.count, 0);
     const when = first === last ? first.dataset.when : `${first.dataset.from} – ${last.dataset.to}`;
     const unknown = part.some((bin) => bin.dataset.uncounted);
-    const events = `${total.toLocaleString("en")} event${total === 1 ? "" : "s"}${unknown ? " or more" : ""}`;
-    const failed = part.reduce((sum, bin) => sum + Number(bin.dataset.failures ?? 0), 0);
-    const failures = failed ? `, ${failed.toLocaleString("en")} failure${failed === 1 ? "" : "s"}` : "";
-    return { when, counts, total: unknown && !total ? "not counted" : events + failures };
+    const spoken = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+    const events = `${spoken(total, "event")}${unknown ? " or more" : ""}`;
+    const failures = sum("failures") ? `, ${spoken(sum("failures"), "failure")}` : "";
+    const period = first.closest("svg").dataset.earlier; // the compared period in words
+    const earlier = period ? `, ${period} ${spoken(sum("earlier"), "event")}` : "";
+    return { when, counts, total: (unknown && !total ? "not counted" : events + failures) + earlier };
   }
 
   const element = (name, text, className = "") => Object.assign(document.createElement(name), { textContent: text, className });

@@ -249,6 +249,12 @@ def test_the_chart_compares_with_the_same_hours_yesterday(client, write):
         column = head.index(words.capitalize())
         cells = [texts(row, "td")[column] for row in table.select("#chart-table tbody tr")]
         assert sum(map(int, cells)) == count
+        assert compared.select_one(".chart")["data-earlier"] == words
+        assert sum(int(bin["data-earlier"]) for bin in compared.select(".chart a[data-earlier]")) == count
+        for bin in compared.select(".chart a[aria-label]"):
+            past = int(bin.get("data-earlier", 0))
+            assert bin["aria-label"].endswith(f", {words} {past} event{'' if past == 1 else 's'}")
+            assert bin["aria-label"] == bin.select_one("title").get_text()
         assert parameters(compared.select_one(".compare [aria-pressed=true]")["href"]) == {
             "range": ["1h"],
             "source": ["github"],
