@@ -93,18 +93,22 @@ def add_note(number: str) -> ResponseReturnValue:
 
 @blueprint.get("/api/timeline")
 def histogram() -> ResponseReturnValue:
-    """Count events by time and source."""
+    """Count events by time and source, and those with a bad outcome."""
     filter = _filter()
-    counts = event_counts.histogram(filter, g.now, UTC_ZONE)
+    counts = event_counts.histogram(filter, g.now, UTC_ZONE, with_classes=True)
     gaps = coverage.gaps_between(filter, counts.start, min(counts.end, g.now))
     silences = [] if filter.end else silent_connectors.find_silent(g.now, filter)
-    bins = [TimelineBin(start=bin.start, end=bin.end, total=bin.total, counts=bin.counts) for bin in counts.bins]
+    bins = [
+        TimelineBin(start=bin.start, end=bin.end, total=bin.total, failures=bin.failures, counts=bin.counts)
+        for bin in counts.bins
+    ]
     return answer(
         Timeline(
             start=counts.start,
             end=counts.end,
             bin_seconds=int(counts.width.total_seconds()),
             total=counts.total,
+            failures=counts.failures,
             counted_since=counts.since,
             bins=bins,
             lapses=[Lapse.of(gap) for gap in gaps],

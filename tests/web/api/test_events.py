@@ -182,7 +182,9 @@ def test_an_unknown_event_is_not_found(client: FlaskClient) -> None:
 
 def test_the_timeline_counts_every_event_in_one_bin(client: FlaskClient, github: str, events: Events) -> None:
     counted = client.get("/api/timeline").get_json()
-    assert list(counted) == ["start", "end", "bin_seconds", "total", "counted_since", "bins", "lapses", "silences"]
+    assert list(counted) == [
+        *("start", "end", "bin_seconds", "total", "failures", "counted_since", "bins", "lapses", "silences")
+    ]
     assert counted["total"] == sum(bin["total"] for bin in counted["bins"]) == len(events())
     assert {source for bin in counted["bins"] for source in bin["counts"]} == {"painchain"}
     edges = [bin["start"] for bin in counted["bins"]] + [counted["end"]]

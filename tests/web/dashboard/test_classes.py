@@ -149,6 +149,11 @@ def test_the_api_filters_by_outcome_and_has_access_events(log, client):
         events = client.get(f"/api/changes?limit=500{query}").json
         total = client.get(f"/api/timeline?{query}").json["total"], client.get(f"/api/stats?{query}").json["total"]
         assert total == (len(events), len(events))
+        timeline = client.get(f"/api/timeline?{query}").json
+        assert timeline["failures"] == sum(bin["failures"] for bin in timeline["bins"])
+        bad = [event["event_type"] for event in client.get(f"/api/changes?limit=500{query}&outcome=bad").json]
+        if "outcome" not in query:
+            assert timeline["failures"] == len(bad) == 4
         return sorted(event["event_type"] for event in events)
 
     assert numbers("&outcome=bad") == ["K8sPod", "Pipeline", "SignInFailed", "WorkflowRun"]

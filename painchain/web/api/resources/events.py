@@ -136,6 +136,7 @@ class TimelineBin(Resource):
     start: Time
     end: Time
     total: int
+    failures: int
     counts: Counts
 
 
@@ -146,6 +147,7 @@ class Timeline(Resource):
     end: Time
     bin_seconds: int
     total: int
+    failures: int
     counted_since: CountedSince
     bins: list[TimelineBin]
     lapses: list[Lapse]
