@@ -159,6 +159,34 @@ def plant_in_addresses(client: FlaskClient) -> Iterator[TestResponse]:
         yield client.get("/events/" + make())
 
 
+def plant_in_bulk_actions(client: FlaskClient) -> Iterator[TestResponse]:
+    """Change several connectors at once, with secrets in tags, reasons and the names of the inputs' values."""
+    numbers = []
+    for name in ("One of many", "Another of many"):
+        config = {"name": name, "type": "kubernetes", "config": {"cluster_name": name}}
+        numbers.append(client.post("/api/connectors", json=config).get_json()["id"])
+
+    def post(action: str, **values: Any) -> TestResponse:
+        form = form_of(client.get(LIST), "#bulk")
+        chosen = [f"{number}:{client.get(f'/api/connectors/{number}').get_json()['version']}" for number in numbers]
+        return client.post(f"{LIST}/bulk", data={**form, "chosen": chosen, "action": action, **values})
+
+    def leaky() -> str:
+        return f"https://me:{canary()}@git.example/?private_token={canary()}"
+
+    for action in ("add_tag", "remove_tag"):
+        yield post(action, tags=leaky(), reason=leaky())
+        yield post(action, tags=f"plain, {leaky()}" * 20, reason=leaky())
+    for values in ({}, {"confirmed": "1"}):
+        yield post("disable", tags=leaky(), reason=leaky(), **values)
+    yield post("enable", reason=leaky())
+    yield post(canary(), tags=canary(), reason=leaky())
+    yield post("add_tag", tags="", chosen=f"{canary()}:1")
+    yield post("add_tag", tags="stale", chosen=f"{numbers[0]}:99", reason=leaky())
+    yield post("add_tag", tags="unsigned", csrf_token=canary())
+    yield client.get(LIST)
+
+
 def plant_through_the_api(client: FlaskClient) -> Iterator[TestResponse]:
     """Send tokens through the API."""
     new = {"name": "By script", "type": "github"}
@@ -553,7 +581,9 @@ def test_no_secret_is_readable_anywhere(
             add_person(app)
             client = app.test_client()
             assert sign_in(client).status_code == 303
-            for plant in (plant_in_forms, plant_in_addresses, plant_through_the_api, plant_in_reports):
+            for plant in (
+                *(plant_in_forms, plant_in_addresses, plant_in_bulk_actions, plant_through_the_api, plant_in_reports),
+            ):
                 watch.answers(*plant(client))
             watch.answers(
                 *plant_as_people(app, watch, client), *plant_with_fake_servers(app, watch, client, fake_server)
@@ -594,6 +624,7 @@ def test_no_secret_is_readable_anywhere(
             logging.root.removeHandler(handler)
     watch.look("the log", log.getvalue())
     assert "GET /" in log.getvalue()
+    assert watch.outputs >= {f"POST {LIST}/bulk {status}" for status in (200, 303, 400, 409, 422)}
     files_read = {"backup", "backup, unpacked", "checkpoints.ndjson", "csv", "ndjson", "ocsf"}
     assert watch.outputs >= {"GET /metrics 200", "GET /api/integrity 200", "GET /settings/audit-log 200", *files_read}
     assert not watch.found, "\n".join(sorted(set(watch.found)))
