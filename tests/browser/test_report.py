@@ -73,3 +73,17 @@ def test_printing_the_timeline_shows_its_events_with_details_in_black_on_white(
         expect(row).to_be_hidden()
     inside = page.locator("#feed article > details:not([open])").first
     assert inside.evaluate("element => getComputedStyle(element, '::details-content').contentVisibility") == "visible"
+
+    note = page.get_by_text("Rows that were not open are printed without details.")
+    links = page.locator("#feed .unfolds")
+    expect(note).to_be_visible()
+    for link in links.all():
+        expect(link).to_be_hidden()
+    page.emulate_media(media="screen")
+    expect(note).to_be_hidden()
+    for row in page.locator("#feed article > details > summary").all():
+        row.click()
+    expect(links).to_have_count(0)
+    page.emulate_media(media="print")
+    expect(note).to_be_hidden()
+    expect(page.locator("#feed dl.fields").first).to_be_visible()
