@@ -7,8 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import MapAdapter
 
 from painchain.accounts.oidc import Provider
 from painchain.core import address_policy, key_file, logs, resources
@@ -32,7 +33,7 @@ from painchain.web.common import (
 )
 from painchain.web.common.client_address import ClientAddressMiddleware
 from painchain.web.common.csrf import MaskedCSRFProtect
-from painchain.web.common.hosts import is_known, refuse_other_hosts
+from painchain.web.common.hosts import host_of, is_known, refuse_other_hosts
 from painchain.web.common.live_update_middleware import LiveUpdateMiddleware
 from painchain.web.common.response_cache import ResponseCache
 from painchain.web.common.security_headers import headers_for, protect
@@ -43,7 +44,14 @@ log = logging.getLogger(__name__)
 
 
 class App(Flask):
-    """Flask, with a log that contains no request addresses and no exception messages."""
+    """Flask, with a log that contains no request addresses and no exception messages, and hosts with an underscore."""
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Return the routes as this request reaches them. Its host is read here, because Flask reads it here too."""
+        adapter = super().create_url_adapter(request)
+        if request is not None and adapter is not None:
+            request.host = adapter.server_name = host_of(request.environ)
+        return adapter
 
     def log_exception(self, exc_info: Any) -> None:
         """Log an exception for which no error page could be rendered."""

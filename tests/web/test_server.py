@@ -160,6 +160,20 @@ def test_every_kind_of_response_has_the_security_headers(running_server: tuple[i
 
 
 @pytest.mark.parametrize("running_server", ["0"], indirect=True)
+def test_probes_without_a_host_name_or_by_address_are_answered(running_server: tuple[int, bool]) -> None:
+    port = running_server[0]
+    for probe in (
+        b"GET /health HTTP/1.0\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: 10.0.0.5:8000\r\nConnection: close\r\n\r\n",
+    ):
+        status, _, body = send(port, probe)
+        assert (status, b'"status":"ok"' in body) == (200, True), body
+    status, _, body = send(port, b"GET / HTTP/1.0\r\n\r\n")
+    assert (status, b"has no valid host name" in body, b"waitress" in body) == (400, True, False)
+
+
+@pytest.mark.parametrize("running_server", ["0"], indirect=True)
 def test_silent_connections_do_not_block_others(running_server: tuple[int, bool]) -> None:
     with ExitStack() as idle:
         for _ in range(150):

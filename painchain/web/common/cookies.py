@@ -8,10 +8,10 @@ from flask import Flask, request
 from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import URLSafeTimedSerializer
 from werkzeug.wrappers import Response
-from werkzeug.wsgi import get_host
 
 from painchain.core import runtime
 from painchain.core.config import Settings
+from painchain.web.common.hosts import host_of
 
 # Browsers accept such a cookie only over https and for one host, so no other host can plant it.
 HOST_PREFIX = "__Host-"
@@ -28,7 +28,7 @@ def is_https(environ: WSGIEnvironment, settings: Settings) -> bool:
     hops = environ.get("HTTP_X_FORWARDED_PROTO", "").count(",") + 1 if "HTTP_X_FORWARDED_PROTO" in environ else 0
     if 0 < settings.trusted_proxies <= hops:
         return False
-    return settings.public_url.startswith("https:") and f"https://{get_host(environ)}" == settings.public_url
+    return settings.public_url.startswith("https:") and f"https://{host_of(environ)}" == settings.public_url
 
 
 def is_https_request() -> bool:

@@ -7,11 +7,11 @@ from wsgiref.types import WSGIEnvironment
 
 from flask import g, request
 from werkzeug.wrappers import Response
-from werkzeug.wsgi import get_host
 
 from painchain.core import runtime
 from painchain.core.config import Settings
 from painchain.web.common.cookies import is_https
+from painchain.web.common.hosts import host_of
 
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -32,7 +32,7 @@ def headers_for(settings: Settings) -> Headers:
 
     def headers(environ: WSGIEnvironment) -> dict[str, str]:
         # Browsers apply it to every port of a host: with a port in the address, other ports may serve something else.
-        if is_https(environ, settings) and ":" not in get_host(environ).rpartition("]")[2]:
+        if is_https(environ, settings) and ":" not in host_of(environ).rpartition("]")[2]:
             return {**SECURITY, "Strict-Transport-Security": f"max-age={YEAR}"}
         return SECURITY
 

@@ -19,6 +19,7 @@ from werkzeug.test import TestResponse
 from painchain.database.session import db
 from painchain.startup import create_app
 from tests.conftest import ON_SQLITE, close, settings_for
+from tests.support.accounts import PASSWORD, add_person
 from tests.support.api import refuse
 from tests.support.html import fill, form_of, soup, texts, words
 
@@ -167,6 +168,38 @@ def test_any_host_name_is_answered_until_trusted_hosts_are_set(start_server):
     app = start_server(host="0.0.0.0", trusted_hosts="painchain.example, .inner.example")
     hosts = ("painchain.example:8000", "a.inner.example", "127.0.0.1", "evil.example")
     assert statuses(app, *hosts) == [403, 403, 400, 400]
+
+
+def test_health_is_answered_whatever_the_host_name(start_server):
+    client = start_server(trusted_hosts="painchain.example").test_client()
+    for host in ("10.0.0.5:8000", "evil.example", "", "[", "a b", "[fe80::1]:8000"):
+        assert client.get("/health", headers={"Host": host}).get_json()["status"] == "ok", host
+        assert client.get("/", headers={"Host": host}).status_code == 400
+
+
+@pytest.mark.parametrize("settings", [{"trusted_hosts": "pain_chain, localhost"}, {"host": "0.0.0.0"}])
+def test_a_host_name_may_have_an_underscore(start_server, settings):
+    """Compose services often have one."""
+    app = start_server(**settings)
+    add_person(app)
+    client, headers = app.test_client(), {"Host": "pain_chain:8000", "Origin": "http://pain_chain:8000"}
+    form = fill(form_of(client.get("/sign-in", headers=headers), "#sign-in"), name="alice", password=PASSWORD)
+    assert client.post("/sign-in", data=form, headers=headers).status_code == 303
+    body = {"name": "One", "type": "github", "config": {"token": "made-up-token"}}
+    added = client.post("/api/connectors", json=body, headers=headers)
+    assert added.status_code == 201
+    hook = client.post(f"/api/connectors/{added.get_json()['id']}/webhook", json={}, headers=headers).get_json()
+    assert hook["url"].startswith("http://pain_chain:8000/hooks/github/")
+    refused = client.post("/api/connectors", json=body, headers={**headers, "Origin": "http://painchain:8000"})
+    assert refused.status_code == 403
+
+
+def test_a_request_without_a_valid_host_name_is_refused_in_plain_words(start_server):
+    for app in (start_server(), start_server(host="0.0.0.0")):
+        for host in ("", "a b", "[", "a/b", "a@b", "a:b", "\xe4"):
+            response = app.test_client().get("/", headers={"Host": host})
+            assert response.status_code == 400, host
+            assert "has no valid host name" in words(soup(response).select_one("main [role=alert]"))
 
 
 def test_the_session_cookie_is_hidden_from_scripts_and_other_sites(client):
