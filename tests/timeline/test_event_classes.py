@@ -42,7 +42,6 @@ KINDS: tuple[tuple[str, str, str | None, str], ...] = (
     ("gitlab", "MergeRequest", "merged", GOOD),
     ("kubernetes", "HelmRelease", "deployed", GOOD),
     ("kubernetes", "K8sJob", "succeeded", GOOD),
-    ("kubernetes", "K8sJob", "failed", BAD),
     ("gitlab", "Pipeline", "running", RUNNING),
     ("kubernetes", "HelmRelease", "pending-upgrade", RUNNING),
     ("github", "PullRequest", "open", NEUTRAL),
@@ -221,6 +220,15 @@ def test_the_table_of_the_source_decides(app, log, monkeypatch):
             events = queries.page(event_filter).events
             assert {(event.source, event.status) for event in events} == expected_pairs
             assert histogram.count(event_filter) == len(events) == 3 * len(expected_pairs)
+
+
+def test_a_job_that_fails_is_among_the_failures(app: Flask, log: Callable[..., None]) -> None:
+    statuses = ("added", "failed", "modified", "succeeded", "deleted")
+    log(*({"source": "kubernetes", "event_type": "K8sJob", "status": status} for status in statuses))
+    with app.app_context():
+        for event_filter in (Filter(outcome=(BAD,)), Filter(q="outcome:bad")):
+            assert [event.status for event in queries.page(event_filter).events] == ["failed"]
+            assert histogram.count(event_filter) == 1
 
 
 def parsed(**parameters: str) -> Filter:
