@@ -12,6 +12,7 @@ from painchain.core.config import Settings
 from painchain.core.crypto import Box, Keyring
 from painchain.core.key_file import KeySource
 from painchain.core.metrics import Metrics
+from painchain.core.sized_cache import SizedCache
 
 if TYPE_CHECKING:
     from painchain.accounts.oidc import Provider
@@ -34,6 +35,7 @@ class Runtime:
     response_cache: ResponseCache
     group_commit: GroupCommit
     oidc: Provider | None = None
+    cache: SizedCache = field(default_factory=SizedCache)
     keys: Keyring = field(init=False)
     box: Box = field(init=False)
     chain: Chain = field(init=False)

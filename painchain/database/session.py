@@ -191,6 +191,11 @@ def _write_lock() -> Iterator[None]:
             _writer_lock.release()
 
 
+def is_writing() -> bool:
+    """Return whether a write transaction is open, whose changes may be rolled back."""
+    return _write_connection.has()
+
+
 def begin_snapshot() -> None:
     """Start a new transaction of the session, whose reads all see one snapshot."""
     db.session.rollback()

@@ -14,7 +14,7 @@ from painchain.database.models import ChangeEvent, EventCount
 from painchain.database.session import db
 from painchain.indexes.rollups import ALL_TIME
 from painchain.timeline import aggregates
-from painchain.timeline.aggregates import AggregateQuery, Share
+from painchain.timeline.aggregate_query import AggregateQuery, Includes, Share
 
 BUILTIN = connectors.BUILTIN.key
 _STATUSES_KEY = "painchain.statuses"
@@ -36,6 +36,10 @@ class Alternative:
         """Return the SQL condition that selects these events."""
         return and_(_event.source.in_(self.sources), _event[self.facet].in_(self.values))
 
+    def includes(self, source: str, event_type: str, status: str | None) -> bool:
+        """Return whether an event of this source and type, with this status, is one of these events."""
+        return source in self.sources and {"event_type": event_type, "status": status}[self.facet] in self.values
+
     def narrow(self, sources: tuple[str, ...], facets: dict[str, tuple[str, ...]], sign: int = 1) -> Share | None:
         """Return the part of these events that has the given sources and values too; None if there are none."""
         values = tuple(value for value in facets.get(self.facet, self.values) if value in self.values)
@@ -44,6 +48,7 @@ class Alternative:
 
 
 ACCESS = Alternative((BUILTIN,), "event_type", connectors.ACCESS_TYPES)
+NOTHING = Alternative((), "event_type", ())
 
 
 def status_queries() -> list[Select[tuple[str, str]]]:
@@ -74,6 +79,19 @@ def access_with(outcomes: Collection[Outcome] | None) -> Alternative:
     """Return the events of the class Access with one of these outcomes (None: any)."""
     types = [name for name in ACCESS.values if outcomes is None or connectors.outcome(BUILTIN, name, None) in outcomes]
     return Alternative(ACCESS.sources, ACCESS.facet, tuple(types))
+
+
+def includes(outcomes: Collection[Outcome] | None, without_access: bool) -> Includes | None:
+    """Return what `condition` says as a function of an event's source, type and status."""
+    if outcomes is None and not without_access:
+        return None
+
+    def is_included(source: str, event_type: str, status: str | None) -> bool:
+        if without_access and ACCESS.includes(source, event_type, status):
+            return False
+        return outcomes is None or connectors.outcome(source, event_type, status) in outcomes
+
+    return is_included
 
 
 def condition(outcomes: Collection[Outcome] | None, without_access: bool) -> ColumnElement[bool] | None:

@@ -11,7 +11,8 @@ from sqlalchemy import func, literal, select, union_all
 from painchain.database.models import EventCount
 from painchain.database.session import db
 from painchain.indexes.rollups import ALL, ALL_TIME, DAY, QUARTER
-from painchain.timeline.aggregates import AggregateQuery, rollup_rows
+from painchain.timeline.aggregate_query import AggregateQuery
+from painchain.timeline.rollup_sums import rollup_rows
 from painchain.timeline.time_slots import MICRO
 
 MAX_RARE = 2_000  # the most events of a value that are looked up by span; above it the feed's index is walked

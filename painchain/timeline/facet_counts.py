@@ -33,28 +33,18 @@ def slot_sets(grain: int, number: ColumnElement[int] = _NONE) -> Select[Any]:
     return query.where(_set.facet == ALL, _set.grain == grain)
 
 
-def row_count_columns(
-    by: Sequence[ColumnElement[Any]], events: ColumnElement[int], selection: int
-) -> list[ColumnElement[Any]]:
-    """Return the columns of events of a selection that are counted one by one: by bin (if there are bins) and value."""
-    *number, value = by
-    position = literal_column(str(selection), BigInteger)
-    return [_text("other"), cast(value, Text), number[0] if number else _NONE, position, events, _NO_BITS]
-
-
 def count(
     facet: str,
     selections: Sequence[Sequence[tuple[int, Parts]]],
     times: Sequence[Select[Any]],
     days: Days | None,
-    others: Sequence[Select[Any]],
-) -> list[Counter[tuple[int, Any]]]:
-    """Count by `facet` the events of each selection, in one statement.
+    extra: tuple[ColumnElement[int], ColumnElement[int]],
+) -> tuple[list[Counter[tuple[int, Any]]], tuple[int, int]]:
+    """Count by `facet` the events of each selection, in one statement, which also returns two `extra` numbers.
 
     A selection has parts with a sign: the events that have one of the values of each facet. `times` are queries from
     ``slot_sets``; events outside them do not count. If `days` are given, there are `times`, and all of them lie in
-    these days. `others` are queries for ``row_count_columns``. All are counted by bin and value; without bins, the bin
-    is 0.
+    these days. Events are counted by bin and value; without bins, the bin is 0.
     """
     wanted: dict[str, set[str] | None] = {facet: None}
     for _, parts in chain.from_iterable(selections):
@@ -62,22 +52,24 @@ def count(
             known = wanted.setdefault(name, set())
             wanted[name] = None if known is None else known | {*values}
     value_sets = [_values(part, None if values is None else sorted(values), days) for part, values in wanted.items()]
-    arms = [*value_sets, *times, *others]
-    counts: list[Counter[tuple[int, Any]]] = [Counter() for _ in selections]
+    columns: list[ColumnElement[Any]] = [_text("extra"), _text(""), extra[0], _NONE, cast(extra[1], BigInteger)]
     sets: dict[str, dict[str, Bits]] = {part: defaultdict(lambda: defaultdict(int)) for part in wanted}
     by_bin: dict[tuple[int, int], int] = defaultdict(int)
+    extra_numbers = (0, 0)
+    arms: list[Select[Any]] = [*value_sets, *times, select(*columns, _NO_BITS)]
     for part, value, number, chunk, events, bits in db.session.execute(union_all(*arms)):
-        if part == "other":
-            counts[chunk][number, value] += int(events)
+        if part == "extra":
+            extra_numbers = number, events
         elif part == "time":
             by_bin[number, chunk] |= decode(bits)
         else:
             sets[part][value][chunk] |= decode(bits)
+    counts: list[Counter[tuple[int, Any]]] = [Counter() for _ in selections]
     for sums, selection in zip(counts, selections, strict=True):
         for sign, parts in selection:
             for key, events in _counts(facet, parts, sets, by_bin if days else None).items():
                 sums[key] += sign * events
-    return counts
+    return counts, extra_numbers
 
 
 def _counts(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, exists, false, not_, or_
+from sqlalchemy import ColumnElement, and_, exists, not_, or_
 
 from painchain import connectors
 from painchain.connectors.outcomes import Outcome
@@ -24,7 +24,7 @@ from painchain.indexes.search_query import BadFilter as BadFilter
 from painchain.indexes.search_query import Group, Phrase, Window
 from painchain.indexes.search_query import parse_time as parse_time
 from painchain.timeline import aggregates, event_classes, team_filter
-from painchain.timeline.aggregates import AggregateQuery, Selection
+from painchain.timeline.aggregate_query import AggregateQuery, Selection
 from painchain.timeline.cursor import Cursor
 
 _event = ChangeEvent.__table__.c
@@ -189,14 +189,14 @@ def counting_query(event_filter: Filter, matches: Matches | None = None, with_cl
         selections.append(_selection(query, event_filter, bad if outcomes is None else bad & outcomes))
         hidden = event_classes.access_with(outcomes) if is_hiding else None
         share = hidden.narrow(query.sources, query.facets) if hidden else None
-        selections.append(Selection(hidden.condition() if hidden else false(), (share,) if share else ()))
+        selections.append(Selection((hidden or event_classes.NOTHING).includes, (share,) if share else ()))
     return replace(query, selections=tuple(selections))
 
 
 def _selection(query: AggregateQuery, event_filter: Filter, outcomes: frozenset[Outcome] | None) -> Selection:
     is_hiding = event_filter.hides_access
     shares = tuple(event_classes.shares(query, outcomes, is_hiding)) if query.by_facets else ()
-    return Selection(event_classes.condition(outcomes, is_hiding), shares)
+    return Selection(event_classes.includes(outcomes, is_hiding), shares)
 
 
 def page_queries(event_filter: Filter, before: Cursor | None = None, page: bool = True) -> list[AggregateQuery]:

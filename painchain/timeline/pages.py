@@ -11,7 +11,7 @@ from painchain.database.dialects import where_in_ranges
 from painchain.database.models import ChangeEvent
 from painchain.database.session import db
 from painchain.timeline import aggregates, event_spans
-from painchain.timeline.aggregates import AggregateQuery, between, stamp
+from painchain.timeline.aggregate_query import AggregateQuery, between, stamp
 
 Position = tuple[int, int]  # the time of an event in microseconds, and its id
 

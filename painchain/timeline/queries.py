@@ -21,10 +21,11 @@ from painchain.indexes.search_query import LATEST as LATEST
 from painchain.indexes.search_query import MAX_TEXT as MAX_TEXT
 from painchain.indexes.search_query import BadFilter as BadFilter
 from painchain.indexes.search_query import parse_time as parse_time
-from painchain.timeline import aggregates, event_classes, saved_views
+from painchain.timeline import aggregates, event_classes, rollup_sums, saved_views
 from painchain.timeline import pages as timeline_pages
 from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import Filter, page_queries
+from painchain.timeline.rollup_sums import RollupState
 from painchain.timeline.saved_views import ViewLink
 
 PAGE = 50
@@ -51,16 +52,16 @@ class Head:
 
     revision: int
     last_event: int
-    counted: int = field(default=0, compare=False)  # the newest event that the rollups hold
+    rollups: RollupState = field(default=RollupState(0, 0), compare=False)
 
 
-_HEAD = Prepared(select(LogHead.__table__.c.revision, LogHead.__table__.c.last_event, LogHead.__table__.c.counted))
+_HEAD = Prepared(select(LogHead.__table__.c.revision, LogHead.__table__.c.last_event, *rollup_sums.STATE_COLUMNS))
 
 
 def head(connection: Connection | None = None) -> Head:
     """Read the head of the log, through the session or on `connection`."""
-    [row] = _HEAD.all(connection or db.session.connection())
-    return Head(*row)
+    [[revision, last_event, counted, total]] = _HEAD.all(connection or db.session.connection())
+    return Head(revision, last_event, RollupState(counted, int(total)))
 
 
 def page(event_filter: Filter, before: Cursor | None = None, limit: int = PAGE) -> Page:

@@ -13,7 +13,7 @@ from painchain.configuration import connector_store
 from painchain.history import notes
 from painchain.ingestion import health as connector_polls
 from painchain.presentation import event_groups, event_view
-from painchain.timeline import aggregates, queries, visibility
+from painchain.timeline import queries, rollup_sums, visibility
 from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import BadFilter
 from painchain.web.common import connector_health, responses
@@ -199,5 +199,5 @@ def _head_read_by_cache() -> queries.Head | None:
     """Return the head of the log if the response cache has read it for this request."""
     head: queries.Head | None = g.get("log_head")
     if head:
-        aggregates.remember_counted(head.counted)
+        rollup_sums.remember(head.rollups)
     return head

@@ -1,0 +1,102 @@
+"""Sums of the rollups are cached, and counts stay exact when events are added, counted, deleted or rolled back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from painchain.database.models import ChangeEvent
+from painchain.database.session import db
+from painchain.eventlog import writer
+from painchain.timeline import histogram, queries
+from painchain.timeline.filter import Filter
+from tests.support.sample_events import HOUR, NOW, new
+from tests.support.statements import recorded_statements
+from tests.timeline.test_queries import UTC_ZONE
+
+pytestmark = pytest.mark.both_databases
+
+DAY = Filter(start=NOW - 24 * HOUR, end=NOW, hides_access=True)
+TWO_FACETS = Filter(start=NOW - 24 * HOUR, end=NOW, author=("ann",), event_type=("Commit",))
+
+
+def sample(numbers: Sequence[int]) -> list[Any]:
+    """Return new events of three sources in different hours."""
+    kinds = (("github", "Commit", None), ("gitlab", "Pipeline", "failed"), ("painchain", "SignedIn", "signed in"))
+    return [
+        new(
+            number,
+            **dict(zip(("source", "event_type", "status"), kinds[number % 3], strict=True)),
+            author="ann" if number % 2 else "ben",
+            timestamp=NOW - timedelta(minutes=1 + 17 * number % 1400),
+        )
+        for number in numbers
+    ]
+
+
+def write(numbers: Sequence[int], counts: bool = False) -> None:
+    """Append sample events, and add them to the rollups if `counts` is true."""
+    with writer.writing() as event_log:
+        event_log.append(*sample(numbers))
+        if counts:
+            event_log.count()
+
+
+def check(event_filter: Filter) -> None:
+    """Compare the histogram of a filter, and its counts by author, with the events that a page of it has."""
+    db.session.rollback()
+    events = queries.page(event_filter, limit=5_000).events
+    counts = histogram.histogram(event_filter, NOW, UTC_ZONE, with_classes=True)
+    for bin in counts.bins:
+        inside = [event for event in events if bin.start <= event.timestamp < bin.end]
+        assert Counter(bin.counts) == Counter(event.source for event in inside)
+        assert bin.failures == sum(event.status == "failed" for event in inside)
+    assert histogram.counts_by("author", event_filter) == Counter(event.author for event in events)
+
+
+def test_counts_are_exact_after_every_kind_of_write(app: Flask) -> None:
+    with app.app_context():
+        write(range(120), counts=True)
+        for event_filter in (DAY, TWO_FACETS):
+            check(event_filter)
+        write(range(120, 150))
+        for event_filter in (DAY, TWO_FACETS):
+            check(event_filter)
+        with writer.writing() as event_log:
+            event_log.remove(db.session.scalars(select(ChangeEvent.id).where(ChangeEvent.id % 4 == 0)).all())
+        for event_filter in (DAY, TWO_FACETS):
+            check(event_filter)
+        write(range(150, 160), counts=True)
+        for event_filter in (DAY, TWO_FACETS):
+            check(event_filter)
+
+
+def test_counts_that_were_rolled_back_are_not_cached(app: Flask) -> None:
+    with app.app_context():
+        write(range(30), counts=True)
+        with pytest.raises(LookupError), writer.writing() as event_log:
+            event_log.append(*sample(range(30, 45)))
+            event_log.count()
+            assert histogram.histogram(DAY, NOW, UTC_ZONE, with_classes=True).total == 30
+            raise LookupError
+        write([99 + 3 * number for number in range(15)], counts=True)  # as many, but others
+        for event_filter in (DAY, TWO_FACETS):
+            check(event_filter)
+
+
+@pytest.mark.parametrize("event_filter", [DAY, TWO_FACETS], ids=["one facet", "two facets"])
+def test_a_write_of_few_events_leaves_the_sums_cached(app: Flask, event_filter: Filter) -> None:
+    with app.app_context():
+        write(range(60), counts=True)
+        histogram.histogram(event_filter, NOW, UTC_ZONE, with_classes=True)
+        write(range(60, 65))
+    with recorded_statements(app) as statements, app.app_context():
+        histogram.histogram(event_filter, NOW, UTC_ZONE, with_classes=True)
+    reads = [statement for statement in statements if "event_sets" in statement or "event_counts.slot" in statement]
+    assert not reads, reads
