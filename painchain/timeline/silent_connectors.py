@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median
 
-from sqlalchemy import ColumnElement, func, literal, select, union_all
+from sqlalchemy import ColumnElement, func, literal, literal_column, or_, select, union_all
 
 from painchain import connectors
+from painchain.core import runtime
 from painchain.database.models import ChangeEvent, Connector, PollState
-from painchain.database.session import db
+from painchain.database.prepared import Prepared
+from painchain.database.session import db, is_writing
 from painchain.timeline.filter import Filter
 from painchain.timeline.queries import SHOWN, Event
 
@@ -26,7 +28,19 @@ MOSTLY = 0.8
 JUST_BEFORE = timedelta(hours=1)
 CHANGES = 3
 
-_event = ChangeEvent.__table__.c
+SILENCE_BYTES = 8_000  # what a silence with its changes takes, roughly
+
+_event, _connector, _poll = (model.__table__.c for model in (ChangeEvent, Connector, PollState))
+_LAST = (
+    select(func.max(_event.timestamp))
+    .where(_event.connector_id == _connector.id, _event.source == _connector.type)
+    .scalar_subquery()
+)
+_ACTIVE = Prepared(
+    select(_connector.id, _connector.name, _connector.type, _connector.config, _LAST)
+    .outerjoin(PollState.__table__, _poll.connector_id == _connector.id)
+    .where(_connector.enabled, or_(_poll.failures.is_(None), _poll.failures == literal_column("0")))
+)
 
 
 @dataclass(frozen=True)
@@ -64,23 +78,24 @@ def find_silent(now: datetime, event_filter: Filter | None = None) -> list[Silen
     """
     if event_filter and event_filter.source and not connectors.ADDABLE.keys() & set(event_filter.source):
         return []  # the built-in connector is never silent
-    silences = [_silence(connector, now) for connector in _active_connectors() if _matches(connector, event_filter)]
+    silences = [_cached(connector, now) for connector in _active_connectors() if _matches(connector, event_filter)]
     return sorted((silence for silence in silences if silence), key=lambda silence: silence.last)
 
 
+def _cached(connector: _ActiveConnector, now: datetime) -> Silence | None:
+    """Return the silence of a connector, computed once a minute as long as no event ends it."""
+    if is_writing():
+        return _silence(connector, now)
+    key = ("silence", connector, int(now.timestamp()) // 60)
+    cached = runtime.current().cache.get_or_compute(
+        key, lambda: (_silence(connector, now),), lambda value: SILENCE_BYTES
+    )
+    return cached[0] if cached else None
+
+
 def _active_connectors() -> Iterator[_ActiveConnector]:
-    last = (
-        select(func.max(_event.timestamp))
-        .where(_event.connector_id == Connector.id, _event.source == Connector.type)
-        .scalar_subquery()
-    )
-    query = (
-        select(Connector.id, Connector.name, Connector.type, Connector.config, last)
-        .outerjoin(PollState, PollState.connector_id == Connector.id)
-        .where(Connector.enabled, Connector.type.in_(connectors.ADDABLE), func.coalesce(PollState.failures, 0) == 0)
-    )
-    for number, name, type_key, config, last_event in db.session.execute(query):
-        if last_event is not None:
+    for number, name, type_key, config, last_event in _ACTIVE.all(db.session.connection()):
+        if last_event is not None and type_key in connectors.ADDABLE:
             yield _ActiveConnector(
                 number, name, type_key, timedelta(seconds=config.get("poll_interval") or 0), last_event
             )

@@ -14,6 +14,7 @@ from painchain.eventlog.writer import new_request_id, writing
 from painchain.timeline import silent_connectors
 from painchain.timeline.filter import Filter
 from tests.support.sample_events import new
+from tests.support.statements import recorded_statements
 
 NOW = datetime(2026, 3, 10, 16, 0, tzinfo=UTC)  # a Tuesday
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -46,6 +47,19 @@ def test_a_connector_whose_events_stopped_is_silent(app, connector):
     write_events(app, connector, *every(12 * MINUTE, NOW - 8 * HOUR, NOW - 2 * HOUR))
     [silence] = silent(app)
     assert (silence.name, silence.last, silence.usual) == ("Work GitHub", NOW - 2 * HOUR, 12 * MINUTE)
+
+
+def test_a_silence_is_computed_once_a_minute_until_an_event_ends_it(app, connector):
+    write_events(app, connector, *every(12 * MINUTE, NOW - 8 * HOUR, NOW - 2 * HOUR))
+    with recorded_statements(app) as statements:
+        assert len(silent(app)) == 1
+        first = len(statements)
+        assert silent(app, NOW + timedelta(seconds=30)) == silent(app)
+        assert len(statements) - first <= 4  # two reads of the connectors
+        assert silent(app, NOW + MINUTE) != []
+        assert len(statements) > first + 4
+    write_events(app, connector, NOW - MINUTE)
+    assert silent(app) == []
 
 
 def test_three_usual_gaps_are_not_yet_a_silence(app, connector):
