@@ -14,7 +14,7 @@ from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import Filter
 from painchain.timeline.queries import PAGE
 from painchain.web.common import responses
-from painchain.web.dashboard import chart, comparison, time_range
+from painchain.web.dashboard import bars, chart, comparison, time_range
 from painchain.web.dashboard.axis import ticks
 from painchain.web.dashboard.chips import chips
 from painchain.web.dashboard.filter_view import View
@@ -47,6 +47,9 @@ def chart_values(view: View, event_filter: Filter, has_gaps: bool = True, is_com
     # Hidden sources are counts as well: the legend shows their counts.
     counts = histogram.histogram(replace(event_filter, source=()), g.now, responses.zone(), not is_compact)
     shown = chart.only_sources(counts, event_filter.source)
+    compared = comparison.compare(view, event_filter, shown, g.now, responses.zone())
+    peak = max(bin.total for bin in shown.bins)
+    tallest = max(peak, *compared.counts) if compared else peak
     gaps = coverage.gaps_between(event_filter, counts.start, min(counts.end, g.now)) if has_gaps else []
     silences = [] if event_filter.end else silent_connectors.find_silent(g.now, event_filter)
     return {
@@ -60,7 +63,10 @@ def chart_values(view: View, event_filter: Filter, has_gaps: bool = True, is_com
         "view": view,
         "hides_access": event_filter.hides_access,
         "histogram": shown,
-        "comparison": comparison.compare(view, event_filter, shown, g.now, responses.zone()),
+        "peak": peak,
+        "tallest": tallest,
+        "bars": bars.draw(shown, view, responses.zone(), compared),
+        "comparison": compared,
         "comparison_links": comparison.links(view, event_filter, g.now),
         "legend": chart.legend(counts, event_filter.source, lambda sources: view.address("/", source=sources)),
         "now_at": None if event_filter.end else chart.position_on_axis(counts, g.now),
