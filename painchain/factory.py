@@ -28,6 +28,7 @@ from painchain.web.common import (
     cookies,
     cross_site,
     errors,
+    event_rows,
     request_limits,
     responses,
 )
@@ -88,6 +89,7 @@ def build_app(settings: Settings) -> Flask:
     install_guards(app)
     blueprints.register(app, csrf)
     responses.install(app)
+    event_rows.install(app)
     errors.install(app)
     compression.install(app)
     app.after_request(protect)

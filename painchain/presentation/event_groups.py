@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from painchain import connectors
 from painchain.connectors.event_group import EventGroup, GroupRole
 from painchain.presentation.event_columns import Columns, columns
-from painchain.presentation.event_view import EventView, describe
+from painchain.presentation.event_view import EventView, ShownEvent
 from painchain.timeline.queries import Event
 from painchain.timeline.visibility import Hidden
 
@@ -28,10 +28,25 @@ class EventRow:
     `noun` names what is counted. `counts_head` means that the event of the row is counted as well.
     """
 
-    view: EventView
+    shown: ShownEvent
     parts: Sequence[EventRow] = ()
     noun: str = ""
     counts_head: bool = False
+
+    @property
+    def event(self) -> Event:
+        """The event of the row."""
+        return self.shown.event
+
+    @property
+    def view(self) -> EventView:
+        """The description of the event of the row."""
+        return self.shown.view
+
+    @property
+    def identity(self) -> Hashable:
+        """What the row depends on, beside the zone of its readers."""
+        return self.noun, self.counts_head, self.shown.identity, tuple(part.shown.identity for part in self.parts)
 
     @cached_property
     def columns(self) -> Columns:
@@ -40,8 +55,13 @@ class EventRow:
 
     @property
     def views(self) -> list[EventView]:
-        """All events of the row, its own first."""
+        """The descriptions of all events of the row, its own first."""
         return [self.view, *(part.view for part in self.parts)]
+
+    @property
+    def events(self) -> list[Event]:
+        """All events of the row, its own first."""
+        return [self.event, *(part.event for part in self.parts)]
 
     @property
     def count(self) -> str:
@@ -51,7 +71,7 @@ class EventRow:
         # Some commits of a push can be on another page.
         is_partial = any(self.noun in words for words in self.words)
         words = f"{len(self.parts)} shown here" if is_partial else self._own_count
-        times = [f"{view.local:%H:%M}" for view in self.views]
+        times = [f"{row.shown.local:%H:%M}" for row in (self, *self.parts)]
         return words if min(times) == max(times) else f"{words}, {min(times)}–{max(times)}"
 
     @property
@@ -67,8 +87,8 @@ class EventRow:
     @property
     def other_authors(self) -> list[str]:
         """The authors of the parts who are not the author of the row."""
-        authors = dict.fromkeys(part.view.event.author for part in self.parts)
-        return [author for author in authors if author != self.view.event.author]
+        authors = dict.fromkeys(part.event.author for part in self.parts)
+        return [author for author in authors if author != self.event.author]
 
 
 @dataclass(frozen=True)
@@ -92,19 +112,19 @@ def by_day(events: Iterable[Event], hidden: Hidden, zone: ZoneInfo) -> Iterator[
 
     A poll is no action, so the rows of sources stay apart. Older versions stored one request ID for a whole poll.
     """
-    views = [describe(event, hidden.of(event.source, event.connector_id), zone) for event in events]
-    for day, day_views in groupby(views, key=lambda view: view.local.date()):
-        by_action = groupby(rows_of(list(day_views)), key=lambda row: _action(row.view.event))
+    shown = [ShownEvent(event, hidden.of(event.source, event.connector_id), zone) for event in events]
+    for day, of_day in groupby(shown, key=lambda each: each.local.date()):
+        by_action = groupby(rows_of(list(of_day)), key=lambda row: _action(row.event))
         yield Day(day, [Group(request_id, list(rows)) for (request_id, _), rows in by_action])
 
 
-def rows_of(views: Sequence[EventView]) -> list[EventRow]:
+def rows_of(views: Sequence[ShownEvent]) -> list[EventRow]:
     """Return the rows of some events, newest first. A row stands where its newest event stands.
 
     Parts without a head among these events stay rows: a commit whose push is on another page, for example.
     """
     head_of = _heads(views)
-    parts_of: dict[int, list[EventView]] = defaultdict(list)
+    parts_of: dict[int, list[ShownEvent]] = defaultdict(list)
     for position, head in head_of.items():
         parts_of[head].append(views[position])
     in_order = dict.fromkeys(head_of.get(position, position) for position in range(len(views)))
@@ -115,7 +135,7 @@ def rows_with(days: Iterable[Day], numbers: Collection[int]) -> list[Day]:
     """Return only the rows that have an event with one of these numbers, in the same order."""
 
     def has_one(row: EventRow) -> bool:
-        return any(view.event.id in numbers for view in row.views)
+        return any(event.id in numbers for event in row.events)
 
     chosen = [
         Day(
@@ -157,7 +177,7 @@ def _group_of(event: Event) -> EventGroup | None:
     return event_type.group if event_type else None
 
 
-def _heads(views: Sequence[EventView]) -> dict[int, int]:
+def _heads(views: Sequence[ShownEvent]) -> dict[int, int]:
     """Return the position of the head of each part and peer, by its own position, in the order of `views`."""
     members: dict[Key, list[int]] = defaultdict(list)
     for position, view in enumerate(views):
@@ -174,19 +194,19 @@ def _heads(views: Sequence[EventView]) -> dict[int, int]:
     return dict(sorted(head_of.items()))
 
 
-def _role(view: EventView) -> GroupRole | None:
+def _role(view: ShownEvent) -> GroupRole | None:
     group = _group_of(view.event)
     return group.role if group else None
 
 
-def _nearest(views: Sequence[EventView], heads: Sequence[int], part: int) -> int:
+def _nearest(views: Sequence[ShownEvent], heads: Sequence[int], part: int) -> int:
     """Return the first head that is not older than the part; without one, the nearest."""
     time = views[part].event.timestamp
     times = {head: views[head].event.timestamp for head in heads}
     return min(heads, key=lambda head: (times[head] < time, abs(times[head] - time)))
 
 
-def _row(head: EventView, parts: Sequence[EventView]) -> EventRow:
+def _row(head: ShownEvent, parts: Sequence[ShownEvent]) -> EventRow:
     group = _group_of(head.event)
     if group is None or not parts:
         return EventRow(head)

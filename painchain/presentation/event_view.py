@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from textwrap import shorten
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -91,12 +92,12 @@ class EventView:
     @property
     def claimed(self) -> str:
         """The author that a script named, which is not verified."""
-        return self._audit_fact("claimed_author")
+        return _audit_fact(self.event, "claimed_author")
 
     @property
     def reason(self) -> str:
         """The reason that the author entered."""
-        return self._audit_fact("reason")
+        return _audit_fact(self.event, "reason")
 
     @property
     def reverts(self) -> str:
@@ -107,21 +108,52 @@ class EventView:
     @property
     def copied_from(self) -> str:
         """The name of the connector that a new one is a copy of, unless names are hidden."""
-        return self._audit_fact("copied_from") if self.shows_text else ""
+        return _audit_fact(self.event, "copied_from") if self.shows_text else ""
 
     @property
     def cause(self) -> str:
         """The cause of an action by PainChain itself, unless it is one of the fields."""
-        return "" if any(row.key == "cause" for row in self.rows) else self._audit_fact("cause")
-
-    def _audit_fact(self, key: str) -> str:
-        is_audit_event = self.event.source == connectors.BUILTIN.key
-        return str(self.event.description.get(key) or "") if is_audit_event else ""
+        return "" if any(row.key == "cause" for row in self.rows) else _audit_fact(self.event, "cause")
 
     @property
     def heading(self) -> str:
         """The title if it is shown, otherwise the label of the event type."""
         return str(self.event.title) if self.shows_text else self.label
+
+
+def _audit_fact(event: Event, key: str) -> str:
+    is_audit_event = event.source == connectors.BUILTIN.key
+    return str(event.description.get(key) or "") if is_audit_event else ""
+
+
+@dataclass(frozen=True)
+class ShownEvent:
+    """An event as readers in one zone see it, without the hidden fields. It is described only when it is needed."""
+
+    event: Event
+    hidden: frozenset[Toggle]
+    zone: ZoneInfo
+
+    @cached_property
+    def view(self) -> EventView:
+        """The description of the event."""
+        return describe(self.event, self.hidden, self.zone)
+
+    @cached_property
+    def local(self) -> datetime:
+        """The time of the event in the zone of the readers."""
+        local: datetime = self.event.timestamp.astimezone(self.zone)
+        return local
+
+    @property
+    def reason(self) -> str:
+        """The reason that the author entered."""
+        return _audit_fact(self.event, "reason")
+
+    @property
+    def identity(self) -> Hashable:
+        """What the description depends on. The hash of an event in the chain stands for all of its values."""
+        return self.event.id, self.event.mac, self.hidden, len(self.event.notes)
 
 
 def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventView:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from painchain.presentation.event_groups import EventRow, by_day, rows_of
-from painchain.presentation.event_view import describe
+from painchain.presentation.event_view import ShownEvent
 from painchain.timeline.visibility import Hidden
 from tests.presentation.test_event_view import NOON, UTC_ZONE, event
 
@@ -21,7 +21,7 @@ MINUTE = timedelta(minutes=1)
 
 def rows(*events: Any) -> list[EventRow]:
     """Return the rows of some events. Each event is one minute older than the one before."""
-    return rows_of([describe(each, frozenset(), UTC_ZONE) for each in events])
+    return rows_of([ShownEvent(each, frozenset(), UTC_ZONE) for each in events])
 
 
 def ids(rows: Sequence[EventRow]) -> list[Any]:

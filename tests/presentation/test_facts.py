@@ -17,7 +17,7 @@ from painchain.connectors.base import EventField, EventType, Shape
 from painchain.eventlog.writer import NewEvent
 from painchain.presentation import facts
 from painchain.presentation.event_groups import EventRow
-from painchain.presentation.event_view import describe
+from painchain.presentation.event_view import ShownEvent
 from painchain.presentation.facts import fact, format_fact
 from tests.support.html import glued, texts, words
 
@@ -127,9 +127,9 @@ def event(source: str, event_type: str, metadata: dict[str, Any], **members: Any
 
 def page_of(app: Flask, event: Any, *hidden: str) -> Tag:
     """Return the element of an event on the dashboard, with some fields hidden."""
-    view = describe(event, frozenset((event.event_type, key) for key in hidden), UTC_ZONE)
+    shown = ShownEvent(event, frozenset((event.event_type, key) for key in hidden), UTC_ZONE)
     with app.test_request_context():
-        html = render_template("partials/dashboard/event.html", row=EventRow(view), open=True, zone=UTC_ZONE, now=NOON)
+        html = render_template("partials/dashboard/event.html", row=EventRow(shown), open=True, zone=UTC_ZONE, now=NOON)
     article = BeautifulSoup(html, "html.parser").article
     assert article is not None
     return article

@@ -109,7 +109,8 @@ def _count(number: int, noun: str) -> str:
 
 def _parts(bin: Bin, x: int, tallest: int) -> str:
     """Return the parts of a bar from the lowest to the highest, and the mark of failures above them."""
-    y, parts = 100.0, ""
+    y: float = 100
+    parts = ""
     for key, count in sorted(bin.counts.items()):
         height = max(round(TALLEST * count / tallest, 2), LOWEST)
         y -= height

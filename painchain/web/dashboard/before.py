@@ -12,8 +12,8 @@ from painchain.connectors.outcomes import Outcome
 from painchain.database.models import Connector
 from painchain.indexes import search_query
 from painchain.indexes.search_times import moment_of
-from painchain.presentation import event_view
 from painchain.presentation.event_groups import EventRow
+from painchain.presentation.event_view import ShownEvent
 from painchain.timeline import queries, visibility
 from painchain.timeline.filter import EARLIEST, RANGES, BadFilter, Filter
 from painchain.timeline.queries import Event
@@ -84,7 +84,7 @@ def failures_of(view: View, event_filter: Filter) -> dict[str, Any]:
     hidden = visibility.all_hidden()
     return {
         "failures_first": [
-            EventRow(event_view.describe(event, hidden.of(event.source, event.connector_id), responses.zone()))
+            EventRow(ShownEvent(event, hidden.of(event.source, event.connector_id), responses.zone()))
             for event in page.events
         ],
         "all_failures": view.address("/", outcome=Outcome.BAD.value) if page.older else "",

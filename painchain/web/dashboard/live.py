@@ -79,7 +79,7 @@ def _rows(
     events = {event.id: event for event in (*new, *noted, *of_groups)}
     days = days_of(sorted(events.values(), key=newest_first))
     new_days = event_groups.rows_with(days, {event.id for event in new})
-    placed = {view.event.id for row in event_groups.rows_in(new_days) for view in row.views}
+    placed = {event.id for row in event_groups.rows_in(new_days) for event in row.events}
     changed_days = event_groups.rows_with(days, {event.id for event in noted} - placed)
     return new_days, event_groups.rows_in(changed_days)
 

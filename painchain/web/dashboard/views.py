@@ -12,7 +12,8 @@ from wtforms import TextAreaField
 from painchain.configuration import connector_store
 from painchain.history import notes
 from painchain.ingestion import health as connector_polls
-from painchain.presentation import event_groups, event_view
+from painchain.presentation import event_groups
+from painchain.presentation.event_view import ShownEvent
 from painchain.timeline import queries, rollup_sums, visibility
 from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import BadFilter
@@ -146,14 +147,14 @@ def event(number: int) -> ResponseReturnValue:
 def event_page(number: int, note_form: NoteForm, status: int = 200) -> ResponseReturnValue:
     """Return the page of an event with a form for a note."""
     event = _event_or_404(number)
-    described = _describe(event)
+    shown = _shown(event)
     of_request = queries.events_of_request(event.request_id) if event_groups.is_of_action(event) else ()
     related = [other for other in of_request if other.id != event.id and event_groups.is_of_action(other)]
     return responses.page(
         "pages/dashboard/event.html",
         status,
-        event_view=described,
-        row=event_groups.EventRow(described),
+        event_view=shown.view,
+        row=event_groups.EventRow(shown),
         days=days_of(related),
         connector=_connector_of(event),
         note_form=note_form,
@@ -167,7 +168,7 @@ def details(number: int) -> ResponseReturnValue:
     event = _event_or_404(number)
     if not responses.is_htmx():
         return redirect(url_for(".event", number=event.id), 302)
-    return responses.fragment("dashboard/event_details", event_view=_describe(event))
+    return responses.fragment("dashboard/event_details", event_view=_shown(event).view)
 
 
 @blueprint.get("/events/<path:event_id>")
@@ -186,9 +187,8 @@ def _event_or_404(number: int) -> queries.Event:
     return event
 
 
-def _describe(event: queries.Event) -> event_view.EventView:
-    hidden = visibility.all_hidden().of(event.source, event.connector_id)
-    return event_view.describe(event, hidden, responses.zone())
+def _shown(event: queries.Event) -> ShownEvent:
+    return ShownEvent(event, visibility.all_hidden().of(event.source, event.connector_id), responses.zone())
 
 
 def _connector_of(event: queries.Event) -> Any:
