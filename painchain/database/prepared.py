@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError
 class Prepared:
     """A frequent statement that is compiled once and goes straight to the driver.
 
-    SQLAlchemy's own work for each execution takes several times as long as the database's (``make bench``). All values
-    of the statement must be named by ``bindparam`` or be the columns of an insert.
+    SQLAlchemy's own work for each execution takes several times as long as the database's (``make bench``). The values
+    that differ between executions must be named by ``bindparam`` or be the columns of an insert.
     """
 
     def __init__(self, statement: Any):
@@ -54,6 +54,7 @@ class _Compiled:
         self._storing = _converters(
             compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in self._names
         )
+        self._constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
         columns = getattr(statement, "selected_columns", ())
         self._loading = _converters(
             column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns
@@ -61,7 +62,7 @@ class _Compiled:
 
     def stored(self, row: Mapping[str, Any]) -> Any:
         """Convert the values of a row to what the driver takes."""
-        values = [row[name] for name in self._names]
+        values = [row[name] if name in row else self._constants[name] for name in self._names]
         for position, convert in self._storing:
             values[position] = convert(values[position])
         return dict(zip(self._names, values, strict=True)) if self._named else values

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, not_, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, func, not_, select, union_all
 
 from painchain.database.models import ChangeEvent, EventCount, EventTag
 from painchain.database.session import db
@@ -22,6 +22,16 @@ from painchain.timeline.time_slots import MICRO, cover
 _event = ChangeEvent.__table__.c
 _tag = EventTag.__table__.c
 _count = EventCount.__table__.c
+
+# The queries that together find every author of an event. COUNTED is `counted()`.
+COUNTED = bindparam("counted", type_=BigInteger)
+AUTHORS: Sequence[Select[tuple[str]]] = (
+    select(_count.value).where(_count.facet == "author", _count.grain == ALL_TIME),
+    select(_event.author).where(_event.id > COUNTED),
+)
+# The queries for the tags of events that the rollups do not hold, and for the lists of tags that they hold.
+NEW_TAGS: Select[tuple[str]] = select(_tag.tag).where(_tag.event > COUNTED)
+TAG_LISTS: Select[tuple[str]] = select(_count.value).where(_count.facet == "tag", _count.grain == ALL_TIME)
 
 
 def by_time(query: AggregateQuery, bins: TimeBins) -> list[Counter[tuple[int, str]]]:
@@ -62,18 +72,6 @@ def tag_values(tags: Sequence[str]) -> tuple[str, ...] | None:
     """Return the values of the facet "tag" that contain any of `tags`: None if some lists of tags are not stored."""
     values = _facet_values("tag")
     return None if "" in values else tuple(value for value in values if not set(json.loads(value)).isdisjoint(tags))
-
-
-def author_queries() -> list[Select[tuple[str]]]:
-    """Return the queries that together find every author of an event."""
-    stored = select(_count.value).where(_count.facet == "author", _count.grain == ALL_TIME)
-    return [stored, select(_event.author).where(_event.id > counted())]
-
-
-def tag_queries() -> list[Select[tuple[str]]]:
-    """Return the queries for the tags of events that the rollups do not hold, and for the lists of tags they hold."""
-    stored = select(_count.value).where(_count.facet == "tag", _count.grain == ALL_TIME)
-    return [select(_tag.tag).where(_tag.event > counted()), stored]
 
 
 def all_tags(new: Iterable[str], stored_lists: Iterable[str]) -> set[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, false, func, not_, or_, select, union_all
 
 from painchain import connectors
 from painchain.connectors.outcomes import Outcome
 from painchain.database.models import ChangeEvent, EventCount
+from painchain.database.prepared import Prepared
 from painchain.database.session import db
 from painchain.indexes.rollups import ALL_TIME
 from painchain.timeline import aggregates
@@ -21,6 +21,12 @@ _STATUSES_KEY = "painchain.statuses"
 
 _event = ChangeEvent.__table__.c
 _count = EventCount.__table__.c
+# The queries that together find every status and its source: in the rollups, and in newer events.
+STATUSES: Sequence[Select[tuple[str, str]]] = (
+    select(_count.value, _count.source).where(_count.facet == "status", _count.grain == ALL_TIME),
+    select(_event.status, _event.source).where(_event.id > aggregates.COUNTED, _event.status.is_not(None)),
+)
+_STATUSES = Prepared(union_all(*STATUSES))
 SourceStatus = tuple[str, str]  # a source and a status
 
 
@@ -51,13 +57,6 @@ ACCESS = Alternative((BUILTIN,), "event_type", connectors.ACCESS_TYPES)
 NOTHING = Alternative((), "event_type", ())
 
 
-def status_queries() -> list[Select[tuple[str, str]]]:
-    """Return the queries that together find every status and its source: in the rollups, and in newer events."""
-    stored = select(_count.value, _count.source).where(_count.facet == "status", _count.grain == ALL_TIME)
-    newer = select(_event.status, _event.source).where(_event.id > aggregates.counted(), _event.status.is_not(None))
-    return [stored, newer]
-
-
 def remember_statuses(pairs: Iterable[SourceStatus]) -> None:
     """Let this transaction use these statuses, so that it does not read them again."""
     db.session.connection()
@@ -69,7 +68,7 @@ def statuses() -> Collection[SourceStatus]:
     pairs: Collection[SourceStatus]
     transaction, pairs = db.session.info.get(_STATUSES_KEY, (None, frozenset()))
     if transaction is None or transaction is not db.session().get_transaction():
-        rows: Sequence[Any] = db.session.execute(union_all(*status_queries())).all()
+        rows = _STATUSES.all(db.session.connection(), counted=aggregates.counted())
         pairs = {(source, status) for status, source in rows}
         remember_statuses(pairs)
     return pairs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -132,18 +132,26 @@ class FilterValues:
     views: Sequence[ViewLink] = ()
 
 
+def _filter_value_queries() -> Iterator[Select[Any]]:
+    """Yield queries of a text, what it is, and its position: its number, or the order in which it is shown."""
+    kinds = {"new_tag": [aggregates.NEW_TAGS], "known_tags": [aggregates.TAG_LISTS], "author": aggregates.AUTHORS}
+    for kind, queries in kinds.items():
+        yield from (query.add_columns(literal(kind), literal(0)) for query in queries)
+    team_order = func.row_number().over(order_by=(func.lower(Team.name), Team.id))
+    yield select(Team.name, literal("team"), team_order)
+    yield from (query.add_columns(literal(_STATUS)) for query in event_classes.STATUSES)
+    yield from saved_views.QUERIES
+
+
+_FILTER_VALUES = Prepared(union_all(*_filter_value_queries()))
+
+
 def filter_values(person_id: int | None = None) -> FilterValues:
     """Read what a person can set a filter to, in one statement, and the statuses that ``event_classes`` needs later."""
-    new_tags, known_tags = aggregates.tag_queries()
-    queries = {"new_tag": [new_tags], "known_tags": [known_tags], "author": aggregates.author_queries()}
-    arms = [query.add_columns(literal(kind), literal(0)) for kind in queries for query in queries[kind]]
-    team_order = func.row_number().over(order_by=(func.lower(Team.name), Team.id))
-    arms.append(select(Team.name, literal("team"), team_order))
-    arms += [query.add_columns(literal(_STATUS)) for query in event_classes.status_queries()]
-    arms += saved_views.queries(person_id)
     values: dict[str, list[tuple[int, str]]] = defaultdict(list)
     statuses = []
-    for value, kind, position in db.session.execute(union_all(*arms)):
+    rows = _FILTER_VALUES.all(db.session.connection(), counted=aggregates.counted(), person_id=person_id)
+    for value, kind, position in rows:
         if position == _STATUS:
             statuses.append((kind, value))
         else:

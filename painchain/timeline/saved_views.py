@@ -6,13 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, false, literal, or_, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, literal, or_, select, union_all
 
 from painchain.database.models import SavedView, StartPage
+from painchain.database.prepared import Prepared
 from painchain.database.session import db
 
 _NAME, _SHARED_NAME, _FILTER, _START = "view_name", "shared_view_name", "view_filter", "start_view"
 _view, _start = SavedView.__table__.c, StartPage.__table__.c
+_PERSON = bindparam("person_id", type_=BigInteger)
+_IS_START = _start.person_id.is_not_distinct_from(_PERSON)
+# Queries of a text, its kind and the number of a view, to be part of a statement for other lists.
+QUERIES: Sequence[Select[Any]] = (
+    select(_view.name, literal(_NAME), _view.id).where(_view.owner_id == _PERSON),
+    select(_view.name, literal(_SHARED_NAME), _view.id).where(_view.owner_id.is_(None)),
+    select(_view.filter, literal(_FILTER), _view.id).where(or_(_view.owner_id.is_(None), _view.owner_id == _PERSON)),
+    select(literal(""), literal(_START), _start.view_id).where(_IS_START),
+)
+_VISIBLE = Prepared(union_all(*QUERIES))
+_START_VIEW = Prepared(select(_start.view_id).where(_IS_START))
 
 
 @dataclass(frozen=True)
@@ -38,7 +50,7 @@ def is_visible(person_id: int | None) -> ColumnElement[bool]:
 
 def visible(person_id: int | None) -> list[ViewLink]:
     """Return the views that a person sees: their own first, each group by name."""
-    rows = db.session.execute(union_all(*queries(person_id)))
+    rows = _VISIBLE.all(db.session.connection(), person_id=person_id)
     values: dict[str, list[tuple[int, str]]] = {}
     for value, kind, number in rows:
         values.setdefault(kind, []).append((number, value))
@@ -47,19 +59,7 @@ def visible(person_id: int | None) -> list[ViewLink]:
 
 def has_start(person_id: int | None) -> bool:
     """Return whether a person has a start page."""
-    return db.session.scalar(select(_start.view_id).where(is_of(person_id))) is not None
-
-
-def queries(person_id: int | None) -> list[Select[Any]]:
-    """Return queries of a text, its kind and the number of a view, to be part of a statement for other lists."""
-    shown = is_visible(person_id)
-    is_own = false() if person_id is None else _view.owner_id == person_id
-    return [
-        select(_view.name, literal(_NAME), _view.id).where(is_own),
-        select(_view.name, literal(_SHARED_NAME), _view.id).where(_view.owner_id.is_(None)),
-        select(_view.filter, literal(_FILTER), _view.id).where(shown),
-        select(literal(""), literal(_START), _start.view_id).where(is_of(person_id)),
-    ]
+    return bool(_START_VIEW.all(db.session.connection(), person_id=person_id))
 
 
 def is_of(person_id: int | None) -> ColumnElement[bool]:
@@ -68,7 +68,7 @@ def is_of(person_id: int | None) -> ColumnElement[bool]:
 
 
 def from_values(values: Mapping[str, Sequence[tuple[int, str]]]) -> list[ViewLink]:
-    """Return the views from the rows of `queries`: numbers and texts by kind."""
+    """Return the views from the rows of ``QUERIES``: numbers and texts by kind."""
     filters = dict(values.get(_FILTER, ()))
     starred = {number for number, _ in values.get(_START, ())}
     links = [
