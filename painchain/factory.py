@@ -36,7 +36,6 @@ from painchain.web.common.client_address import ClientAddressMiddleware
 from painchain.web.common.csrf import MaskedCSRFProtect
 from painchain.web.common.hosts import host_of, is_known, refuse_other_hosts
 from painchain.web.common.live_update_middleware import LiveUpdateMiddleware
-from painchain.web.common.response_cache import ResponseCache
 from painchain.web.common.security_headers import headers_for, protect
 
 YEAR_SECONDS = 31_536_000
@@ -78,7 +77,6 @@ def build_app(settings: Settings) -> Flask:
         settings,
         key_file.key_source(settings),
         Metrics(),
-        ResponseCache(),
         GroupCommit(),
         Provider(settings) if settings.oidc_issuer else None,
     )

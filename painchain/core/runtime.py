@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from painchain.eventlog.chain import Chain
     from painchain.eventlog.group_commit import GroupCommit
     from painchain.web.common.known_browser import BrowserSigner
-    from painchain.web.common.response_cache import ResponseCache
 
 EXTENSION = "painchain"
 
@@ -32,7 +31,6 @@ class Runtime:
     settings: Settings
     key_source: KeySource
     metrics: Metrics
-    response_cache: ResponseCache
     group_commit: GroupCommit
     oidc: Provider | None = None
     cache: SizedCache = field(default_factory=SizedCache)

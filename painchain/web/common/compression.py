@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from threading import Lock
-
 from flask import Flask, Request, Response, g, request
 from flask_compress import Compress
+
+from painchain.core import runtime
 
 # In this order if a browser accepts several equally. Brotli makes the smallest pages; browsers accept Brotli and
 # Zstandard only over HTTPS and from this machine.
@@ -16,31 +15,20 @@ MIMETYPES = (
     *("application/json", "application/x-ndjson"),
 )
 MIN_BYTES = 500
-MAX_BODIES = 160
 
 
 class CompressedBodies:
-    """The most recently used compressed bodies, by algorithm and key. Flask-Compress reads and fills it."""
-
-    def __init__(self) -> None:
-        self._bodies: OrderedDict[str, bytes] = OrderedDict()
-        self._lock = Lock()
+    """The compressed bodies in the cache of the app, by algorithm and key. Flask-Compress reads and fills it."""
 
     def get(self, key: str) -> bytes | None:
         """Return a compressed body; None if there is none."""
-        with self._lock:
-            if key in self._bodies:
-                self._bodies.move_to_end(key)
-            return self._bodies.get(key)
+        body: bytes | None = runtime.current().cache.get(("compressed", key))
+        return body
 
     def set(self, key: str, value: bytes) -> None:
         """Keep a compressed body, unless its response has no key of its own (see `keep_compressed`)."""
-        if key.endswith(";"):
-            return
-        with self._lock:
-            self._bodies[key] = value
-            if len(self._bodies) > MAX_BODIES:
-                self._bodies.popitem(last=False)
+        if not key.endswith(";"):
+            runtime.current().cache.put(("compressed", key), value, len(value))
 
 
 def keep_compressed(key: str) -> None:
@@ -75,8 +63,19 @@ def install(app: Flask) -> None:
         ):
             response.vary.add("Accept-Encoding")
             return response
-        compressed: Response = compress.after_request(response)
-        return compressed
+        compressed: list[Response] = []
+
+        def compress_first() -> bool:
+            compressed.append(compress.after_request(response))
+            return True
+
+        if key := g.get("compressed_key"):  # others that answer with the same body meanwhile wait
+            runtime.current().cache.get_or_compute(
+                ("compressing", key, request.headers.get("Accept-Encoding")), compress_first
+            )
+        if not compressed:
+            compress_first()
+        return compressed[0]
 
 
 def _key(request: Request) -> str:

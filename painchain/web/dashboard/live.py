@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from flask import Blueprint, g, request
 from flask.typing import ResponseReturnValue
@@ -17,14 +18,16 @@ from painchain.timeline.queries import PAGE, Event
 from painchain.timeline.team_filter import UnknownTeam
 from painchain.web.common import connector_health, responses
 from painchain.web.common.live_update_middleware import LIVE_UPDATES_PATH
+from painchain.web.common.response_cache import cached, head_of_request
 from painchain.web.common.responses import Toast, join
 from painchain.web.dashboard.filter_view import filter_of, view_of
-from painchain.web.dashboard.widgets import chart_values, days_of, feed_values
+from painchain.web.dashboard.widgets import chart_fragment, days_of, feed_values
 
 blueprint = Blueprint("news", __name__)
 
 
 @blueprint.get(LIVE_UPDATES_PATH)
+@cached
 def news() -> ResponseReturnValue:
     """Return the events after number `after`, and the number to send with the next request.
 
@@ -45,7 +48,7 @@ def news() -> ResponseReturnValue:
         return responses.error(422, "Invalid filter", str(error))
     if event_filter.end:  # the range ended while the dashboard was open
         return responses.fragment("dashboard/live", oob=True, view=view, live_after=None)
-    head = queries.head()  # read before the events, so that none is missed
+    head = head_of_request()  # read before the events, so that none is missed
     new = queries.written_after(event_filter, after)
     noted = queries.noted_since(event_filter, after, oldest)
     if not new and not noted:
@@ -54,8 +57,9 @@ def news() -> ResponseReturnValue:
     if not new:
         live = responses.fragment("dashboard/live", oob=True, view=view, live_after=head.last_event)
         return join(live, responses.fragment("dashboard/changed_rows", t0=view.t0, changed_rows=changed))
-    values = {
-        **chart_values(view, event_filter),
+    values: dict[str, Any] = {
+        "view": view,
+        "chart": chart_fragment(view, event_filter, head, oob=True),
         "t0": view.t0,
         "failing_connectors": connector_health.failing(connector_polls.list_all(g.now)),
     }

@@ -46,12 +46,12 @@ def counted(names: Collection[str], lists: Mapping[str, Sequence[Choice]], event
 
 
 def counted_beside_chart(
-    opened: Collection[str], lists: Mapping[str, Sequence[Choice]], event_filter: Filter, chart: Mapping[str, Any]
+    opened: Collection[str], lists: Mapping[str, Sequence[Choice]], event_filter: Filter, sources: Counts | None
 ) -> dict[str, Any]:
-    """Return the counts of the lists whose menus are `opened`, and those of the sources, which the chart has."""
+    """Return the counts of the lists whose menus are `opened`, and those of the `sources`, which the chart has."""
     values = counted([menu.removeprefix("menu-") for menu in opened], lists, event_filter)
-    if not chart["histogram"].since:
-        values["menu_counts"]["source"] = {entry.key: entry.count for entry in chart["legend"]}
+    if sources is not None:
+        values["menu_counts"]["source"] = sources
     return values
 
 

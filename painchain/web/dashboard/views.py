@@ -14,14 +14,14 @@ from painchain.history import notes
 from painchain.ingestion import health as connector_polls
 from painchain.presentation import event_groups
 from painchain.presentation.event_view import ShownEvent
-from painchain.timeline import queries, rollup_sums, visibility
+from painchain.timeline import queries, visibility
 from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import BadFilter
 from painchain.web.common import connector_health, responses
-from painchain.web.common.response_cache import cached
+from painchain.web.common.response_cache import cached, head_of_request
 from painchain.web.dashboard import before, empty_feed, menus, onboarding, time_range, view_menu
 from painchain.web.dashboard.filter_view import View, choices, filter_of, view_of
-from painchain.web.dashboard.widgets import chart_values, days_of, feed_values
+from painchain.web.dashboard.widgets import chart_fragment, chart_values, days_of, feed_values
 
 blueprint = Blueprint("dashboard", __name__)
 
@@ -37,7 +37,7 @@ class NoteForm(FlaskForm):  # type: ignore[misc]
 @cached
 def index() -> ResponseReturnValue:
     """Show the whole dashboard, or the part below the header to htmx."""
-    view, head = view_of(request.args), _head_read_by_cache()
+    view, head = view_of(request.args), head_of_request()
     if not request.args and not responses.is_htmx():
         view = view_menu.start_view() or view
     records, setup = connector_polls.list_all_and_setup(g.now)
@@ -52,16 +52,17 @@ def index() -> ResponseReturnValue:
         event_filter = filter_of(view)
     status = 422 if problem else 200
     values = {
+        "view": view,
         # First, because it also reads the statuses that the chart needs.
         **choices(view, event_filter, [connector for connector, _ in records]),
         **time_range.range_choices(view),
         **feed_values(view, event_filter, cursor, head=head),
         **({} if cursor else before.failures_of(view, event_filter)),
-        **chart_values(view, event_filter),
+        "chart": chart_fragment(view, event_filter, head),
         "problem": problem,
         "view_menu": view_menu.menu(view),
     }
-    values |= menus.counted_beside_chart(responses.opened(), values["lists"], event_filter, values)
+    values |= menus.counted_beside_chart(responses.opened(), values["lists"], event_filter, values["chart"].counts)
     values |= before.form_values(view, [connector for connector, _ in records], values["shown_events"])
     values["typed_search"] = typed
     values["failing_connectors"] = connector_health.failing(records)
@@ -102,7 +103,7 @@ def chart_alone() -> ResponseReturnValue:
     """Return only the chart, with current data."""
     view = view_of(request.args)
     try:
-        return responses.fragment("dashboard/timeline", **chart_values(view, filter_of(view)))
+        return chart_fragment(view, filter_of(view), head_of_request()).html
     except BadFilter as error:
         return responses.error(422, "Invalid filter", str(error))
 
@@ -193,11 +194,3 @@ def _shown(event: queries.Event) -> ShownEvent:
 
 def _connector_of(event: queries.Event) -> Any:
     return connector_store.get(event.connector_id) if event.connector_id else None
-
-
-def _head_read_by_cache() -> queries.Head | None:
-    """Return the head of the log if the response cache has read it for this request."""
-    head: queries.Head | None = g.get("log_head")
-    if head:
-        rollup_sums.remember(head.rollups)
-    return head

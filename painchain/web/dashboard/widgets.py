@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import g
+from markupsafe import Markup
 
+from painchain.core import runtime
 from painchain.presentation import event_groups
 from painchain.timeline import coverage, histogram, queries, silent_connectors, visibility
 from painchain.timeline.cursor import Cursor
@@ -17,7 +20,7 @@ from painchain.web.common import responses
 from painchain.web.dashboard import bars, chart, comparison, time_range
 from painchain.web.dashboard.axis import ticks
 from painchain.web.dashboard.chips import chips
-from painchain.web.dashboard.filter_view import View
+from painchain.web.dashboard.filter_view import View, has_start_page
 
 
 def feed_values(
@@ -74,6 +77,34 @@ def chart_values(view: View, event_filter: Filter, has_gaps: bool = True, is_com
         "time_links": time_range.time_links(view, event_filter, g.now),
         "chart_address": "" if event_filter.end else view.address("/timeline"),
     }
+
+
+@dataclass(frozen=True)
+class ChartFragment:
+    """The chart as HTML, and the number of events by source; None if there are too many to count."""
+
+    html: Markup
+    counts: Mapping[str, int] | None
+
+
+def chart_fragment(view: View, event_filter: Filter, head: queries.Head, oob: bool = False) -> ChartFragment:
+    """Return the chart. It is rendered once for all readers in the same zone, until the log changes.
+
+    It is cached for a minute at most, because ranges such as "24 h" move with the clock.
+    """
+
+    def render() -> ChartFragment:
+        values = chart_values(view, event_filter)
+        html = Markup(responses.fragment("dashboard/timeline", oob=oob, **values))  # noqa: S704  the template escapes
+        counts = {entry.key: entry.count for entry in values["legend"]}
+        return ChartFragment(html, None if values["histogram"].since else counts)
+
+    parameters = tuple((name, tuple(values)) for name, values in view.parameters.items())
+    minute = int(g.now.timestamp()) // 60
+    shown = (view.path, has_start_page(), responses.zone().key, "chart-text" in responses.opened(), oob)
+    key = ("chart", head, minute, parameters, *shown)
+    cached = runtime.current().cache.get_or_compute(key, render, lambda chart: sys.getsizeof(chart.html))
+    return cached or render()
 
 
 def days_of(events: Sequence[queries.Event]) -> list[event_groups.Day]:

@@ -1,0 +1,144 @@
+"""Responses, charts and rows are rendered once for all who may see the same, and anew for everybody else."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Barrier, Event
+from typing import Any
+
+import pytest
+from flask import Flask, before_render_template, request_started
+
+from tests.support.accounts import add_person, sign_in
+from tests.support.html import soup, texts
+
+HTMX = {"HX-Request": "true"}
+AUDIT = "/settings/integrations?type=painchain"
+
+
+@contextmanager
+def rendered(app: Flask):
+    """Collect the names of the templates that are rendered."""
+    names: list[str] = []
+
+    def collect(sender: Flask, template: Any, **values: Any) -> None:
+        names.append(template.name.rsplit("/", 1)[1])
+
+    with before_render_template.connected_to(collect, app):
+        yield names
+
+
+def news_address(page: Any) -> str:
+    """Return the address from which an open dashboard gets its next update."""
+    return str(page.select_one("#live")["hx-get"])
+
+
+@pytest.mark.parametrize("address", ["/", "/?range=90d", "/timeline"])
+def test_readers_who_come_at_the_same_time_wait_for_one_rendering(app, make_connector, address):
+    make_connector()
+    readers = 4
+    all_started, barrier = Event(), Barrier(readers, lambda: all_started.set())
+    pages = []
+
+    def start(sender: Flask, **values: Any) -> None:
+        barrier.wait(10)
+
+    def render(sender: Flask, template: Any, **values: Any) -> None:
+        assert all_started.wait(10)
+        if template.name.startswith("pages/") or "timeline" in template.name:
+            pages.append(template.name)
+
+    def read(number: int) -> str:
+        response = app.test_client().get(address)
+        assert response.status_code == 200
+        return response.text
+
+    with (
+        request_started.connected_to(start, app),
+        before_render_template.connected_to(render, app),
+        ThreadPoolExecutor(readers) as threads,
+    ):
+        answers = list(threads.map(read, range(readers)))
+    assert len(set(answers)) == 1
+    assert len(pages) == len(set(pages)), pages
+
+
+def test_an_edit_renders_only_its_own_rows(app, client, make_connector):
+    for name in ("one", "two", "three"):
+        make_connector(name=name)
+    shown = soup(client.get("/")).select("#feed article")
+    make_connector(name="four")
+    with rendered(app) as names:
+        page = soup(client.get("/"))
+    articles = page.select("#feed article")
+    new = len(articles) - len(shown)
+    assert 0 < names.count("event.html") <= new
+    assert [article["id"] for article in articles[new:]] == [article["id"] for article in shown]
+
+
+def test_news_for_many_dashboards_is_rendered_once(app, client, make_connector):
+    address = news_address(soup(client.get("/")))
+    make_connector()
+    with rendered(app) as names:
+        answers = [app.test_client().get(address, headers=HTMX) for _ in range(5)]
+    assert len({answer.text for answer in answers}) == 1
+    assert names.count("news.html") == names.count("timeline.html") == 1
+    assert texts(soup(answers[0]), "article .event-type")[0] == "Connector Created"
+
+
+def test_a_hidden_field_disappears_from_rows_that_were_shown_before(app, client, make_connector):
+    make_connector(name="Secret name")
+    assert "Secret name" in soup(client.get("/")).select_one("#feed").get_text()
+    builtin = soup(client.get("/settings/integrations")).select_one(".card a[href*='integrations/']")["href"]
+    number = builtin.rsplit("/", 1)[1]
+    for kind in ("ConnectorCreated", "ConnectorEnabled"):
+        answer = client.put(f"/api/connectors/{number}/visibility/{kind}/connector_name", json={"visible": False})
+        assert answer.status_code == 200, answer.text
+    feed = soup(client.get("/")).select_one("#feed article[data-event-type=ConnectorCreated]")
+    assert "Secret name" not in feed.get_text()
+
+
+def test_a_note_marks_a_row_that_was_shown_before(client, make_connector):
+    make_connector()
+    number = soup(client.get("/")).select("#feed article[data-event-type=ConnectorCreated]")[0]["data-id"]
+    assert client.post(f"/api/changes/{number}/notes", json={"text": "Seen"}).status_code == 201
+    assert texts(soup(client.get("/")), f"#event-{number} .note-mark") == ["1 note"]
+
+
+def test_a_row_has_the_times_of_each_readers_zone(app, make_connector):
+    make_connector()
+    times = []
+    for zone in ("UTC", "Asia/Kolkata", "UTC"):
+        reader = app.test_client()
+        reader.set_cookie("zone", zone)
+        times.append(texts(soup(reader.get("/")), "#feed article time")[0])
+    assert times[0] == times[2] != times[1]
+
+
+def test_fragments_are_shared_only_by_readers_of_one_role(app, client):
+    add_person(app)
+    add_person(app, "vic", "viewer")
+    sign_in(client)
+    viewer = app.test_client()
+    sign_in(viewer, "vic")
+    empty = "/?start_date=2001-01-01T00:00:00Z&end_date=2001-01-02T00:00:00Z"
+    links = [
+        len(soup(reader.get(empty, headers=HTMX)).select("#nothing a[href='/settings/integrations/new']"))
+        for reader in (client, viewer, client)
+    ]
+    assert links == [1, 0, 1]
+
+
+def test_a_page_is_never_shared_by_two_browsers(app, client):
+    add_person(app)
+    sign_in(client)
+    other = app.test_client()
+    sign_in(other)
+    for reader in (client, other, client):
+        page = soup(reader.get("/"))
+        form = {"csrf_token": page.select_one("form.who input")["value"]}
+        assert page.select_one("form.who") is not None
+        last = form
+    assert client.post("/sign-out", data=last).status_code == 303
+    assert other.get("/").status_code == 200
