@@ -33,7 +33,8 @@ SYSTEM = "system"
 LOG_EVENTS = ("backup_restored", "chain_begun", "chain_broken", "chain_mended", "key_rotated", "key_replaced")
 
 _connector = Connector.__table__.c
-_BROKEN = select(LogCheck.told).scalar_subquery()
+# The first known break of the log: it can be a column of any statement.
+BROKEN = select(LogCheck.told).scalar_subquery()
 
 
 class AuditConnector(Protocol):
@@ -81,11 +82,16 @@ class Auditing:
 def auditing() -> Auditing:
     """Return whether auditing is on, and whether the log is known to be broken."""
     row = db.session.execute(
-        select(_connector.enabled, _connector.tags, _connector.switched_at, _connector.switched_by, _BROKEN).where(
+        select(_connector.enabled, _connector.tags, _connector.switched_at, _connector.switched_by, BROKEN).where(
             _connector.type == SOURCE
         )
     ).one()
     return Auditing(*row)
+
+
+def auditing_of(connector: Connector, broken: str | None) -> Auditing:
+    """Return what `auditing` does from the built-in connector and the value of ``BROKEN``, without a statement."""
+    return Auditing(connector.enabled, connector.tags, connector.switched_at, connector.switched_by, broken)
 
 
 @dataclass

@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from painchain.audit import trail as audit_trail
+from painchain.audit.trail import Auditing
 from painchain.configuration import connector_store, onboarding
 from painchain.configuration.connector_store import type_of
 from painchain.configuration.onboarding import SetupFacts
@@ -56,10 +58,25 @@ def list_all(now: datetime) -> list[tuple[Connector, Health | None]]:
     return _list_all(now)[0]
 
 
-def list_all_and_setup(now: datetime) -> tuple[list[tuple[Connector, Health | None]], SetupFacts | None]:
-    """Return what `list_all` does, and what is set up, in one statement; None stands for no connector at all."""
-    health, values = _list_all(now, *onboarding.COLUMNS)
-    return health, SetupFacts.from_row(values) if values else None
+@dataclass(frozen=True)
+class Overview:
+    """Every connector with its health, what is set up, and whether auditing is on; None without any connector."""
+
+    connectors: list[tuple[Connector, Health | None]]
+    setup: SetupFacts | None
+    auditing: Auditing | None
+
+
+def overview(now: datetime) -> Overview:
+    """Return what the dashboard shows of all connectors, in one statement."""
+    health, values = _list_all(now, *onboarding.COLUMNS, audit_trail.BROKEN)
+    *setup, broken = values or (None,)
+    builtin = next((connector for connector, _ in health if type_of(connector).builtin), None)
+    return Overview(
+        health,
+        SetupFacts.from_row(setup) if setup else None,
+        audit_trail.auditing_of(builtin, broken) if builtin else None,
+    )
 
 
 def _list_all(now: datetime, *columns: Any) -> tuple[list[tuple[Connector, Health | None]], Sequence[Any]]:

@@ -67,11 +67,11 @@ def opened() -> frozenset[str]:
 
 
 def page(template: str, status: int = 200, **values: Any) -> Response:
-    """Return a whole page."""
+    """Return a whole page. It reads `auditing` itself unless the view has read it."""
     theme = cookies.read_script_cookie("theme")
     html = render_template(
         template,
-        auditing=audit_trail.auditing(),
+        auditing=values.pop("auditing", None) or audit_trail.auditing(),
         theme=theme if theme in THEMES else "",
         zone=zone(),
         now=g.now,

@@ -73,8 +73,9 @@ def confirm_hiding() -> ResponseReturnValue:
 def hide() -> ResponseReturnValue:
     """Hide the checklist for everybody, for good."""
     with audited_transaction() as trail:
-        records, facts = connector_polls.list_all_and_setup(g.now)
-        remaining = [step.title for step in _steps(records, facts) if not step.is_done] if facts else []
+        overview = connector_polls.overview(g.now)
+        steps = _steps(overview.connectors, overview.setup) if overview.setup else []
+        remaining = [step.title for step in steps if not step.is_done]
         is_new = onboarding.hide(remaining, trail)
     toast = Toast("The setup checklist is hidden." if is_new else "The setup checklist was already hidden.", "info")
     return responses.go_to(url_for("dashboard.index"), toast)

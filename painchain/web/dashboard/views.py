@@ -40,7 +40,8 @@ def index() -> ResponseReturnValue:
     view, head = view_of(request.args), head_of_request()
     if not request.args and not responses.is_htmx():
         view = view_menu.start_view() or view
-    records, setup = connector_polls.list_all_and_setup(g.now)
+    overview = connector_polls.overview(g.now)
+    records = overview.connectors
     try:
         if answer := before.address_of_question(connector for connector, _ in records):
             return redirect(answer, 302)
@@ -68,8 +69,8 @@ def index() -> ResponseReturnValue:
     values["failing_connectors"] = connector_health.failing(records)
     if responses.is_htmx():
         return responses.fragment("dashboard/swap", **values), status
-    checklist = onboarding.checklist(records, setup)
-    return responses.page("pages/dashboard/dashboard.html", status, checklist=checklist, **values)
+    values |= {"checklist": onboarding.checklist(records, overview.setup), "auditing": overview.auditing}
+    return responses.page("pages/dashboard/dashboard.html", status, **values)
 
 
 @blueprint.get("/feed")
