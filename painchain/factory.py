@@ -8,14 +8,16 @@ from functools import partial
 from typing import Any
 
 from flask import Flask, Request
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 
 from painchain.accounts.oidc import Provider
-from painchain.core import address_policy, key_file, logs, resources
+from painchain.core import address_policy, key_file, resources
 from painchain.core.config import Settings
 from painchain.core.metrics import Metrics
 from painchain.core.runtime import EXTENSION, Runtime
+from painchain.database.errors import classify
 from painchain.database.session import configure_sqlite, db, engine_options
 from painchain.eventlog.group_commit import GroupCommit
 from painchain.web import blueprints, metrics_collector
@@ -54,8 +56,15 @@ class App(Flask):
         return adapter
 
     def log_exception(self, exc_info: Any) -> None:
-        """Log an exception for which no error page could be rendered."""
-        logs.log_failure(log, "An error page", exc_info[1])
+        """Log nothing: `errors` handles every exception, and logs it there."""
+
+    def do_teardown_appcontext(self, *arguments: Any, **more: Any) -> None:
+        """Close the session. The response is complete: a connection that breaks here does not change it."""
+        try:
+            super().do_teardown_appcontext(*arguments, **more)
+        except SQLAlchemyError as error:
+            db.session.registry.clear()
+            log.warning("The database connection of a finished request broke: %s", classify(error).message)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return `func`: no view is a coroutine, and Flask would check each one in every request."""

@@ -29,13 +29,14 @@ BUG_MESSAGE = "This is a bug in PainChain. See the server log."
 
 
 class Refusal(ErrorTask):  # type: ignore[misc]
-    """The answer to a request that cannot reach the app; it has the usual headers and no text of the request."""
+    """The answer to a request that cannot reach the app, or that fails there: the usual headers, no text of it."""
 
     def execute(self) -> None:
         """Send the answer."""
         problem = self.request.error
-        message = "A request cannot be read or exceeds a limit."
-        logs.security("unreadable_request", message, address=normalized(self.channel.addr[0]), status=problem.code)
+        if problem.code in MESSAGES:  # the server logs another error itself
+            message = "A request cannot be read or exceeds a limit."
+            logs.security("unreadable_request", message, address=normalized(self.channel.addr[0]), status=problem.code)
         body = f"{MESSAGES.get(problem.code, BUG_MESSAGE)}\n".encode()
         self.status = f"{problem.code} {problem.reason}"
         plain = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}

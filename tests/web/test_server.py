@@ -111,6 +111,21 @@ def test_an_invalid_request_is_refused_without_repeating_its_text(
     assert CANARY.decode() not in caplog.text
 
 
+@pytest.mark.parametrize("running_server", ["0"], indirect=True)
+def test_an_error_that_leaves_the_app_is_logged_as_an_error_and_not_as_an_attack(
+    running_server: tuple[int, bool], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise RuntimeError(CANARY.decode())
+
+    monkeypatch.setattr(Flask, "full_dispatch_request", fail)
+    monkeypatch.setattr(Flask, "handle_exception", fail)
+    status, _, body = send(running_server[0], b"GET /sign-in HTTP/1.1\r\n" + END)
+    assert (status, b"This is a bug in PainChain" in body) == (500, True)
+    assert {record.levelname for record in caplog.records} == {"ERROR"}
+    assert "painchain.security" not in {record.name for record in caplog.records}
+
+
 def test_proxy_headers_reach_the_app_only_if_the_proxy_is_trusted(running_server: tuple[int, bool]) -> None:
     port, trusting = running_server
     forwarded = b"X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: localhost:9\r\n"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 
 from flask import Flask, current_app, g, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.exceptions import HTTPException, InternalServerError, NotFound
 from werkzeug.wrappers import Response
 
 from painchain.core import logs, metrics, runtime
@@ -54,6 +53,9 @@ def handle_csrf_error(problem: CSRFError) -> Response:
 
 def handle_http_error(problem: HTTPException) -> ResponseReturnValue:
     """Return the response for an HTTP error; a 404 raised by a view keeps its own message."""
+    if isinstance(problem, InternalServerError) and (cause := problem.original_exception):
+        # An error handler or a hook after the view failed.
+        return handle_database_error(cause) if isinstance(cause, SQLAlchemyError) else handle_unexpected_error(cause)
     status = problem.code or 500
     if status < 400:
         return problem.get_response()
@@ -68,8 +70,7 @@ def handle_http_error(problem: HTTPException) -> ResponseReturnValue:
 
 def handle_database_error(problem: Exception) -> Response:
     """Return the response for a database error, and remember a fault that needs a restart."""
-    with suppress(SQLAlchemyError):
-        db.session.rollback()
+    _roll_back()
     fault = database_errors.classify(problem)
     log.error("Database error: %s (%s)", fault.message, _driver_message(problem))
     if fault.needs_restart:
@@ -97,17 +98,25 @@ def unhealthy(fault: database_errors.Fault) -> Response:
 
 def handle_key_error(problem: KeyUnusable) -> Response:
     """Return the response for a request that needs a secret which the key cannot decrypt."""
-    db.session.rollback()
+    _roll_back()
     log.error("Request %s needs a stored secret. %s", g.get("request_id"), problem)
     return error(503, "A stored secret cannot be decrypted", str(problem))
 
 
-def handle_unexpected_error(problem: Exception) -> Response:
+def handle_unexpected_error(problem: BaseException) -> Response:
     """Return the response for a bug, with the request ID that marks its details in the log."""
-    db.session.rollback()
+    _roll_back()
     logs.log_failure(log, "The request", problem)
     message = f"This is a bug in PainChain. See the server log for request {g.get('request_id')}."
     return error(500, "Something went wrong", message)
+
+
+def _roll_back() -> None:
+    """Roll back the session, or leave it to its broken connection and begin a new one."""
+    try:
+        db.session.rollback()
+    except SQLAlchemyError:
+        db.session.registry.clear()
 
 
 def _driver_message(problem: Exception) -> str:
