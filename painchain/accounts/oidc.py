@@ -9,8 +9,8 @@ import logging
 import re
 import ssl
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -25,8 +25,8 @@ from authlib.integrations.httpx_client import OAuth2Client
 from authlib.oauth2.auth import encode_client_secret_basic
 from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.errors import JoseError, MissingKeyError
+from joserfc.jwk import KeySet, import_key
 from joserfc.jws import JWSRegistry
 
 from painchain.core.config import Settings
@@ -39,7 +39,8 @@ DISCOVERY_SECONDS = 3600.0
 LEEWAY_SECONDS = 60  # how far two clocks may differ
 CALLBACK = "/sign-in/oidc/back"
 # Never "none", and no algorithm that uses the client secret as its key.
-SIGNED_BY = frozenset(f"{kind}{size}" for kind in ("RS", "PS", "ES") for size in (256, 384, 512)) | {"EdDSA"}
+SIGNED_BY = frozenset(f"{kind}{size}" for kind in ("RS", "PS", "ES") for size in (256, 384, 512)) | {"EdDSA", "Ed25519"}
+OLD_NAMES = {"Ed25519": "EdDSA"}
 KEYS = ("RSA", "EC", "OKP")
 
 _CODE = re.compile(r"[a-z_]{1,60}")
@@ -168,12 +169,11 @@ class Provider:
     def _verify_id_token(self, client: Any, token: Mapping[str, Any], nonce: str, now: datetime) -> dict[str, Any]:
         """Return the claims of the ID token. Verify its signature, audience, nonce and expiry time."""
         metadata = self._discover(client)
-        published = _get(client, metadata["jwks_uri"])["keys"]
-        usable = [key for key in published if key.get("kty") in KEYS and key.get("use", "sig") == "sig"]
+        keys = _usable_keys(_get(client, metadata["jwks_uri"])["keys"])
         algorithms = SIGNED_BY.intersection(metadata.get("id_token_signing_alg_values_supported", ["RS256"]))
         decoded = jwt.decode(
             token["id_token"],
-            KeySet.import_key_set({"keys": usable}),
+            keys,
             registry=JWSRegistry(algorithms=sorted(algorithms), strict_check_header=False),
         )
         options = {
@@ -181,7 +181,9 @@ class Provider:
             "aud": {"essential": True, "value": self._id},
         }
         parameters = {"nonce": nonce, "client_id": self._id, "access_token": token.get("access_token")}
-        claims = CodeIDToken(decoded.claims, decoded.header, options, parameters)
+        # Authlib does not know the name of RFC 9864, and chooses the hash of at_hash by the name.
+        header = {**decoded.header, "alg": OLD_NAMES.get(decoded.header["alg"], decoded.header["alg"])}
+        claims = CodeIDToken(decoded.claims, header, options, parameters)
         claims.validate(now=int(now.timestamp()), leeway=LEEWAY_SECONDS)
         return dict(claims)
 
@@ -276,6 +278,21 @@ def _get(client: Any, address: str, headers: Mapping[str, str] | None = None) ->
     if not isinstance(value, dict):
         raise ValueError(f"{urlsplit(address).path} is not a JSON object")
     return value
+
+
+def _usable_keys(published: Sequence[Mapping[str, Any]]) -> KeySet:
+    """Return the keys that can verify a signature; leave out others, such as one on an unknown curve (RFC 7517, 5).
+
+    :raises MissingKeyError: when there is none.
+    """
+    keys = []
+    for key in published:
+        if key.get("kty") in KEYS and key.get("use", "sig") == "sig":
+            with suppress(JoseError, KeyError, TypeError, ValueError):  # joserfc raises KeyError for an unknown curve
+                keys.append(import_key(dict(key)))
+    if not keys:
+        raise MissingKeyError("No usable key")
+    return KeySet(keys)
 
 
 def _require_https(address: str) -> None:

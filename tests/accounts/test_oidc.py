@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import hmac
 import json
 import time
@@ -13,7 +14,8 @@ from typing import Any
 
 import pytest
 from joserfc import jws
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jws import JWSRegistry
 
 from painchain.accounts.oidc import ANSWER_BYTES, Identity, OidcSignInFailed, PendingSignIn, Provider
 from painchain.core import config
@@ -147,6 +149,58 @@ def test_a_token_without_the_signature_of_the_provider_is_rejected(sign):
     with pytest.raises(OidcSignInFailed) as failure:
         finish(sign=sign)
     assert failure.value.status == 502
+
+
+ED25519 = OKPKey.generate_key("Ed25519")
+PUBLIC = ED25519.as_dict(private=False)
+EC_KEY = ECKey.generate_key("P-256").as_dict(private=False)
+AT_HASH = part(hashlib.sha512(b"opaque").digest()[:32])
+
+
+def finish_with_ed25519(name: str, keys: list[Any], claims: dict[str, Any] | None = None) -> Identity:
+    """Finish a sign-in with a provider that signs with Ed25519 and calls the algorithm `name`."""
+
+    def sign(claims: dict[str, Any]) -> str:
+        header, text = {"alg": name, "kid": "one"}, json.dumps(claims).encode()
+        return jws.serialize_compact(header, text, ED25519, registry=JWSRegistry(algorithms=[name]))
+
+    supported = {"id_token_signing_alg_values_supported": [name]}
+    return finish(claims, sign, described=supported, jwks_uri=JsonReply({"keys": keys}))
+
+
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
+@pytest.mark.parametrize("name", ["EdDSA", "Ed25519"])
+def test_a_token_signed_with_ed25519_is_accepted_under_both_names(name):
+    """RFC 9864 has replaced the name EdDSA."""
+    keys = [{**PUBLIC, "kid": "one"}]
+    assert finish_with_ed25519(name, keys).subject == "one"
+    assert finish_with_ed25519(name, keys, {"at_hash": AT_HASH}).subject == "one"
+    with pytest.raises(OidcSignInFailed, match="at_hash"):
+        finish_with_ed25519(name, keys, {"at_hash": AT_HASH[::-1]})
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        {**PUBLIC, "crv": "Ed1234"},
+        {**EC_KEY, "crv": "P-999"},
+        {**EC_KEY, "crv": 7},
+        {**EC_KEY, "x": "AA"},
+        {"kty": "EC"},
+        {"kty": "RSA", "n": "!!", "e": "AQAB"},
+        {**PUBLIC, "x": "AA"},
+        {"kty": "ML-DSA"},
+        {},
+    ],
+    ids=str,
+)
+def test_a_key_that_cannot_be_used_is_left_out_and_the_others_are_used(key):
+    """RFC 7517, section 5."""
+    own = {**PUBLIC, "kid": "one"}
+    for keys in ([{**key, "kid": "two"}, own], [own, {**key, "kid": "two"}], [key, own]):
+        assert finish_with_ed25519("Ed25519", keys).subject == "one"
+    with pytest.raises(OidcSignInFailed, match=r"ID token from .* is invalid \(missing_key"):
+        finish_with_ed25519("Ed25519", [{**key, "kid": "one"}])
 
 
 @pytest.mark.parametrize(
