@@ -10,7 +10,15 @@ from typing import Any
 
 from painchain.audit.trail import SYSTEM, Trail
 from painchain.configuration import connector_store
-from painchain.connectors.contract import Cursor, Delivery, PollContext, SourceEvent, WebhookContext
+from painchain.connectors.contract import (
+    Cursor,
+    Delivery,
+    ErrorKind,
+    PollContext,
+    PollError,
+    SourceEvent,
+    WebhookContext,
+)
 from painchain.connectors.gitlab import TYPE
 from painchain.connectors.gitlab.poll import poll
 from painchain.database.models import ChangeEvent, Connector
@@ -46,7 +54,13 @@ class Follower:
         delivery = Delivery({"idempotency-key": key}, json.dumps(body).encode())
         context = WebhookContext(self.id, self.settings, now, lambda: self.cursor)
         for event in TYPE.webhook.read(delivery, context):
-            self.store([TYPE.webhook.complete(context, event) if event.details and is_completed else event], now)
+            try:
+                completed = TYPE.webhook.complete(context, event) if event.details and is_completed else event
+            except PollError as error:
+                if error.kind is not ErrorKind.NOT_FOUND:
+                    raise
+                completed = event  # deleted since: it is recorded as it is
+            self.store([completed], now)
 
     def store(self, events: Sequence[SourceEvent], now: datetime) -> int:
         """Store the events that are new, and return how many those are."""
