@@ -172,6 +172,12 @@ def group_key(event: Event) -> Key | None:
     return event.source, event.connector_id, group.noun, request_id, *id_parts[: group.id_parts], *values
 
 
+def can_join_earlier(event: Event) -> bool:
+    """Return whether an earlier transaction can have recorded other events of the group of this one."""
+    group = _group_of(event)
+    return group is not None and not group.by_request
+
+
 def _group_of(event: Event) -> EventGroup | None:
     event_type = connectors.event_type(event.source, event.event_type)
     return event_type.group if event_type else None

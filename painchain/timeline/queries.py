@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Row, Select, func, literal, select, tuple_, union_all
+from sqlalchemy import Row, Select, bindparam, func, literal, select, tuple_, union_all
 from sqlalchemy.engine import Connection
 
 from painchain.database.models import ChangeEvent, LogHead, Team
@@ -86,6 +86,16 @@ def noted_since(event_filter: Filter, after: int, oldest: Cursor | None) -> Sequ
     if not numbers:
         return ()
     return db.session.execute(_shown(event_filter, after, oldest).where(_event.id.in_(numbers))).all()
+
+
+_IS_CONTINUED = Prepared(
+    select(_event.id).where(_event.request_id == bindparam("request_id"), _event.id <= bindparam("after")).limit(1)
+)
+
+
+def is_continued(event: Event, after: int) -> bool:
+    """Return whether the request of this event also recorded events with ids up to `after`."""
+    return bool(_IS_CONTINUED.all(db.session.connection(), request_id=event.request_id, after=after))
 
 
 def of_connectors(

@@ -76,7 +76,11 @@ def _rows(
 
     Both also have the shown events of their groups.
     """
-    keys = {key: event for event in (*new, *noted) if (key := event_groups.group_key(event))}
+    joining = [*noted, *filter(event_groups.can_join_earlier, new)]
+    # A request records its events at once: only the first new one can belong to a save that the last page cut in two.
+    if new and new[0] not in joining and event_groups.group_key(new[0]) and queries.is_continued(new[0], after):
+        joining.append(new[0])
+    keys = {key: event for event in joining if (key := event_groups.group_key(event))}
     numbers = {event.connector_id for event in keys.values()}
     shown = queries.of_connectors(numbers, event_filter, after, oldest) if keys else ()
     of_groups = (event for event in shown if event_groups.group_key(event) in keys)

@@ -154,3 +154,31 @@ def test_the_news_of_one_event_cost_few_statements(app, client, noon):
     with recorded_statements(app) as statements:
         news(client, page)
     assert len(statements) <= 14, statements
+
+
+def save(count: int, time: datetime) -> list[Any]:
+    """Return the events of one save: its own, and those of its settings."""
+    about = {"source": "painchain", "connector_id": 3, "connector_name": "Work", "request_id": "one", "timestamp": time}
+    settings = [
+        new(0, event_id=f"setting-{number}", event_type="ConfigChanged", metadata={"field": f"f{number}"}, **about)
+        for number in range(count)
+    ]
+    return [*settings, new(0, event_id="save", event_type="ConnectorUpdated", **about)]
+
+
+def test_the_news_of_a_save_read_no_shown_events(app, client, noon):
+    page = opened(client)
+    write(app, *save(3, noon))
+    with recorded_statements(app) as statements:
+        update = news(client, page)
+    assert [len(row.select("article")) for row in update.select("article.request")] == [3]
+    assert not any("connector_id IN" in statement for statement in statements), statements
+
+
+def test_a_save_that_is_cut_in_two_by_a_page_is_one_row(app, client, noon):
+    page = opened(client)
+    write(app, *save(55, noon))
+    first = news(client, page, keep="yes")
+    assert len(first.select("article")) == 50
+    [head] = news(client, first, keep="yes").select("article.request")
+    assert len(head.select("article")) == 55
