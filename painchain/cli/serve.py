@@ -13,7 +13,7 @@ from flask import Flask
 from painchain import startup
 from painchain.accounts import password_links, users
 from painchain.cli.common import app, reachable, stop
-from painchain.core import runtime, server_address
+from painchain.core import memory, runtime, server_address
 from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.workers.completion import CompletionWorker
@@ -37,6 +37,7 @@ def serve() -> None:
 
 def run() -> None:
     """Serve until Ctrl-C or SIGTERM, or stop with one line that says why the server cannot start."""
+    memory.limit_heaps()
     application = app(serving=True)
     settings = runtime.of(application).settings
     try:

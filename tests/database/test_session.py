@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from painchain.database.models import LogHead
 from painchain.database.prepared import Prepared
-from painchain.database.session import configure_sqlite, db, engine_options
+from painchain.database.session import CACHED_KIB, IDLE_CONNECTIONS, configure_sqlite, db, engine_options
 
 
 def test_a_connection_waits_while_another_process_creates_the_database(tmp_path):
@@ -25,6 +25,18 @@ def test_a_connection_waits_while_another_process_creates_the_database(tmp_path)
             assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         timer.join()
         engine.dispose()
+
+
+def test_few_connections_to_sqlite_stay_open_after_many_were_used_at_once(tmp_path):
+    address = f"sqlite:///{tmp_path / 'painchain.db'}"
+    engine = create_engine(address, **engine_options(address, 32))
+    configure_sqlite(engine)
+    connections = [engine.connect() for _ in range(32 + 8)]
+    for connection in connections:
+        assert connection.execute(text("PRAGMA cache_size")).scalar() == -CACHED_KIB
+        connection.close()
+    assert engine.pool.checkedin() == IDLE_CONNECTIONS
+    engine.dispose()
 
 
 def test_a_prepared_statement_returns_the_same_as_the_session(app):

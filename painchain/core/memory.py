@@ -1,0 +1,24 @@
+"""Keep the memory of a long-running server small: limit the heaps of the C library."""
+
+from __future__ import annotations
+
+import ctypes
+
+# Options of mallopt(3).
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+ARENAS = 1
+KEPT_BYTES = 256 * 1024  # of free memory at the end of the heap
+
+
+def limit_heaps() -> None:
+    """Let all threads share one heap, and return large blocks to the system. Call this before threads start.
+
+    By default, glibc gives threads up to eight heaps per processor, and each of them keeps what it once needed. Only
+    one thread at a time runs Python code, so they gain nothing by it. Other C libraries have no such options.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return
+    for option, value in ((_ARENA_MAX, ARENAS), (_MMAP_THRESHOLD, KEPT_BYTES), (_TRIM_THRESHOLD, KEPT_BYTES)):
+        mallopt(option, value)
