@@ -56,6 +56,12 @@ def is_one_of(name: ColumnElement[str], values: Sequence[str]) -> ColumnElement[
     return name == any_(literal(values, ARRAY(Text)))
 
 
+def contains(value: ColumnElement[str], part: str) -> ColumnElement[bool]:
+    """Return the condition that a text contains another, in the same case."""
+    position = func.instr if db.engine.dialect.name == "sqlite" else func.strpos
+    return position(value, part) > 0
+
+
 def current_sequence(connection: Connection, tables: Iterable[Table]) -> dict[str, int]:
     """Return the last id that each table's sequence issued, even if its row was deleted."""
     last_ids = {}

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from painchain.core import runtime
 from painchain.database.bulk import BulkInsert
-from painchain.database.models import ChangeEvent, EventTag, LogHead
+from painchain.database.models import ChangeEvent, LogHead
 from painchain.database.prepared import Prepared
 from painchain.database.session import Base, WrongKey, db, write_transaction
 from painchain.database.types import microseconds, moment, stored_json
@@ -38,8 +38,6 @@ _UPDATE_HEAD = Prepared(update(_head).values({name: bindparam(f"new_{name}") for
 _UPDATE_COUNTED = Prepared(update(_head).values(counted=bindparam("upto")))
 _events = _tables[ChangeEvent.__tablename__]
 _INSERT = BulkInsert(_events)
-_tags = _tables[EventTag.__tablename__]
-_INSERT_TAGS = BulkInsert(_tags)
 
 BATCH = 500  # events inserted by one statement at most
 
@@ -116,7 +114,6 @@ class EventLogWriter:
     written: Counter[str] = field(default_factory=Counter)  # events of each source, for the metrics
     connectors: dict[str | None, Any] = field(default_factory=dict)  # those that reported events name, once read
     _rows: list[tuple[Any, ...]] = field(default_factory=list)  # events that `flush` still has to insert
-    _tags: list[tuple[str, int]] = field(default_factory=list)  # their tags, with their numbers
     _notes: list[tuple[int, int]] = field(default_factory=list)  # the events that they are notes on, with their numbers
 
     def stamp(self, now: datetime) -> tuple[int, datetime]:
@@ -130,7 +127,7 @@ class EventLogWriter:
         return self.last_stamp, moment(self.last_stamp) if close_to_clock else now
 
     def append(self, *events: NewEvent) -> int:
-        """Append events with their words, tags and hashes, and return the number of the last.
+        """Append events with their words and hashes, and return the number of the last.
 
         ``flush`` inserts them in batches, at the latest before the transaction commits.
         """
@@ -138,7 +135,6 @@ class EventLogWriter:
             prepared = event.prepared
             self.mac = self.chain.link(self.mac, number, prepared.content)
             self._rows.append((number, *prepared.values, self.mac))
-            self._tags += [(tag, number) for tag in event.tags]
             if event.event_type == notes.EVENT_TYPE:
                 self._notes += notes.derived_from([(number, event.source, event.event_type, event.metadata)])
         self.last_event += len(events)
@@ -149,9 +145,8 @@ class EventLogWriter:
 
     def flush(self) -> None:
         """Insert the appended events now, so that later queries of this transaction find them."""
-        rows, tags, self._rows, self._tags = self._rows, self._tags, [], []
+        rows, self._rows = self._rows, []
         _INSERT.run(self.connection, rows)
-        _INSERT_TAGS.run(self.connection, tags)
         noted, self._notes = self._notes, []
         notes.add(self.connection, noted)
 
@@ -161,7 +156,7 @@ class EventLogWriter:
         self.connection.execute(update(_head).values(key_id=chain.key_id))
 
     def remove(self, ids: Sequence[int]) -> bytes | None:
-        """Delete these events with their tags, search terms and counts. Return the hash of the newest of them.
+        """Delete these events with their search terms and counts. Return the hash of the newest of them.
 
         Sealed runs replace them in the chain. Ids that no longer exist are ignored. Notes on them stay.
         """
@@ -171,7 +166,6 @@ class EventLogWriter:
             rollups.subtract(self.connection, batch, self.counted)
             fulltext.forget(self.connection, [number for number in batch if number <= self.counted])
             boundary = pruned_ranges.replace_events(self.connection, batch, self.chain) or boundary
-            self.connection.execute(delete(_tags).where(_tags.c.event.in_(batch)))
             notes.forget(self.connection, batch)
             self.connection.execute(delete(_events).where(_events.c.id.in_(batch)))
         return boundary

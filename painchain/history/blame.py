@@ -9,12 +9,11 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Select, Text, cast, func, null, select, union_all
 
-from painchain import connectors
 from painchain.audit.diff import CLEARED, is_same
 from painchain.configuration import connector_store
 from painchain.connectors.base import Field, FieldError, Kind
 from painchain.core.redaction import scrub_value
-from painchain.database.models import ChangeEvent, Connector
+from painchain.database.models import IS_AUDIT, ChangeEvent, Connector
 from painchain.database.session import db
 from painchain.timeline.queries import Event
 
@@ -104,7 +103,7 @@ def _newest_changes(connector: Connector) -> Select[Any]:
     """Return the query for the newest changes of each field, among the newest ``REACH`` events."""
     newest = (
         select(_event.id, _event["metadata"]["field"].as_string().label("field"))
-        .where(_event.connector_id == connector.id, _event.source == connectors.BUILTIN.key)
+        .where(_event.connector_id == connector.id, IS_AUDIT)
         .where(_event.event_type == "ConfigChanged")
         .order_by(_event.timestamp.desc(), _event.id.desc())
         .limit(REACH)
@@ -121,7 +120,7 @@ def _newest_changes(connector: Connector) -> Select[Any]:
 
 def _creation(connector: Connector) -> Select[Any]:
     """Return the query for the creation event, which has the time of the creation or is slightly later."""
-    is_creation = _event.source == connectors.BUILTIN.key, _event.event_type == "ConnectorCreated"
+    is_creation = IS_AUDIT, _event.event_type == "ConnectorCreated"
     created_at = connector.created_at
     # Timestamps are unique: an event of a busy microsecond gets a later one, by at most a second.
     is_in_time = _event.timestamp.between(created_at, created_at + timedelta(seconds=1))

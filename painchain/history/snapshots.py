@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, func, select
 
 from painchain import connectors
 from painchain.configuration import connector_store
-from painchain.database.models import ChangeEvent, Connector
+from painchain.database.models import IS_AUDIT, ChangeEvent, Connector
 from painchain.database.session import db
 from painchain.history.backfill import fill_in
 from painchain.history.projection import ConnectorState, Entry, Gap, Projection, Snapshot, gaps_after
@@ -21,7 +21,6 @@ SWITCHES = ("ConnectorEnabled", "ConnectorDisabled")
 
 _event = ChangeEvent.__table__.c
 _COLUMNS = [_event[name] for name in Entry.__dataclass_fields__]
-_AUDIT = _event.source == connectors.BUILTIN.key
 
 
 def snapshots_at(moments: Sequence[datetime]) -> list[Snapshot]:
@@ -67,7 +66,7 @@ def gaps(start: datetime, end: datetime) -> list[Gap]:
 
 def oldest() -> datetime | None:
     """Return the time of the oldest audit event in the log, or None."""
-    query = select(_event.timestamp).where(_AUDIT).order_by(_event.timestamp, _event.id).limit(1)
+    query = select(_event.timestamp).where(IS_AUDIT).order_by(_event.timestamp, _event.id).limit(1)
     return db.session.scalar(query)
 
 
@@ -88,12 +87,12 @@ def _current_states() -> Iterator[ConnectorState]:
 
 def _last_event_at(moment: datetime) -> int:
     """Return the number of the last event of the newest action up to a moment; 0 if there is none."""
-    newest = select(func.max(_event.id)).where(_AUDIT, _event.timestamp <= moment).scalar_subquery()
+    newest = select(func.max(_event.id)).where(IS_AUDIT, _event.timestamp <= moment).scalar_subquery()
     action = select(_event.request_id).where(_event.id == newest).scalar_subquery()
-    return db.session.scalar(select(func.max(_event.id)).where(_event.request_id == action)) or 0
+    return db.session.scalar(select(func.max(_event.id)).where(_event.request_id == action, IS_AUDIT)) or 0
 
 
 def _entries(*conditions: ColumnElement[bool]) -> Iterator[Entry]:
-    query = select(*_COLUMNS).where(_AUDIT, *conditions).order_by(_event.id)
+    query = select(*_COLUMNS).where(IS_AUDIT, *conditions).order_by(_event.id)
     for row in db.session.execute(query, execution_options={"yield_per": CHUNK}):
         yield Entry(*row)

@@ -1,6 +1,7 @@
 """The index of words on SQLite: an FTS5 table that the writer fills.
 
-It holds the events up to number ``LogHead.counted``; the words of the newer ones are read.
+It holds the events up to number ``LogHead.counted``; the words of the newer ones are read. It does not hold the
+positions of words, which would double its size.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ def condition(
     if interval.count <= limit:
         return read
     indexed = match_planner.groups_for_index(groups)
-    exact = [] if len(indexed) == len(groups) else [read]
+    is_exact = len(indexed) == len(groups) and not any(map(match_planner.has_phrase, groups))
+    exact = [] if is_exact else [read]
     top = interval.high if before is None else min(before, interval.high)
     sample = _newest(connection, match_planner.whole_words(indexed), interval.low, top, limit)
     if match_planner.is_dense(sample) if page else len(sample) > limit and interval.count <= match_planner.READ_LIMIT:
@@ -124,7 +126,8 @@ def _look_up_or_read(numbers: list[int], read: ColumnElement[bool], low: int, to
 
 
 def _fts5(groups: Sequence[Group]) -> str:
-    def quoted(phrase: Phrase) -> str:
-        return f'"{" ".join(phrase.words)}"{" *" if phrase.open else ""}'
+    def all_words(phrase: Phrase) -> str:
+        quoted = " AND ".join(f'"{word}"' for word in phrase.words)
+        return f"({quoted}{' *' if phrase.open else ''})"
 
-    return match_planner.index_query(groups, quoted, " AND ", " OR ", " NOT ")
+    return match_planner.index_query(groups, all_words, " AND ", " OR ", " NOT ")

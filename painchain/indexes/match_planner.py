@@ -90,7 +90,12 @@ def rare_groups(connection: Connection, groups: Sequence[Group], position: str) 
 
 
 def groups_for_index(groups: Sequence[Group]) -> list[Group]:
-    """Return the groups to ask the index for; each prefix is slow to look up, so only the longest ones stay."""
+    """Return the groups to ask the index for.
+
+    Each prefix is slow to look up, so only the longest ones stay. The index does not hold the positions of words: it
+    finds the events that have all words of a phrase, which must not be excluded.
+    """
+    groups = [group for group in groups if not (group.negated and has_phrase(group))]
 
     def letters(group: Group) -> int:
         return min(len(" ".join(phrase.words)) for phrase in group.phrases)
@@ -98,6 +103,11 @@ def groups_for_index(groups: Sequence[Group]) -> list[Group]:
     prefixes = [group for group in groups if any(phrase.open for phrase in group.phrases)]
     indexed = sorted(prefixes, key=lambda group: (group.negated, -letters(group)))[:PREFIX_LIMIT]
     return [group for group in groups if group not in prefixes or group in indexed]
+
+
+def has_phrase(group: Group) -> bool:
+    """Return whether a group has a phrase of several words, whose order is checked by reading."""
+    return any(len(phrase.words) > 1 for phrase in group.phrases)
 
 
 def whole_words(groups: Sequence[Group]) -> list[Group]:

@@ -270,8 +270,8 @@ def _phrase(term: Term, value: str) -> Phrase:
     if term.name:
         return Phrase((index_tokens.search_term(term.name, value),))
     words = tuple(index_tokens.tokens(value))
-    # A prefix of a word matches, but only from three characters on: shorter prefixes match too many words.
-    return Phrase(words, not term.quoted and bool(words) and len(words[-1]) > 2)
+    # A prefix of a word matches, but only from two characters on: shorter prefixes match too many words.
+    return Phrase(words, not term.quoted and bool(words) and len(words[-1]) > 1)
 
 
 def _window(term: Term, now: datetime, zone: ZoneInfo) -> Window:

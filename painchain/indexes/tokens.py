@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b32encode
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from hashlib import blake2b
@@ -12,8 +13,10 @@ from unicodedata import combining, normalize
 
 MAX_CHARACTERS, MAX_WORDS, MAX_LENGTH = 100_000, 10_000, 100
 
+# Words contain letters and digits only, so no word is a term of a qualifier.
+_QUALIFIER = "_"
 # A term that every event has: a search with negated terms only needs one to start from.
-EVERY_EVENT = "q"
+EVERY_EVENT = _QUALIFIER
 REASON, REPOSITORY = "reason", "repo"
 # Qualifiers whose values are the same with or without spaces: "Config Changed", "config_changed" and "ConfigChanged".
 _RUN_TOGETHER = ("type", "action", "field")
@@ -32,7 +35,7 @@ def tokens(text: str) -> list[str]:
     They contain ASCII letters and digits only, so that no database changes them.
 
     >>> tokens("Größe of poll_interval: 300 →")
-    ['wgrosse', 'wof', 'wpoll', 'winterval', 'w300']
+    ['grosse', 'of', 'poll', 'interval', '300']
     """
     return _joined(text).split()
 
@@ -43,10 +46,10 @@ def _joined(text: str) -> str:
         words = text.encode().translate(_ASCII).split()
         if max(map(len, words), default=0) > MAX_LENGTH:
             words = [word[:MAX_LENGTH] for word in words]
-        return b" w".join([b"", *words])[1:].decode()
+        return b" ".join(words).decode()
     folded = normalize("NFKD", normalize("NFKD", text).casefold())
     plain = "".join(character for character in folded if not combining(character))
-    return " ".join([f"w{_ascii(word[:MAX_LENGTH])}" for word in _ANY.findall(plain)])
+    return " ".join([_ascii(word[:MAX_LENGTH]) for word in _ANY.findall(plain)])
 
 
 def _ascii(word: str) -> str:
@@ -57,12 +60,21 @@ def _ascii(word: str) -> str:
 
 @lru_cache(4096)
 def search_term(name: str, value: str) -> str:
-    """Return the term for one value of a qualifier, ignoring case."""
+    """Return the term for one value of a qualifier, ignoring case: eight characters stand for the value.
+
+    >>> search_term("author", "Ann") == search_term("author", "ann"), len(search_term("author", "ann"))
+    (True, 9)
+    """
     text = normalize("NFKC", value.strip()).casefold()
     if name in _RUN_TOGETHER:
         text = re.sub(r"[\s_-]+", "", text)
     kind = "rp" if name == REPOSITORY else name[:2]  # "re" is the reason's
-    return f"q{kind}{blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"
+    return shortened(f"q{kind}{blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}")
+
+
+def shortened(term: str) -> str:
+    """Return the stored form of a qualifier's term. Earlier versions stored `term` itself, at twice the length."""
+    return _QUALIFIER + b32encode(blake2b(term.encode(), digest_size=5).digest()).decode().lower()
 
 
 def of_event(event: Mapping[str, Any]) -> str:
@@ -76,7 +88,7 @@ def of_event(event: Mapping[str, Any]) -> str:
 
 def reasons(text: str) -> Iterator[str]:
     """Return a term for each word of a reason, in the order of the words."""
-    return (search_term(REASON, word) for word in tokens(text))
+    return (search_term(REASON, f"w{word}") for word in tokens(text))  # as stored terms of words once began
 
 
 def _qualifier_terms(event: Mapping[str, Any], metadata: Any) -> Iterator[str]:

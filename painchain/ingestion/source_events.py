@@ -17,7 +17,7 @@ from painchain.connectors.contract import SourceEvent
 from painchain.connectors.http_client import link
 from painchain.core.crypto import KeyUnusable
 from painchain.database.dialects import is_one_of
-from painchain.database.models import ChangeEvent, Connector, LogHead
+from painchain.database.models import IS_FOUND, ChangeEvent, Connector, LogHead
 from painchain.database.session import autocommit_connection
 from painchain.eventlog.writer import EventLogWriter, NewEvent, new_request_ids
 from painchain.ingestion.sanitize import MIN_SECRET, UNSTORABLE, cleaned, is_safe, safe_event_id
@@ -174,7 +174,7 @@ def _known_by_former_ids(
     connection: Connection, connector_id: int, events: Sequence[SourceEvent], after: int | None = None
 ) -> set[str]:
     """Return the ids of the events that are stored for this connector under another id."""
-    is_searched = (_event.connector_id == connector_id, _event.id > (after or 0))
+    is_searched = (_event.connector_id == connector_id, IS_FOUND, _event.id > (after or 0))
     former = [
         (safe_event_id(former_id), time, event.event_id)
         for event in events

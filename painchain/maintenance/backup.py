@@ -1,7 +1,7 @@
 """Back up everything that is stored to one file, and restore such a file.
 
-A backup leaves out derived data: rollups, sets, the full-text index, and the tables of tags and notes. It also leaves
-out sessions, one-time links and failed attempts: a restored backup must not revive a session that was ended since.
+A backup leaves out derived data: rollups, sets, the full-text index, and the table of notes. It also leaves out
+sessions, one-time links and failed attempts: a restored backup must not revive a session that was ended since.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from painchain.database.models import (
     EventCount,
     EventNote,
     EventSet,
-    EventTag,
     LogHead,
     OneTimeLink,
     Person,
@@ -62,7 +61,7 @@ FIRST_START = 1  # only the event of the built-in connector
 _tables = Base.metadata.tables
 _head = _tables[LogHead.__tablename__]
 _events = _tables[ChangeEvent.__tablename__]
-_DERIVED = {model.__tablename__ for model in (EventCount, EventNote, EventSet, EventTag)}
+_DERIVED = {model.__tablename__ for model in (EventCount, EventNote, EventSet)}
 _OF_BROWSERS = {model.__tablename__ for model in (SignIn, OneTimeLink, Attempt)}
 # Every writer waits for the head row. It is updated, never replaced.
 BACKED_UP_TABLES = [
@@ -77,7 +76,6 @@ _LEASES = {
     "prunings": ("beat",),
     "log_check": ("beat", "due"),
 }
-_INSERT_TAGS = Prepared(insert(_tables[EventTag.__tablename__]))
 
 Progress = Callable[[int], None]
 
@@ -235,7 +233,7 @@ def _clear(connection: Connection) -> None:
 
 
 def _load(connection: Connection, file: BinaryIO, checked: VerifiedBackup, progress: Progress) -> None:
-    """Load the rows of a file, and derive the tags and the notes of its events."""
+    """Load the rows of a file, and derive the notes of its events."""
     targets = {
         saved_table.name: (saved_table, Prepared(insert(raw_table(saved_table))), binary_indexes(saved_table))
         for saved_table in BACKED_UP_TABLES
@@ -247,8 +245,6 @@ def _load(connection: Connection, file: BinaryIO, checked: VerifiedBackup, progr
         loaded = [dict(zip(columns, decode_row(row, binary), strict=True)) for row in batch]
         statement.run(connection, *loaded)
         event_rows = loaded if name == _events.name else []
-        if tags := [{"tag": tag, "event": row["id"]} for row in event_rows for tag in row["tags"]]:
-            _INSERT_TAGS.run(connection, *tags)
         described = ((row["id"], row["source"], row["event_type"], row["metadata"]) for row in event_rows)
         notes.add(connection, notes.derived_from(described))
         progress(len(batch))

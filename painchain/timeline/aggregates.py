@@ -7,10 +7,25 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, func, not_, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    func,
+    not_,
+    or_,
+    select,
+    union_all,
+)
 
-from painchain.database.models import ChangeEvent, EventCount, EventTag
+from painchain.database.dialects import contains
+from painchain.database.models import ChangeEvent, EventCount
 from painchain.database.session import db
+from painchain.database.types import stored_json
 from painchain.indexes.bitmaps import SOURCE
 from painchain.indexes.rollups import ALL_TIME, GRAINS
 from painchain.timeline import rollup_sums
@@ -20,8 +35,8 @@ from painchain.timeline.time_bins import TimeBins
 from painchain.timeline.time_slots import MICRO, cover
 
 _event = ChangeEvent.__table__.c
-_tag = EventTag.__table__.c
 _count = EventCount.__table__.c
+_tags: ColumnElement[str] = cast(_event.tags, Text)
 
 # The queries that together find every author of an event. COUNTED is `counted()`.
 COUNTED = bindparam("counted", type_=BigInteger)
@@ -29,9 +44,11 @@ AUTHORS: Sequence[Select[tuple[str]]] = (
     select(_count.value).where(_count.facet == "author", _count.grain == ALL_TIME),
     select(_event.author).where(_event.id > COUNTED),
 )
-# The queries for the tags of events that the rollups do not hold, and for the lists of tags that they hold.
-NEW_TAGS: Select[tuple[str]] = select(_tag.tag).where(_tag.event > COUNTED)
-TAG_LISTS: Select[tuple[str]] = select(_count.value).where(_count.facet == "tag", _count.grain == ALL_TIME)
+# The queries that together find every list of tags of an event, as JSON.
+TAG_LISTS: Sequence[Select[Any]] = (
+    select(_count.value).where(_count.facet == "tag", _count.grain == ALL_TIME),
+    select(_tags).where(_event.id > COUNTED).distinct(),
+)
 
 
 def by_time(query: AggregateQuery, bins: TimeBins) -> list[Counter[tuple[int, str]]]:
@@ -74,12 +91,18 @@ def tag_values(tags: Sequence[str]) -> tuple[str, ...] | None:
     return None if "" in values else tuple(value for value in values if not set(json.loads(value)).isdisjoint(tags))
 
 
-def all_tags(new: Iterable[str], stored_lists: Iterable[str]) -> set[str]:
-    """Return every tag in `new` and in `stored_lists`. If a list was too long to store, read every tag instead."""
-    lists = set(stored_lists)
-    if "" in lists:
-        return set(db.session.scalars(select(_tag.tag).distinct()))
-    return set(new).union(*map(json.loads, lists))
+def has_tag(tags: Sequence[str]) -> ColumnElement[bool]:
+    """Return the condition that an event has one of `tags`: its list of tags in JSON contains one, after a comma."""
+    listed = "," + func.substr(_tags, 2)
+    return or_(*(contains(listed, f",{stored_json(tag)}") for tag in tags))
+
+
+def all_tags(lists: Iterable[str]) -> set[str]:
+    """Return every tag in lists. If one was too long for the rollups, read the lists of all events instead."""
+    known = set(lists)
+    if "" in known:
+        known = set(db.session.scalars(select(_tags).distinct()))
+    return set[str]().union(*map(json.loads, known))
 
 
 def _facet_values(facet: str) -> Sequence[str]:

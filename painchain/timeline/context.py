@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Select, Tuple, literal, select, tuple_
 
-from painchain import connectors
-from painchain.database.models import ChangeEvent
+from painchain.database.models import IS_AUDIT, ChangeEvent
 from painchain.database.session import db
 from painchain.indexes import notes
 from painchain.timeline.cursor import Cursor
@@ -75,7 +74,7 @@ def last_change(number: int) -> Event | None:
 
 def _changes_of(number: int) -> tuple[ColumnElement[bool], ...]:
     is_change = _event.event_type != notes.EVENT_TYPE  # a note on an event of the connector changes nothing
-    return _event.connector_id == number, _event.source == connectors.BUILTIN.key, is_change
+    return _event.connector_id == number, IS_AUDIT, is_change
 
 
 def _key() -> Tuple:

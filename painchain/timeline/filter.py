@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, exists, not_, or_
+from sqlalchemy import ColumnElement, and_, not_, or_
 
 from painchain import connectors
 from painchain.connectors.outcomes import Outcome
-from painchain.database.models import ChangeEvent, EventTag
+from painchain.database.models import ChangeEvent
 from painchain.database.session import db
 from painchain.database.types import microseconds
 from painchain.indexes import fulltext, search_query
@@ -122,7 +122,7 @@ class Filter:
             conditions.append(or_(_event.connector_id.in_(ids), _event.connector_name.in_(self.connector)))
         for tags in (self.tag, self.team_tags):
             if tags:
-                conditions.append(exists().where(EventTag.event == _event.id, EventTag.tag.in_(tags)))
+                conditions.append(aggregates.has_tag(tags))
         conditions += [not_(and_(True, *_between(gap.start, gap.end))) for gap in self.gaps]
         in_class = None if self.any_class else event_classes.condition(self.outcomes, self.hides_access)
         conditions += [] if in_class is None else [in_class]

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Row, Select, bindparam, func, literal, select, tuple_, union_all
 from sqlalchemy.engine import Connection
 
-from painchain.database.models import ChangeEvent, LogHead, Team
+from painchain.database.models import IS_AUDIT, ChangeEvent, LogHead, Team
 from painchain.database.prepared import Prepared
 from painchain.database.session import db
 from painchain.database.types import microseconds
@@ -127,8 +127,8 @@ def event_by_event_id(event_id: str) -> Event | None:
 
 
 def events_of_request(request_id: str, limit: int = PAGE) -> Sequence[Event]:
-    """Return the events of one request, newest first."""
-    query = select(*SHOWN).where(_event.request_id == request_id)
+    """Return the events of one request in PainChain, newest first."""
+    query = select(*SHOWN).where(_event.request_id == request_id, IS_AUDIT)
     return db.session.execute(query.order_by(_event.timestamp.desc(), _event.id.desc()).limit(limit)).all()
 
 
@@ -144,7 +144,7 @@ class FilterValues:
 
 def _filter_value_queries() -> Iterator[Select[Any]]:
     """Yield queries of a text, what it is, and its position: its number, or the order in which it is shown."""
-    kinds = {"new_tag": [aggregates.NEW_TAGS], "known_tags": [aggregates.TAG_LISTS], "author": aggregates.AUTHORS}
+    kinds = {"tags": aggregates.TAG_LISTS, "author": aggregates.AUTHORS}
     for kind, queries in kinds.items():
         yield from (query.add_columns(literal(kind), literal(0)) for query in queries)
     team_order = func.row_number().over(order_by=(func.lower(Team.name), Team.id))
@@ -168,9 +168,8 @@ def filter_values(person_id: int | None = None) -> FilterValues:
             values[kind].append((position, value))
     event_classes.remember_statuses(statuses)
     by_kind = {kind: [value for _, value in sorted(pairs)] for kind, pairs in values.items()}
-    tags = aggregates.all_tags(by_kind.get("new_tag", []), by_kind.get("known_tags", []))
     return FilterValues(
-        sorted(tags, key=str.casefold),
+        sorted(aggregates.all_tags(by_kind.get("tags", [])), key=str.casefold),
         sorted(set(by_kind.get("author", [])), key=str.casefold),
         by_kind.get("team", []),
         saved_views.from_values(values),

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, func, literal, literal_column, or_, select
 
 from painchain import connectors
 from painchain.core import runtime
-from painchain.database.models import ChangeEvent, Connector, PollState
+from painchain.database.models import IS_AUDIT, IS_FOUND, ChangeEvent, Connector, PollState
 from painchain.database.prepared import Prepared
 from painchain.database.session import db, is_writing
 from painchain.timeline.filter import Filter
@@ -33,7 +33,7 @@ SILENCE_BYTES = 8_000  # what a silence with its changes takes, roughly
 _event, _connector, _poll = (model.__table__.c for model in (ChangeEvent, Connector, PollState))
 _LAST = (
     select(func.max(_event.timestamp))
-    .where(_event.connector_id == _connector.id, _event.source == _connector.type)
+    .where(_event.connector_id == _connector.id, _event.source == _connector.type, IS_FOUND)
     .scalar_subquery()
 )
 _ACTIVE = Prepared(
@@ -164,7 +164,7 @@ def _recent_times(connector: _ActiveConnector) -> list[datetime]:
 def _setting_changes(connector: _ActiveConnector, overdue: datetime) -> Sequence[Event]:
     query = select(*SHOWN).where(
         _event.connector_id == connector.id,
-        _event.source == connectors.BUILTIN.key,
+        IS_AUDIT,
         _event.event_type.in_(("ConfigChanged", "ConnectorEnabled", "ConnectorDisabled", "ConnectorCreated")),
         _event.timestamp > connector.last - JUST_BEFORE,
         _event.timestamp <= overdue,
@@ -173,4 +173,4 @@ def _setting_changes(connector: _ActiveConnector, overdue: datetime) -> Sequence
 
 
 def _events_of(connector: _ActiveConnector) -> tuple[ColumnElement[bool], ...]:
-    return _event.connector_id == connector.id, _event.source == connector.type
+    return _event.connector_id == connector.id, _event.source == connector.type, IS_FOUND

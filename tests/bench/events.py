@@ -121,12 +121,6 @@ def _repeat(connection: sqlite3.Connection, columns: str, sample_size: int, numb
         {"sample_size": sample_size, "number": number, "stamp": stamp, "step": step},
     )
     connection.execute(
-        "INSERT INTO event_tags (tag, event) "
-        'SELECT value, change_events.id FROM json_each(\'["audit","system"]\'), change_events '
-        "WHERE change_events.id > ? ORDER BY 1, 2",
-        [sample_size],
-    )
-    connection.execute(
         "UPDATE log_head SET revision = revision + ?, last_event = ?, last_stamp = ?",
         [number - sample_size, number, stamp],
     )

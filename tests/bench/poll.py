@@ -191,7 +191,7 @@ def pull_request(round_number: int, number: int) -> SourceEvent:
 def bare_insert(round_number: int) -> float:
     """Return the seconds that a bare executemany takes for the rows of one round, with the same indexes as ours.
 
-    Like ours, it starts with Python values: encoding the JSON and inserting the tags count.
+    Like ours, it starts with Python values: encoding the JSON counts.
     """
     sqlite = db.engine.dialect.name == "sqlite"
     with db.engine.begin() as connection:
@@ -207,9 +207,6 @@ def bare_insert(round_number: int) -> float:
                 )
         else:
             connection.exec_driver_sql("CREATE TABLE bare (LIKE change_events INCLUDING ALL)")
-        connection.exec_driver_sql("DROP TABLE IF EXISTS bare_tags")
-        connection.exec_driver_sql("CREATE TABLE bare_tags (tag TEXT, event BIGINT, PRIMARY KEY (tag, event))")
-        connection.exec_driver_sql("CREATE INDEX bare_tags_event ON bare_tags (event)")
     with closing(db.engine.raw_connection()) as connection:
         cursor = connection.cursor()
         cursor.execute(f"SELECT * FROM change_events WHERE event_id LIKE 'pr-acme/api-{round_number}-%'")
@@ -226,12 +223,10 @@ def bare_insert(round_number: int) -> float:
         statement = f"INSERT INTO bare ({', '.join(names)}) VALUES ({placeholders})"
 
         def insert() -> None:
-            tags = [[tag, row[names.index("id")]] for row in rows for tag in row[in_json[2]]]
             for row in rows:
                 for column in in_json:
                     row[column] = json.dumps(row[column])
             cursor.executemany(statement, rows)
-            cursor.executemany(f"INSERT INTO bare_tags VALUES ({placeholder}, {placeholder})", tags)
             connection.commit()
 
         return seconds(insert)

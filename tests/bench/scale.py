@@ -184,5 +184,5 @@ def plan(read: Read) -> Iterator[str]:
         if statement.startswith(("SELECT", "WITH")):
             rows = db.session.connection().exec_driver_sql(explain + statement, values)
             steps += [str(row[-1]).split("  (cost")[0].strip() for row in rows]
-    about = ("event_counts", "change_events", "event_tags")
+    about = ("event_counts", "change_events")
     yield from dict.fromkeys(step.removeprefix("->").strip() for step in steps if any(name in step for name in about))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from painchain.eventlog import writer
 from painchain.factory import build_app
 from painchain.integrity import derived_data, verification
 from painchain.maintenance import demo_data
+from painchain.migrations.frozen import repository_words_0016, words_0003
 from painchain.startup import create_app, use_keys
 from tests.conftest import WITH_POSTGRES, close, settings_for
 from tests.database.test_migrations import alembic, empty_database  # noqa: F401  a fixture
@@ -106,16 +108,36 @@ def old_database(folder: Path, url: str, revision: str, rows: Rows) -> None:
                 if table.name in columns:
                     of_then = [_as_of(revision, row) for row in rows[table.name]]
                     _fill(connection, typed_table(table, *columns[table.name]), of_then)
+            if revision < "0024":
+                _fill_tags(connection, revision, rows["change_events"])
             if "words" in columns["change_events"] and connection.dialect.name == "sqlite":
                 connection.execute(sa.text("INSERT INTO event_words (event_words) VALUES ('rebuild')"))
     close(app)
 
 
 def _as_of(revision: str, row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row as a revision wrote it: before 0016, the words of an event had no term for its repository."""
-    if revision >= "0016" or not row.get("words", "").startswith("qrp"):
+    """Return a row as a revision wrote it: the words of an event had other forms before 0016 and before 0024."""
+    if revision >= "0024" or not {"words", "tags"} <= row.keys():
         return row
-    return {**row, "words": row["words"].partition(" ")[2]}
+    former = {**row, "words": words_0003.words_of(row)}
+    return former if revision < "0016" else {**former, "words": repository_words_0016.words_of(former)}
+
+
+def _fill_tags(connection: sa.Connection, revision: str, events: Sequence[dict[str, Any]]) -> None:
+    """Fill the former table of tags.
+
+    Until 0024, the notation of a list of tags did not matter; the migrations that make rollups (0002, 0005) expect it
+    without spaces.
+    """
+    event_tags = sa.table("event_tags", sa.column("tag"), sa.column("event"))
+    _fill(connection, event_tags, [{"tag": tag, "event": row["id"]} for row in events for tag in row["tags"]])
+    if revision < "0005":
+        return
+    tags = sa.table("change_events", sa.column("id"), sa.column("tags"))
+    kind = sa.JSON() if connection.dialect.name == "postgresql" else sa.Text()
+    change = sa.update(tags).where(tags.c.id == sa.bindparam("number"))
+    change = change.values(tags=sa.cast(sa.bindparam("list", type_=sa.Text()), kind))
+    connection.execute(change, [{"number": row["id"], "list": json.dumps(row["tags"])} for row in events])
 
 
 def _tables() -> list[str]:

@@ -98,7 +98,7 @@ def reported(app: Flask) -> list[str | None]:
     return [event.connector_name for event in events_of(app) if event.description.get("reported")]
 
 
-TABLES = ("FROM connectors", "INTO change_events", "INTO event_tags", "FROM log_head", "UPDATE log_head")
+TABLES = ("FROM connectors", "INTO change_events", "FROM log_head", "UPDATE log_head")
 NAMES = [f"Connector {number}" for number in range(THREADS)]
 
 
@@ -221,7 +221,6 @@ def test_a_group_needs_as_many_statements_as_one_event(app, make_connector):
     assert counts == {
         "FROM connectors": 1,
         "INTO change_events": 1,
-        "INTO event_tags": 1,
         "FROM log_head": 2,  # one is that of the transaction they waited for
         "UPDATE log_head": 2,
     }

@@ -46,11 +46,12 @@ def find_problems(app: Flask) -> list[str]:
 
 
 LATE = rollups.MAX_UNCOUNTED + 7
+SPACED_TAGS = 'UPDATE change_events SET tags = \'["ci", "t5"]\''  # the same tags, in another notation
 CASES = [
     ("UPDATE change_events SET words = '' WHERE id = 5", "A search does not find the text of an event, first at"),
-    (f"UPDATE change_events SET words = words || ' wx' WHERE id = {LATE}", f"first at event {LATE}."),
-    ("DELETE FROM event_tags WHERE event = 7 AND tag = 'ci'", "A filter by tag does not find a tag of an event, first"),
-    ("INSERT INTO event_tags (tag, event) VALUES ('x', 9)", "first at event 9."),
+    (f"UPDATE change_events SET words = words || ' x' WHERE id = {LATE}", f"first at event {LATE}."),
+    (f"{SPACED_TAGS} WHERE id = 7", "A filter by tag does not find a tag of an event, first at event 7."),
+    ("UPDATE change_events SET tags = ' [\"ci\",\"t7\"]' WHERE id = 9", "first at event 9."),
     ("DELETE FROM event_counts WHERE facet = 'author'", "The counts of authors do not match the events."),
     ("UPDATE event_counts SET events = events + 1 WHERE facet = 'all' AND grain = 0", "The counts of all events"),
     ("UPDATE event_counts SET slot = slot + 1 WHERE facet = 'status' AND grain = 86400", "The counts of outcomes"),
@@ -95,14 +96,14 @@ def test_partial_index_is_reported(log: Flask, database: str) -> None:
 def test_foreign_database_code_is_reported(log: Flask) -> None:
     with log.app_context(), db.engine.begin() as connection:
         if connection.dialect.name == "sqlite":
-            connection.execute(text("CREATE TRIGGER hide AFTER INSERT ON event_tags BEGIN SELECT 1; END"))
+            connection.execute(text("CREATE TRIGGER hide AFTER INSERT ON event_notes BEGIN SELECT 1; END"))
         else:
-            connection.execute(text("CREATE POLICY hide ON event_tags USING (event <> 5)"))
+            connection.execute(text("CREATE POLICY hide ON event_notes USING (event <> 5)"))
     [problem] = find_problems(log)
     assert problem.endswith(("trigger hide.", "policy hide."))
     with log.app_context(), db.engine.begin() as connection:
         if connection.dialect.name == "postgresql":
-            connection.execute(text("DROP POLICY hide ON event_tags"))
+            connection.execute(text("DROP POLICY hide ON event_notes"))
 
 
 def test_verify_deep_reports_wrong_indexes(log: Flask, run: Run) -> None:
@@ -112,7 +113,7 @@ def test_verify_deep_reports_wrong_indexes(log: Flask, run: Run) -> None:
         0,
         "Indexes: OK. Searches, filters and charts match the events.",
     )
-    edit_database(log, "DELETE FROM event_tags WHERE event = 7")
+    edit_database(log, f"{SPACED_TAGS} WHERE id = 7")
     result = run("verify", "--deep")
     lines = result.stdout.splitlines()
     assert (result.exit_code, lines[0][:14], lines[2][:16]) == (

@@ -186,7 +186,7 @@ def test_events_written_after_an_id_are_in_the_order_of_writing(app, write):
 
 
 def test_events_are_found_by_id_event_id_and_request(app, write):
-    numbers = write({"request_id": "a"}, {"request_id": "b"}, {"request_id": "a"})
+    numbers = write(*({"request_id": request, "source": "painchain"} for request in "aba"))
     with app.app_context():
         assert queries.event_by_id(numbers[1]).event_id == "made-up-1"
         assert queries.event_by_event_id("made-up-1").id == numbers[1]

@@ -11,11 +11,12 @@ from painchain.database.models.connectors import (
     WebhookDelivery,
 )
 from painchain.database.models.events import (
+    IS_AUDIT,
+    IS_FOUND,
     ChangeEvent,
     EventCount,
     EventNote,
     EventSet,
-    EventTag,
     LogHead,
     PrunedRun,
 )
@@ -27,6 +28,8 @@ from painchain.database.models.saved_views import SavedView, StartPage
 from painchain.database.models.teams import Team
 
 __all__ = [
+    "IS_AUDIT",
+    "IS_FOUND",
     "ApiToken",
     "Attempt",
     "ChangeEvent",
@@ -34,7 +37,6 @@ __all__ = [
     "EventCount",
     "EventNote",
     "EventSet",
-    "EventTag",
     "HiddenField",
     "Lapse",
     "LastCheckpoint",
