@@ -260,6 +260,40 @@ def test_certificates_are_verified_unless_verification_is_off(cluster: FakeClust
             poll_with(fake_server, ca_certificate="-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----")
 
 
+def certificate_of_plain_ca(folder: Path, host: str) -> tuple[str, ssl.SSLContext]:
+    """A CA without key identifiers, as of Amazon EKS, and what a server for `host` with its certificate needs."""
+    start, keys = datetime.now(UTC) - MINUTE, [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    ca, leaf = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("kubernetes", "kube-apiserver"))
+    builder = x509.CertificateBuilder(ca, ca, keys[0].public_key(), 1, start, start + 60 * MINUTE)
+    root = builder.add_extension(x509.BasicConstraints(True, None), True).sign(keys[0], hashes.SHA256())
+    builder = x509.CertificateBuilder(ca, leaf, keys[1].public_key(), 2, start, start + 60 * MINUTE)
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))]), False)
+    signed = builder.sign(keys[0], hashes.SHA256())
+    private = keys[1].private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "server.pem").write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+    return root.public_bytes(serialization.Encoding.PEM).decode(), context
+
+
+def test_a_ca_without_key_identifiers_is_accepted_if_a_person_entered_it(cluster: FakeCluster, tmp_path: Path) -> None:
+    """Python 3.13 and newer refuse such a CA unless they are told otherwise."""
+    pem, context = certificate_of_plain_ca(tmp_path, "127.0.0.1")
+    with run_fake_server(cluster, context) as fake_server:
+        assert poll_with(fake_server, ca_certificate=pem).cursor["streams"]
+        with pytest.raises(PollError, match="could not be verified"):
+            poll_with(fake_server)
+        with pytest.raises(PollError, match="could not be verified"):
+            poll_with(fake_server, ca_certificate=certificate(tmp_path)[0])
+    pem, context = certificate_of_plain_ca(tmp_path, "10.0.0.5")
+    with run_fake_server(cluster, context) as fake_server, pytest.raises(PollError, match="could not be verified"):
+        poll_with(fake_server, ca_certificate=pem)
+    strict = resolve_cluster(settings(fake_server)).ssl_context().verify_flags & ssl.VERIFY_X509_STRICT
+    assert strict == ssl.create_default_context().verify_flags & ssl.VERIFY_X509_STRICT
+
+
 def test_a_connection_test_reports_identity_access_and_what_is_missing(
     fake_server: FakeServer, cluster: FakeCluster
 ) -> None:
