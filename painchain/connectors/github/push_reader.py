@@ -23,7 +23,7 @@ MAX_NEW_COMMITS = 500  # of a default branch that is new
 RETRY_ACTIVITY = timedelta(days=1)  # how often a server without a list of activities is asked for it
 MAX_DONE = 100  # pushes of the last minute that are remembered
 LATEST_DELIVERY = timedelta(minutes=10)  # how long after a push its delivery has the time of a later push
-MAX_LATER, MAX_NEAR = 10, 200  # later pushes whose time is looked for, and entries of the list among which they are
+MAX_LATER, MAX_NEAR = 5, 200  # later pushes whose time is looked for, and entries of the list among which they are
 BROKEN = (ErrorKind.SERVER_ERROR, ErrorKind.INVALID_RESPONSE)  # errors that can concern one commit
 
 
