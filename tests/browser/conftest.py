@@ -31,7 +31,7 @@ ARGUMENTS = (
 )
 BROWSERS = ("chromium-headless-shell", "chromium")  # the first takes less than half the processor time
 NO_BROWSER = f"no Chromium found: install Debian's {BROWSERS[0]}, or name another one in PAINCHAIN_TEST_BROWSER"
-PATIENCE = 20_000  # milliseconds that an expectation waits; the machine may be slow
+PATIENCE = 60_000  # milliseconds that an expectation waits; the machine may be slow
 
 OpenContext = Callable[..., BrowserContext]
 

@@ -54,7 +54,7 @@ def open_everything(page: Page) -> None:
     """Open every line of the feed at every level, and wait until its details are loaded."""
     for _ in range(2):  # the details have levels of their own
         page.evaluate("document.querySelectorAll('main details:not(.menu)').forEach(details => details.open = true)")
-        expect(page.locator("details[open] > a.unfolds")).to_have_count(0, timeout=20_000)
+        expect(page.locator("details[open] > a.unfolds")).to_have_count(0)
 
 
 def too_wide(page: Page) -> list[str]:

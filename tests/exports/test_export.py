@@ -296,19 +296,20 @@ def test_export_file_is_written_atomically(run: Run, report: Report, tmp_path: P
     report()
     file = tmp_path / "out" / "events.csv"
     refused = run("export", "--format", "csv", "--output", str(file))
-    assert (refused.exit_code, "Cannot write " in refused.stderr) == (1, True)
+    assert (refused.exit_code, "Cannot write " in refused.stderr) == (1, True), refused.output
     file.parent.mkdir()
     file.write_text("before")
     result = run("export", "--format", "csv", "--output", str(file))
-    assert (result.exit_code, result.stdout) == (0, "")
+    assert (result.exit_code, result.stdout) == (0, ""), result.output
     assert file.read_bytes().startswith(b"id,event_id,")
     assert file.read_bytes().endswith(b"\r\n")
-    assert run("export", "--format", "csv", "--bom", "--output", str(file)).exit_code == 0
+    result = run("export", "--format", "csv", "--bom", "--output", str(file))
+    assert result.exit_code == 0, result.output
     assert file.read_bytes().startswith(b"\xef\xbb\xbfid,event_id,")
     assert list(file.parent.iterdir()) == [file]
     os.mkfifo(tmp_path / "pipe")
     refused = run("export", "--output", str(tmp_path / "pipe"))
-    assert (refused.exit_code, "not a regular file" in refused.stderr) == (2, True)
+    assert (refused.exit_code, "not a regular file" in refused.stderr) == (2, True), refused.output
     assert (tmp_path / "pipe").is_fifo(), "what is no file, such as /dev/null, is not replaced"
 
 
