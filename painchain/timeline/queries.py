@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, func, literal, select, tuple_, union_all
+from sqlalchemy import Row, Select, and_, bindparam, false, func, literal, or_, select, union_all
 from sqlalchemy.engine import Connection
 
 from painchain.database.models import IS_AUDIT, ChangeEvent, LogHead, Team
@@ -28,6 +29,7 @@ from painchain.timeline.filter import Filter, page_queries
 from painchain.timeline.rollup_sums import RollupState
 from painchain.timeline.saved_views import ViewLink
 
+DAY = timedelta(hours=25)  # the longest day, when the clocks are set back
 PAGE = 50
 MANY = 500  # the most events of a page among which the group of a new event is looked for
 _STATUS = -1  # the position of a status, whose kind is its source
@@ -85,7 +87,8 @@ def noted_since(event_filter: Filter, after: int, oldest: Cursor | None) -> Sequ
     numbers = db.session.scalars(notes.noted_since(after).limit(MANY)).all()
     if not numbers:
         return ()
-    return db.session.execute(_shown(event_filter, after, oldest).where(_event.id.in_(numbers))).all()
+    found = db.session.execute(_shown(event_filter, oldest).where(_event.id.in_(numbers)))
+    return [event for event in found if event.id <= after]
 
 
 _IS_CONTINUED = Prepared(
@@ -98,20 +101,46 @@ def is_continued(event: Event, after: int) -> bool:
     return bool(_IS_CONTINUED.all(db.session.connection(), request_id=event.request_id, after=after))
 
 
-def of_connectors(
-    numbers: Collection[int], event_filter: Filter, up_to: int, oldest: Cursor | None, limit: int = MANY
+def of_same_days(
+    events: Iterable[Event], event_filter: Filter, up_to: int, oldest: Cursor | None, limit: int = MANY
 ) -> Sequence[Event]:
-    """Return the newest events of connectors that a page of a filter shows: up to an id, none older than `oldest`."""
-    query = _shown(event_filter, up_to, oldest).where(_event.connector_id.in_(numbers))
-    return db.session.execute(query.order_by(_event.timestamp.desc(), _event.id.desc()).limit(limit)).all()
+    """Return the newest events that a page of a filter shows of the connectors and sources of some events.
+
+    They are at most a day apart from one of these, have an id of up to `up_to`, and are not older than `oldest`.
+    """
+    near = [
+        and_(
+            _event.connector_id == connector_id,
+            _event.source == source,
+            _event.timestamp.between(first - DAY, last + DAY),
+        )
+        for (connector_id, source), spans in _spans(events).items()
+        for first, last in spans
+    ]
+    query = _shown(event_filter, oldest).where(or_(false(), *near))
+    newest = db.session.execute(query.order_by(_event.timestamp.desc(), _event.id.desc()).limit(limit))
+    # Not in SQL, where the database could prefer to read the whole log in the order of ids.
+    return [event for event in newest if event.id <= up_to]
 
 
-def _shown(event_filter: Filter, up_to: int, oldest: Cursor | None) -> Select[Any]:
-    query = select(*SHOWN).where(_event.id <= up_to, *event_filter.conditions())
+def _spans(events: Iterable[Event]) -> dict[tuple[int, str], list[tuple[datetime, datetime]]]:
+    """Return the times of events of each connector and source, as spans without a gap of two days."""
+    spans: dict[tuple[int, str], list[tuple[datetime, datetime]]] = defaultdict(list)
+    for event in sorted(events, key=lambda event: event.timestamp):
+        of_connector = spans[event.connector_id, event.source]
+        first = event.timestamp
+        if of_connector and first - of_connector[-1][1] <= 2 * DAY:
+            first = of_connector.pop()[0]
+        of_connector.append((first, event.timestamp))
+    return spans
+
+
+def _shown(event_filter: Filter, oldest: Cursor | None) -> Select[Any]:
+    query = select(*SHOWN).where(*event_filter.conditions())
     if oldest is None:
         return query
-    position = tuple_(literal(oldest.timestamp, _event.timestamp.type), oldest.id)
-    return query.where(tuple_(_event.timestamp, _event.id) >= position)
+    is_later = or_(_event.timestamp > oldest.timestamp, _event.id >= oldest.id)
+    return query.where(_event.timestamp >= oldest.timestamp, is_later)
 
 
 def event_by_id(number: int) -> Event | None:

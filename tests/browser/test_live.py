@@ -154,6 +154,11 @@ def test_hover_and_focus_show_the_counts_of_each_source(page: Page, own_server: 
     last.focus()
     expect(tip.locator(".row")).to_have_text(["PainChain4"])
     expect(last).to_have_accessible_name(re.compile(r": 4 events \(PainChain 4\)$"))
+    page.goto(f"{own_server}/?range=24h&compare=1d")
+    last.hover()
+    expect(tip).to_contain_text("4 events, yesterday 0 events")
+    page.goto(own_server)
+    last.focus()
     report(own_server, "made-up")
     expect(tip).to_contain_text("5 events")  # the focus survives the update
     expect(bins_with_changes(page).last).to_be_focused()

@@ -80,9 +80,9 @@ def _rows(
     # A request records its events at once: only the first new one can belong to a save that the last page cut in two.
     if new and new[0] not in joining and event_groups.group_key(new[0]) and queries.is_continued(new[0], after):
         joining.append(new[0])
-    keys = {key: event for event in joining if (key := event_groups.group_key(event))}
-    numbers = {event.connector_id for event in keys.values()}
-    shown = queries.of_connectors(numbers, event_filter, after, oldest) if keys else ()
+    grouped = [event for event in joining if event_groups.group_key(event)]
+    keys = {event_groups.group_key(event) for event in grouped}
+    shown = queries.of_same_days(grouped, event_filter, after, oldest) if grouped else ()
     of_groups = (event for event in shown if event_groups.group_key(event) in keys)
     events = {event.id: event for event in (*new, *noted, *of_groups)}
     days = days_of(sorted(events.values(), key=newest_first))
