@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from copy import copy
+from itertools import pairwise
 from typing import Any
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup, NavigableString, Tag
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -34,6 +35,19 @@ def glued(element: Tag) -> list[str]:
     element.smooth()
     apart = element.get_text(" ").split()
     return [word for word in element.get_text().split() if word not in apart]
+
+
+def run_together(page: Tag) -> list[str]:
+    """Return the places where a word of one element begins right after a word of another, without white space."""
+    page = copy(page)
+    for part in page.select("mark, script, style"):  # `mark`: the changed part of a value
+        if part.name == "mark":
+            part.unwrap()
+        else:
+            part.decompose()
+    page.smooth()
+    parts = [str(text) for text in page.find_all(string=True) if type(text) is NavigableString]
+    return [f"{left[-30:]}|{right[:30]}" for left, right in pairwise(parts) if f"{left[-1:]}{right[:1]}".isalnum()]
 
 
 def unfold(client: FlaskClient, page: BeautifulSoup) -> BeautifulSoup:

@@ -22,7 +22,7 @@ from painchain.database.session import db
 from painchain.startup import create_app
 from tests.conftest import add_connector, close, settings_for, use_fake_sources
 from tests.support.accounts import PASSWORD, add_person, make_link, sign_in, sign_out
-from tests.support.html import fill, form_of, soup, words
+from tests.support.html import fill, form_of, run_together, soup, words
 from tests.support.webhook_source import HOOK, deliver
 
 pytestmark = pytest.mark.usefixtures("fake_sources")
@@ -783,6 +783,11 @@ def test_pages_load_only_static_files_and_pictures_of_documents(site):
         response = site.client.get(address._replace(fragment="").geturl(), buffered=True)
         assert response.status_code == 200
         assert response.headers["Cache-Control"].endswith("max-age=31536000")
+
+
+def test_no_words_of_a_page_are_glued_together(site):
+    """Without the style sheet, too, words are apart: this is what a screen reader, a copy and a search get."""
+    assert {address: glued for address, page in site.pages if (glued := run_together(page))} == {}
 
 
 def test_ids_are_unique_on_every_page_and_in_every_fragment(site):

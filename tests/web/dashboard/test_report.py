@@ -48,13 +48,13 @@ def test_the_report_of_this_month_lists_the_changes(client, make_connector):
     page = soup(client.get("/report"))
     assert words(page.select_one("h1")) == f"{datetime.now(UTC):%B %Y} so far"
     assert texts(page, ".totals > div") == [
-        "Additions2",
-        "Removals0",
-        "Setting changes1",
-        "Visibility changes0",
-        "Enabled or disabled0",
+        "Additions 2",
+        "Removals 0",
+        "Setting changes 1",
+        "Visibility changes 0",
+        "Enabled or disabled 0",
     ]
-    assert texts(page, "[data-table=drift] tbody tr") == ["Work GitHub added this month", "Poll interval300 → 36001"]
+    assert texts(page, "[data-table=drift] tbody tr") == ["Work GitHub added this month", "Poll interval 300 → 3600 1"]
     assert texts(page, "[aria-labelledby=by-connector] tbody th") == ["Work GitHub", "PainChain System"]
     assert texts(page, ".bar-name") == ["system"]
 
@@ -110,7 +110,7 @@ def test_an_invalid_month_is_refused_with_a_message(client, month):
 def test_events_reported_by_scripts_are_marked(client):
     log(client, event_type="config_changed", connector_name="Deploy", field="replicas", old_value=2, new_value=3)
     page = soup(client.get("/report"))
-    assert texts(page, "[data-table=drift] tbody tr") == ["Deploy", "Replicas by script2 → 31"]
+    assert texts(page, "[data-table=drift] tbody tr") == ["Deploy", "Replicas by script 2 → 3 1"]
     assert "1 of 2 events was reported by scripts" in words(page.select_one("main"))
 
 
@@ -121,7 +121,7 @@ def test_a_toggle_reported_without_a_connector_has_its_own_row(client):
     page = soup(client.get("/report"))
     assert texts(page, "[data-table=drift] tbody tr") == [
         "no connector",
-        "Branches of PullRequest by scriptshown → hidden1",
+        "Branches of PullRequest by script shown → hidden 1",
     ]
     assert ["connector", "no connector", "Visibility changes", "", "", "1"] in table(client)
 
