@@ -75,6 +75,14 @@ def serving(instance: Path, port: str = "0", **more: str) -> Iterator[str]:
             process.terminate()
 
 
+def make_demo(instance: Path, events: int, days: int) -> None:
+    """Fill a new instance with demo data."""
+    environment = {**os.environ, "PAINCHAIN_INSTANCE": str(instance)}
+    painchain = "from painchain.cli.main import main; main(prog_name='painchain')"
+    make = [sys.executable, "-c", painchain, "demo", "--events", str(events), "--days", str(days)]
+    subprocess.run(make, cwd=ROOT, env=environment, check=True, capture_output=True)
+
+
 def call(method: str, address: str, **body: Any) -> Any:
     """Send JSON to the API as a script does, and return the response."""
     headers = {"Content-Type": "application/json", "If-Match": "*"}
@@ -128,6 +136,15 @@ def browser() -> Iterator[Browser]:
 def server(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[str]:
     """The address of a server that tests share. Each test uses its own connectors."""
     with serving(tmp_path_factory.mktemp("shared") / "instance") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def demo_server(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[str]:
+    """The address of a server with two weeks of demo data, in which one connector fails. Tests only read it."""
+    instance = tmp_path_factory.mktemp("demo") / "instance"
+    make_demo(instance, events=3_000, days=14)
+    with serving(instance) as address:
         yield address
 
 

@@ -21,7 +21,7 @@ from painchain.web.common import responses
 from painchain.web.dashboard.filter_view import View
 
 WINDOWS = {"30m": "30 minutes", "1h": "1 hour", "6h": "6 hours", "24h": "24 hours"}
-MAX_FAILURES = 10
+MAX_FAILURES, MAX_FAILURES_ON_PHONES = 5, 3
 MAX_PLACES = 100
 PLACES = ("repository", "project", "namespace", "workload")  # values of events to suggest as places
 
@@ -82,10 +82,11 @@ def failures_of(view: View, event_filter: Filter) -> dict[str, Any]:
         return {"failures_first": []}
     page = queries.page(replace(event_filter, outcome=(Outcome.BAD.value,)), limit=MAX_FAILURES)
     hidden = visibility.all_hidden()
+    are_more = page.older or len(page.events) > MAX_FAILURES_ON_PHONES
     return {
         "failures_first": [
             EventRow(ShownEvent(event, hidden.of(event.source, event.connector_id), responses.zone()))
             for event in page.events
         ],
-        "all_failures": view.address("/", outcome=Outcome.BAD.value) if page.older else "",
+        "all_failures": view.address("/", outcome=Outcome.BAD.value) if are_more else "",
     }

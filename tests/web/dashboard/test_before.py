@@ -114,8 +114,8 @@ def test_without_failures_there_is_no_block_and_other_views_have_none(client, re
 def test_more_failures_than_the_block_shows_are_a_link(client, record):
     zero = record(*({"minutes": 1 + n, "status": "failure", **DEPLOYMENT} for n in range(12)))
     page = ask(client, before_time=f"{zero:%H:%M}")
-    assert len(page.select("#failures-first li")) == 10
-    everything = soup(client.get(page.select_one("#failures-first p a")["href"]))
+    assert len(page.select("#failures-first li")) == 5
+    everything = soup(client.get(page.select_one("#failures-first .title a")["href"]))
     assert len(everything.select("article.event")) == 12
 
 
