@@ -15,8 +15,8 @@ from painchain.connectors.base import Shape
 from painchain.eventlog import writer
 from painchain.maintenance import demo_data
 from painchain.startup import create_app
+from tests.browser.axe import findings
 from tests.browser.conftest import OpenContext, call, serving
-from tests.browser.test_accessibility import violations
 from tests.browser.test_layout import open_everything, too_wide
 from tests.conftest import close, settings_for
 from tests.support.sample_events import new
@@ -74,7 +74,7 @@ def test_every_opened_event_fits_the_window_and_is_readable(
         assert too_wide(page) == []
         open_everything(page)
         assert too_wide(page) == []
-        assert violations(page) == []
+        assert findings(page) == []
 
 
 def test_a_list_expands_without_javascript(plain_page: Page, filled: str) -> None:
@@ -110,4 +110,4 @@ def test_a_team_filters_the_dashboard_and_its_address(page: Page, filled: str) -
     page.set_viewport_size({"width": 390, "height": 844})
     for address in ("", "/new", "/1", "/1/delete"):
         page.goto(f"{filled}/settings/teams{address}")
-        assert (too_wide(page), violations(page)) == ([], [])
+        assert (too_wide(page), findings(page)) == ([], [])

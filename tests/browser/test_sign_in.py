@@ -13,8 +13,8 @@ from playwright.sync_api import Page, expect
 
 from painchain.accounts import users
 from painchain.startup import create_app
+from tests.browser.axe import findings
 from tests.browser.conftest import Complaints, OpenContext, add, serving
-from tests.browser.test_accessibility import violations
 from tests.conftest import close, settings_for
 from tests.support.accounts import PASSWORD, add_person, audited_transaction
 
@@ -69,7 +69,7 @@ def test_a_viewer_can_read_everything_and_sees_no_editing_controls(
         add_person(app)
         add_person(app, "victor", "viewer")
     page.goto(connector.page)
-    assert violations(page) == []
+    assert findings(page) == []
     sign_in(page, "victor")
     expect(page).to_have_url(connector.page)
     expect(page.locator(".who")).to_have_text(re.compile(r"victor\s*viewer"))
@@ -77,7 +77,7 @@ def test_a_viewer_can_read_everything_and_sees_no_editing_controls(
     for name in ("Save", "Enable", "Show all", "Delete…", "Test connection"):
         expect(page.get_by_role("button", name=name, exact=True)).to_have_count(0)
     expect(page.get_by_role("link", name="Retention")).to_have_count(0)
-    assert violations(page) == []
+    assert findings(page) == []
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
