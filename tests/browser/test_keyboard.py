@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import pytest
@@ -78,6 +79,23 @@ def test_every_list_is_walked_with_j_and_k_and_opened_with_enter(page: Page, own
             page.wait_for_function(f"document.activeElement.parentElement.open === {str(not was_open).lower()}")
         else:
             page.wait_for_url(lambda url, here=address: url != own_server + here)
+
+
+def test_the_lists_of_a_monthly_report_are_walked_with_the_keyboard(page: Page, demo_server: str) -> None:
+    month = f"{datetime.now(UTC) - timedelta(days=3):%Y-%m}"
+    page.goto(f"{demo_server}/report?month={month}")
+    names = page.locator(".figures tbody th a, .event-types tbody th a").all_inner_texts()
+    assert len(names) > 8
+    for name in names:
+        page.keyboard.press("j")
+        assert page.evaluate("document.activeElement.innerText") == name
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.innerText") == names[-1]
+    page.keyboard.press("k")
+    assert page.evaluate("document.activeElement.innerText") == names[-2]
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/\?.*event_type="))
+    expect(page.locator("#feed .event-type").first).to_have_text(names[-2])
 
 
 def test_slash_searches_on_every_page_and_escape_leaves_the_search(page: Page, server: str) -> None:
