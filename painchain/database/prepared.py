@@ -85,12 +85,18 @@ def execute_raw(connection: Connection, statement: str, *rows: Any) -> Sequence[
 
     :raises sqlalchemy.exc.DBAPIError: when the database refuses.
     """
-    with driver_cursor(connection, statement) as cursor:
+    # Without `driver_cursor`, whose generator would take a third of the time of a short statement.
+    cursor = connection.connection.cursor()
+    try:
         if len(rows) > 1:
             cursor.executemany(statement, rows)
         else:
             cursor.execute(statement, *rows)
         return cursor.fetchall() if cursor.description else []
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _wrapped(error, statement, connection.dialect) from error
+    finally:
+        cursor.close()
 
 
 @contextmanager
@@ -99,13 +105,15 @@ def driver_cursor(connection: Connection, statement: str) -> Iterator[Any]:
 
     :raises sqlalchemy.exc.DBAPIError: when the database refuses.
     """
-    errors = connection.dialect.loaded_dbapi.Error
     cursor = connection.connection.cursor()
     try:
         yield cursor
-    except errors as error:
-        raise DBAPIError.instance(
-            statement, None, error, errors, hide_parameters=True, dialect=connection.dialect
-        ) from error
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _wrapped(error, statement, connection.dialect) from error
     finally:
         cursor.close()
+
+
+def _wrapped(error: Exception, statement: str, dialect: Dialect) -> BaseException:
+    errors = dialect.loaded_dbapi.Error
+    return DBAPIError.instance(statement, None, error, errors, hide_parameters=True, dialect=dialect)

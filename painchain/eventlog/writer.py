@@ -135,10 +135,10 @@ class EventLogWriter:
             prepared = event.prepared
             self.mac = self.chain.link(self.mac, number, prepared.content)
             self._rows.append((number, *prepared.values, self.mac))
+            self.written[event.source] += 1
             if event.event_type == notes.EVENT_TYPE:
                 self._notes += notes.derived_from([(number, event.source, event.event_type, event.metadata)])
         self.last_event += len(events)
-        self.written.update(event.source for event in events)
         if len(self._rows) >= BATCH:
             self.flush()
         return self.last_event
