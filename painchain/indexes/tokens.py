@@ -18,6 +18,13 @@ _QUALIFIER = "_"
 # A term that every event has: a search with negated terms only needs one to start from.
 EVERY_EVENT = _QUALIFIER
 REASON, REPOSITORY = "reason", "repo"
+# Older versions stored the name of a repository only in the id of an event, between its kind and its number.
+_NAME = r"([\w.-]+(?:/[\w.-]+)+)"
+_FORMER_ID = re.compile(
+    rf"(?:pr|mr|pipeline|deployment)-{_NAME}-\d+-[a-z_]+|workflow-{_NAME}-\d+-\d+-[a-z_]+"
+    rf"|commit-{_NAME}-[0-9a-f]{{7,64}}|release-{_NAME}-\d{{5,}}",
+    re.ASCII,
+)
 # Qualifiers whose values are the same with or without spaces: "Config Changed", "config_changed" and "ConfigChanged".
 _RUN_TOGETHER = ("type", "action", "field")
 
@@ -86,6 +93,16 @@ def of_event(event: Mapping[str, Any]) -> str:
     return terms if terms.count(" ") < MAX_WORDS else " ".join(terms.split()[:MAX_WORDS])
 
 
+def former_repository(event_id: str) -> str:
+    """Return the repository that the id of an event names, as older versions built it; "" if it names none.
+
+    >>> former_repository("pr-acme/api-2-12-merged"), former_repository("github:3:4711:pr:12:merged")
+    ('acme/api-2', '')
+    """
+    match = _FORMER_ID.fullmatch(event_id)
+    return next(filter(None, match.groups()), "") if match else ""
+
+
 def reasons(text: str) -> Iterator[str]:
     """Return a term for each word of a reason, in the order of the words."""
     return (search_term(REASON, f"w{word}") for word in tokens(text))  # as stored terms of words once began
@@ -94,7 +111,7 @@ def reasons(text: str) -> Iterator[str]:
 def _qualifier_terms(event: Mapping[str, Any], metadata: Any) -> Iterator[str]:
     facts = metadata if isinstance(metadata, dict) else {}
     action, changes, status = facts.get("action"), facts.get("changes"), event["status"]
-    repository = facts.get("repository")
+    repository = facts.get("repository") or former_repository(event["event_id"])
     if isinstance(repository, str) and repository:
         yield search_term(REPOSITORY, repository)
     yield _common_terms(

@@ -51,6 +51,7 @@ KINDS = (
     *("password_set", "password_link_made", "signed_in", "signed_out", "sign_in_failed", "token_created"),
     *("token_revoked", "checkpoint_made", "chain_begun", "chain_broken", "chain_mended"),
 )
+FORMER_ID = "pr-acme/api-12-merged"  # of an event that names its repository nowhere else
 Rows = dict[str, Sequence[dict[str, Any]]]
 
 
@@ -75,6 +76,7 @@ def filled_instance(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Row
                 trail.log(AuditRecord(kind, "made up", "done", {"text": f"{kind} – 東京"}, {"action": kind}))
             tags = ["long " * 50, "longer " * 50, "é"]  # too long for a facet
             event_log.append(new_event(event_log.last_event + 1, tags=tags, connector_name="Deleted", status="failed"))
+            event_log.append(new_event(event_log.last_event + 1, event_id=FORMER_ID, source="github"))
             event_log.count()
         with db.engine.connect() as connection:
             rows = {
@@ -116,9 +118,12 @@ def old_database(folder: Path, url: str, revision: str, rows: Rows) -> None:
 
 
 def _as_of(revision: str, row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row as a revision wrote it: the words of an event had other forms before 0016 and before 0024."""
-    if revision >= "0024" or not {"words", "tags"} <= row.keys():
+    """Return a row as a revision wrote it: the words of an event had other forms before 0016, 0024 and 0027."""
+    if not {"words", "tags"} <= row.keys():
         return row
+    if revision >= "0024":
+        has_term = revision < "0027" and row["event_id"] == FORMER_ID
+        return {**row, "words": row["words"].partition(" ")[2]} if has_term else row
     former = {**row, "words": words_0003.words_of(row)}
     return former if revision < "0016" else {**former, "words": repository_words_0016.words_of(former)}
 

@@ -120,6 +120,20 @@ def test_search_finds_matching_events(app, write, subtests):
             assert matching_numbers(app, q) == numbers
 
 
+def test_search_finds_events_of_older_versions_by_the_repository_in_their_id(app, write):
+    ids = (
+        *("pr-acme/api-12-merged", "mr-acme/api-3-opened", "workflow-acme/api-7-1-timed_out", "release-acme/api-12345"),
+        *("pipeline-acme/api-31-failed", "deployment-acme/api-9-success", f"commit-acme/api-{'ab' * 20}"),
+    )
+    others = ("pr-acme/api-2-12-merged", "mr-acme/api/sub-3-opened", "github:3:4711:pr:12:merged", "pr-acme/api")
+    write(*({"event_id": event_id, "metadata": {}} for event_id in (*ids, *others)))
+    with app.app_context():
+        found = [event.event_id for event in queries.page(Filter(q="repo:acme/api"), limit=50).events]
+        assert sorted(found) == sorted(ids)
+        [other] = queries.page(Filter(q="repo:acme/api-2")).events
+        assert other.event_id == "pr-acme/api-2-12-merged"
+
+
 def test_search_finds_the_events_of_a_repository(app, write):
     names = ("Acme/api", "acme/API", "acme/api-old", "Acme/Größe", ["acme/api"], "", None)
     facts = [{} if name is None else {"repository": name} for name in names]
