@@ -35,6 +35,11 @@ LOG_EVENTS = ("backup_restored", "chain_begun", "chain_broken", "chain_mended", 
 _connector = Connector.__table__.c
 # The first known break of the log: it can be a column of any statement.
 BROKEN = select(LogCheck.told).scalar_subquery()
+_AUDITING = Prepared(
+    select(_connector.enabled, _connector.tags, _connector.switched_at, _connector.switched_by, BROKEN).where(
+        _connector.type == SOURCE
+    )
+)
 
 
 class AuditConnector(Protocol):
@@ -81,11 +86,7 @@ class Auditing:
 
 def auditing() -> Auditing:
     """Return whether auditing is on, and whether the log is known to be broken."""
-    row = db.session.execute(
-        select(_connector.enabled, _connector.tags, _connector.switched_at, _connector.switched_by, BROKEN).where(
-            _connector.type == SOURCE
-        )
-    ).one()
+    [row] = _AUDITING.all(db.session.connection())
     return Auditing(*row)
 
 

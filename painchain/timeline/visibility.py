@@ -10,12 +10,14 @@ from sqlalchemy import delete, insert, select, tuple_
 from painchain.connectors import BUILTIN
 from painchain.connectors.base import ConnectorType
 from painchain.database.models import Connector, HiddenField
+from painchain.database.prepared import Prepared
 from painchain.database.session import db
 from painchain.indexes import notes
 
 Toggle = tuple[str, str]  # event type, field key
 NOTE_TEXT: Toggle = (notes.EVENT_TYPE, "text")
 NOTE_FIELDS = frozenset({NOTE_TEXT})  # the fields of notes that are shown beneath other events
+_ALL = Prepared(select(Connector.id, Connector.type, HiddenField.event_type, HiddenField.field).join(HiddenField))
 
 
 def toggles(connector_type: ConnectorType) -> list[Toggle]:
@@ -50,9 +52,7 @@ def all_hidden() -> Hidden:
     """Read all hidden fields."""
     by_connector: dict[int, set[Toggle]] = {}
     builtin = 0
-    for connector_id, connector_type, event_type, field in db.session.execute(
-        select(Connector.id, Connector.type, HiddenField.event_type, HiddenField.field).join(HiddenField)
-    ):
+    for connector_id, connector_type, event_type, field in _ALL.all(db.session.connection()):
         by_connector.setdefault(connector_id, set()).add((event_type, field))
         builtin = connector_id if connector_type == BUILTIN.key else builtin
     frozen = {connector_id: frozenset(toggles) for connector_id, toggles in by_connector.items()}
