@@ -24,7 +24,7 @@ def response_error(
     path = urlsplit(url).path
     if status == 429 or (status == 403 and (retry_at or b"rate limit" in body.lower()[:2000])):
         retry_at = retry_at or now + PLAIN_WAIT
-        message = f"Rate limit of {host} reached. Polling resumes at {retry_at.astimezone(UTC):%H:%M:%S} UTC."
+        message = f"Rate limit of {host} reached. Polling resumes at {time_from(now, retry_at)}."
         return PollError(message, ErrorKind.RATE_LIMITED, retry_at, status)
     if status == 401:
         return PollError(
@@ -65,6 +65,17 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
         if headers.get(f"{name}-remaining") == "0" and reset is not None:
             return _within(datetime.fromtimestamp(reset, UTC), now)
     return None
+
+
+def time_from(now: datetime, time: datetime) -> str:
+    """Return a time in UTC, with its date unless that is the date of `now`.
+
+    >>> now = datetime(2026, 3, 10, 23, 50, tzinfo=UTC)
+    >>> time_from(now, now + timedelta(minutes=1)), time_from(now, now + timedelta(minutes=10))
+    ('23:51:00 UTC', '2026-03-11 00:00:00 UTC')
+    """
+    utc = time.astimezone(UTC)
+    return f"{utc:%H:%M:%S} UTC" if utc.date() == now.astimezone(UTC).date() else f"{utc:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def connection_error(host: str, error: BaseException) -> PollError:

@@ -175,7 +175,12 @@ LIMITED = "Rate limit of 127.0.0.1 reached. Polling resumes at {} UTC."
             NOW + timedelta(0, 90),
         ),
         (as_json({}, 429, retry_after=LATER), ErrorKind.RATE_LIMITED, LIMITED.format("12:30:00"), HALF_PAST),
-        (as_json({}, 429, retry_after="9" * 5000), ErrorKind.RATE_LIMITED, None, NOW + timedelta(days=1)),
+        (
+            as_json({}, 429, retry_after="9" * 5000),
+            ErrorKind.RATE_LIMITED,
+            LIMITED.format("2026-03-11 12:00:00"),
+            NOW + timedelta(days=1),
+        ),
         (
             as_json({}, 429, retry_after="Fri, 31 Dec 9999 23:59:59 GMT"),
             ErrorKind.RATE_LIMITED,

@@ -8,6 +8,7 @@ from typing import Any
 
 from painchain.connectors.contract import ErrorKind, PollError
 from painchain.connectors.http_client import HttpClient, Response
+from painchain.connectors.http_errors import time_from
 from painchain.connectors.poll_budget import ApiClient, PollBudget
 
 MAX_REQUESTS = 300  # of one poll
@@ -97,5 +98,5 @@ class GitHubClient(ApiClient):
         limit = self.rate_limit
         if limit and limit.resets and limit.resets > self._now and limit.remaining < (limit.limit or 0) / RESERVE:
             message = f"Only {limit.remaining} requests are left of GitHub's rate limit. "
-            message += f"Polling continues at {limit.resets:%H:%M:%S} UTC."
+            message += f"Polling continues at {time_from(self._now, limit.resets)}."
             raise PollError(message, ErrorKind.RATE_LIMITED, limit.resets)

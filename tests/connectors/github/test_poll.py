@@ -668,6 +668,7 @@ def test_a_nearly_exhausted_rate_limit_ends_the_poll_and_postpones_the_next(gith
         poll(1)
     assert failed.value.kind is ErrorKind.RATE_LIMITED
     assert failed.value.retry_at == datetime.fromtimestamp(4_000_000_000, UTC)
+    assert str(failed.value).endswith("Polling continues at 2096-10-02 07:06:40 UTC.")
     github.left = 5000
     assert {*ids(polled), *ids(poll(2))} >= {
         gid("pr", 1, "opened"),
