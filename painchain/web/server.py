@@ -9,6 +9,7 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import create_server
 from waitress.task import ErrorTask
+from waitress.utilities import BadRequest
 
 from painchain.core import logs
 from painchain.core.config import Settings
@@ -17,6 +18,8 @@ from painchain.web.common.security_headers import SECURITY
 
 # Request line and headers together.
 MAX_HEADER_BYTES = 65_536
+# An empty line whose end, or the end of the line before it, is a bare line feed.
+BARE_ENDS = (b"\n\n", b"\n\r\n")
 # Each browser keeps several open for a while.
 MAX_CONNECTIONS = 500
 MESSAGES = {
@@ -48,6 +51,15 @@ class Refusal(ErrorTask):  # type: ignore[misc]
 
 class Request(HTTPRequestParser):  # type: ignore[misc]
     """One request."""
+
+    def received(self, data: bytes) -> int:
+        """Refuse a head that ends with bare line feeds: it would otherwise wait for the usual end."""
+        consumed = int(super().received(data))
+        head = b"" if self.completed or self.headers_finished else self.header_plus.lstrip()
+        if any(end in head for end in BARE_ENDS):
+            self.error = BadRequest("bare line feeds")
+            self.completed: bool = True
+        return consumed
 
     def parse_header(self, header_plus: bytes) -> None:
         """Refuse a body with two lengths, too: a proxy may have used the other one (RFC 9112, 6.1)."""
