@@ -67,6 +67,29 @@ def log_failure(log: logging.Logger, task: str, error: BaseException, level: int
     log.log(level, "%s failed: %s", task, type(error).__name__, extra={"exception": format_frames(error)})
 
 
+class RepeatedFailure:
+    """Logs a failure that repeats: each kind once with its traceback, and at the end how many there were."""
+
+    def __init__(self, log: logging.Logger, task: str, level: int = logging.ERROR):
+        self._log, self._task, self._level = log, task, level
+        self._kinds: set[type[BaseException]] = set()
+        self._count = 0
+
+    def failed(self, error: BaseException) -> None:
+        """Log the failure if it is the first of its kind, and count it."""
+        self._count += 1
+        if type(error) not in self._kinds:
+            self._kinds.add(type(error))
+            log_failure(self._log, self._task, error, self._level)
+
+    def succeeded(self) -> None:
+        """Log the end of the failures, if there were any."""
+        if self._count > 1:
+            self._log.log(self._level, "%s works again after %s failures.", self._task, self._count)
+        self._kinds.clear()
+        self._count = 0
+
+
 def format_frames(problem: BaseException) -> str:
     """Return the tracebacks of an exception and its causes, the first cause first, without their messages."""
     frames: list[str] = []

@@ -80,12 +80,14 @@ class WatchWorker:
 
     async def _main(self) -> None:
         self._loop, self._stop_main = asyncio.get_running_loop(), asyncio.Event()
+        outage = logs.RepeatedFailure(log, "Updating the watches", logging.WARNING)
         try:
             while not self._stopping.is_set():
                 try:
                     await self._synchronise()
+                    outage.succeeded()
                 except (SQLAlchemyError, WriteBusy) as error:
-                    logs.log_failure(log, "Updating the watches", error, logging.WARNING)
+                    outage.failed(error)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stop_main.wait(), LOOK_SECONDS)
         finally:
@@ -158,15 +160,17 @@ class WatchWorker:
 
     async def _store(self, watch: Watch, update: CursorUpdate) -> bool:
         """Store a received update as soon as possible. Return whether the watch continues."""
+        outage = logs.RepeatedFailure(log, "Storing an update of a watch", logging.WARNING)
         while True:
             try:
                 outcome = await self._in_app(
                     watching.store, watch.connector.connector_id, watch.until, update, self._clock()
                 )
             except (SQLAlchemyError, WriteBusy) as error:
-                logs.log_failure(log, "Storing an update of a watch", error, logging.WARNING)
+                outage.failed(error)
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
+            outage.succeeded()
             if outcome is not Outcome.WAIT:
                 return outcome is Outcome.STORED
             await asyncio.sleep(HELD_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import event, select, text, update
+from sqlalchemy.engine import ExceptionContext
 
 from painchain import connectors
 from painchain.audit.trail import SYSTEM, Trail
@@ -347,6 +349,25 @@ def test_what_came_and_went_during_a_poll_is_told_and_what_is_gone_does_not_come
         )
     assert titles()[2:] == ["[Role Created] brief", "[Role Deleted] brief"]
     assert state(number).cursor["streams"]["Role/"]["at"] == "600"
+
+
+def test_an_outage_of_the_database_is_logged_once_and_then_counted(
+    watching: Callable[[], WatchWorker], cluster: FakeCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    watching()
+    all_watched(cluster)
+    failures: list[ExceptionContext] = []
+    event.listen(db.engine, "handle_error", failures.append)
+    db.session.execute(text("ALTER TABLE connectors RENAME TO away"))
+    db.session.commit()
+    wait_until(lambda: len(failures) > 10)
+    db.session.execute(text("ALTER TABLE away RENAME TO connectors"))
+    db.session.commit()
+    wait_until(lambda: "works again" in caplog.text)
+    logged = [record.getMessage() for record in caplog.records if "Updating the watches" in record.getMessage()]
+    assert logged[0] == "Updating the watches failed: OperationalError"
+    assert re.fullmatch(r"Updating the watches works again after [0-9]+ failures\.", logged[1])
+    assert len(logged) == 2
 
 
 def test_a_token_goes_nowhere_else_and_a_stream_that_cannot_be_read_is_opened_again(
