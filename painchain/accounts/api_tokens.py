@@ -15,7 +15,7 @@ from painchain.accounts.sessions import TOKEN_PREFIX
 from painchain.accounts.users import InvalidAccount, digest, key_of
 from painchain.audit.trail import Trail
 from painchain.core.roles import ROLES, allows
-from painchain.core.text import unprintable
+from painchain.core.text import is_blank, unprintable
 from painchain.database.models import ApiToken, Person
 from painchain.database.session import db
 
@@ -104,7 +104,7 @@ def revoke(token: ApiToken, trail: Trail) -> None:
 def _errors(name: str, role: str, days: int, owner: Person) -> dict[str, str]:
     errors: dict[str, str] = {}
     is_visible = not any(unprintable(character) or character in "\n\t" for character in name)
-    if not name or len(name) > MAX_NAME_LENGTH or not is_visible:
+    if is_blank(name) or len(name) > MAX_NAME_LENGTH or not is_visible:
         errors["name"] = f"Enter a name of 1 to {MAX_NAME_LENGTH} visible characters."
     elif db.session.scalar(select(ApiToken.id).where(ApiToken.key == key_of(name))):
         errors["name"] = f"A token named “{name}” already exists."

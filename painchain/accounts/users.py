@@ -15,7 +15,7 @@ from painchain.audit.diff import Change
 from painchain.audit.trail import Trail
 from painchain.core import passwords
 from painchain.core.roles import ADMIN, ROLES
-from painchain.core.text import unprintable
+from painchain.core.text import is_blank, unprintable
 from painchain.database.models import ApiToken, OneTimeLink, Person, SavedView, SignIn
 from painchain.database.prepared import Prepared
 from painchain.database.session import db
@@ -245,7 +245,7 @@ def _clean(text: str) -> str:
 
 def _name_errors(name: str, except_id: int | None = None) -> dict[str, str]:
     name = _clean(name)
-    if not name:
+    if is_blank(name):
         return {"name": "Enter a name."}
     if len(name) > MAX_NAME_LENGTH:
         return {"name": f"Enter at most {MAX_NAME_LENGTH} characters."}

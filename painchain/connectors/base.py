@@ -16,10 +16,10 @@ from painchain.connectors.contract import Followed, Poll, TestConnection, Watch,
 from painchain.connectors.event_group import EventGroup
 from painchain.connectors.outcomes import NO_WORDS, Outcome, StatusWords
 from painchain.connectors.token_scopes import TokenScopes
-from painchain.core.redaction import scrub
+from painchain.core.redaction import holds_credentials
+from painchain.core.text import is_blank
 
-MAX_ITEMS = 200
-MAX_NORMALIZED = 10_000
+MAX_ITEMS, MAX_NORMALIZED = 200, 10_000
 BLANK_OR_SLASH = "/" + "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 
 
@@ -225,10 +225,9 @@ def origin(address: str | None) -> tuple[str, str, int]:
     """
     try:
         url = urlsplit(address or "")
-        port = url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
+        return url.scheme, url.hostname or "", url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
     except ValueError:
         return "", "", -1
-    return url.scheme, url.hostname or "", port
 
 
 SEPARATORS = frozenset("\x0b\x0c\x1c\x1d\x1e\x1f\x85")  # control characters that Python treats as white space
@@ -272,7 +271,9 @@ def _range(field: Field) -> str:
 
 def _check_text(field: Field, value: str) -> None:
     _check_characters(field, value)
-    if scrub(value) != value:
+    if is_blank(value):
+        raise FieldError(f"{field.label} needs a character that can be seen.")
+    if holds_credentials(value):  # masked ones too: a refused form comes back with the mask
         raise FieldError(f"{field.label} must not contain a password or token: everybody can see it.")
 
 

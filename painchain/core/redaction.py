@@ -30,6 +30,15 @@ def scrub(text: str) -> str:
     return _QUERY.sub(rf"\g<1>{MASK}", _USERINFO.sub(rf"\g<1>{MASK}@", text))
 
 
+def holds_credentials(text: str) -> bool:
+    """Return whether `text` contains credentials in a URL, or the mask that has replaced them.
+
+    >>> [holds_credentials(text) for text in ("mailto://a:b@c", "mailto://***@c", "a@c", "?token=x")]
+    [True, True, False, True]
+    """
+    return bool(_USERINFO.search(text) or _QUERY.search(text))
+
+
 def looks_secret(name: str) -> bool:
     """Return whether a field that no connector type defines is treated as secret because of its name."""
     return _SECRET_NAME.search(name) is not None

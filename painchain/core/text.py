@@ -13,6 +13,22 @@ def unprintable(character: str) -> bool:
     return character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
+# Letters and marks without a shape of their own.
+_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+
+
+def is_blank(text: str) -> bool:
+    """Return whether nothing of a text can be seen.
+
+    >>> is_blank("\\u200b \\u3164\\ufe0f"), is_blank("a\\u200b"), is_blank("\\u0301")
+    (True, False, True)
+    """
+    return all(
+        character in _FILLERS or unicodedata.category(character) in ("Cc", "Cf", "Cs", "Mn", "Zl", "Zp", "Zs")
+        for character in text
+    )
+
+
 SHOWN_CHARACTERS = 120
 
 

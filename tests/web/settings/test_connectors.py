@@ -250,6 +250,8 @@ def test_invalid_input_for_a_new_connector_stays_and_its_fields_are_marked(clien
 REFUSED = [
     ("github", "name", "x" * 101, "at most"),
     ("github", "name", "a\x07b", "unprintable"),
+    ("github", "name", "\u200b", "that can be seen"),
+    ("github", "name", "\u2800\u115f", "that can be seen"),
     ("github", "tags", "x" * 51, "at most"),
     ("github", "base_url", "", "required"),
     ("github", "base_url", "git.example", "must be a URL"),

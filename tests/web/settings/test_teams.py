@@ -88,11 +88,26 @@ def test_order_and_spacing_of_tags_are_not_a_change(client, events):
     assert len(events()) == before
 
 
+def test_a_name_with_credentials_is_refused_again_after_they_were_masked(client):
+    """Saving the form that came back would otherwise save the mask as the name."""
+    form = fill(form_of(client.get(f"{LIST}/new"), FORM), name="mailto://a:b@c", tags="a")
+    for _ in range(2):
+        response = client.post(f"{LIST}/new", data=form)
+        assert response.status_code == 422
+        assert "a:b" not in response.text
+        form = form_of(response, FORM)
+    assert form["name"] == "mailto://***@c"
+
+
 @pytest.mark.parametrize(
     ("name", "tags", "message"),
     [
         ("", "a", "Name is required."),
         ("x" * 101, "a", "Name can have at most 100 characters"),
+        ("\u200b", "a", "Name needs a character that can be seen."),
+        ("\u3164\u2800", "a", "Name needs a character that can be seen."),
+        ("mailto://***@c", "a", "Name must not contain a password or token"),
+        ("Search", "a, \u200b", "Tags needs a character that can be seen."),
         ("Search", " , ", "Tags is required."),
         ("Search", "x" * 51, "Tags can have at most 50 characters"),
         ("PAYMENTS", "a", "A team named “PAYMENTS” already exists"),
