@@ -13,7 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 
 from painchain.accounts.oidc import Provider
-from painchain.core import address_policy, key_file, resources
+from painchain.core import address_policy, key_file, logs, resources
 from painchain.core.config import Settings
 from painchain.core.metrics import Metrics
 from painchain.core.runtime import EXTENSION, Runtime
@@ -56,7 +56,9 @@ class App(Flask):
         return adapter
 
     def log_exception(self, exc_info: Any) -> None:
-        """Log nothing: `errors` handles every exception, and logs it there."""
+        """Log an exception of an error handler or of a hook after the view; `errors` logs those of the database."""
+        if not isinstance(exc_info[1], SQLAlchemyError):
+            logs.log_failure(log, "An error page", exc_info[1])
 
     def do_teardown_appcontext(self, *arguments: Any, **more: Any) -> None:
         """Close the session. The response is complete: a connection that breaks here does not change it."""

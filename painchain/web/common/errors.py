@@ -54,8 +54,8 @@ def handle_csrf_error(problem: CSRFError) -> Response:
 def handle_http_error(problem: HTTPException) -> ResponseReturnValue:
     """Return the response for an HTTP error; a 404 raised by a view keeps its own message."""
     if isinstance(problem, InternalServerError) and (cause := problem.original_exception):
-        # An error handler or a hook after the view failed.
-        return handle_database_error(cause) if isinstance(cause, SQLAlchemyError) else handle_unexpected_error(cause)
+        # An error handler or a hook after the view failed, which is logged.
+        return handle_database_error(cause) if isinstance(cause, SQLAlchemyError) else _bug()
     status = problem.code or 500
     if status < 400:
         return problem.get_response()
@@ -103,10 +103,14 @@ def handle_key_error(problem: KeyUnusable) -> Response:
     return error(503, "A stored secret cannot be decrypted", str(problem))
 
 
-def handle_unexpected_error(problem: BaseException) -> Response:
+def handle_unexpected_error(problem: Exception) -> Response:
     """Return the response for a bug, with the request ID that marks its details in the log."""
     _roll_back()
     logs.log_failure(log, "The request", problem)
+    return _bug()
+
+
+def _bug() -> Response:
     message = f"This is a bug in PainChain. See the server log for request {g.get('request_id')}."
     return error(500, "Something went wrong", message)
 
