@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -24,7 +24,7 @@ from painchain.cli.common import (
 )
 from painchain.eventlog import writer
 from painchain.exports import export as event_export
-from painchain.exports.export import FORMATS, ExportedEvent, ExportNeedsAuditing, Format, Selection
+from painchain.exports.export import FORMATS, ExportNeedsAuditing, Format, Selection, Slice
 from painchain.presentation.formatting import printable
 from painchain.timeline.filter import Filter
 
@@ -50,8 +50,8 @@ def export(key: str, output: str | None, bom: bool, reason: str, **options: Any)
         filter = chosen_filter(options, local_zone())
         with writing_to(output) as file:
             selection = record_export(filter, FORMATS[key], reason)
-            chunks = with_progress(event_export.chunks(selection), selection.events)
-            for text in event_export.render(FORMATS[key], chunks, bom):
+            slices = with_progress(event_export.slices(selection, FORMATS[key]), selection.events)
+            for text in event_export.render(FORMATS[key], slices, bom):
                 # Control characters in an event must not reach a terminal.
                 file.write(printable(text.replace("\r\n", "\n")) if file.isatty() else text)
 
@@ -68,12 +68,12 @@ def record_export(filter: Filter, format: Format, reason: str) -> Selection:
     return selection
 
 
-def with_progress(chunks: Iterable[Sequence[ExportedEvent]], total: int) -> Iterator[Sequence[ExportedEvent]]:
-    """Yield the chunks of events, with a progress bar if standard error is a terminal."""
+def with_progress(slices: Iterable[Slice], total: int) -> Iterator[Slice]:
+    """Yield the slices of an export, with a progress bar if standard error is a terminal."""
     with click.progressbar(length=total, label="Exporting", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
-        for events in chunks:
+        for events in slices:
             yield events
-            bar.update(len(events))
+            bar.update(events.events)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from painchain.database.models import ChangeEvent, LogHead, PrunedRun
 from painchain.database.prepared import Prepared
 from painchain.database.session import Base
 from painchain.database.types import moment
-from painchain.eventlog.chain import FIELDS, START, canonical_form
+from painchain.eventlog.chain import FIELDS, canonical_form
 
 _event = ChangeEvent.__table__.c
 _runs = Base.metadata.tables[PrunedRun.__tablename__]
@@ -128,16 +128,6 @@ def stray_run(connection: Connection, last: int) -> Run | None:
     """Return the first run that cannot belong to a log of `last` events, if there is one."""
     strays = map(_run, _STRAY_RUNS.all(connection, last=last, limit=MAX_STRAY_RUNS))
     return min(strays, key=lambda run: min(run.first, run.last), default=None)
-
-
-def previous_macs(connection: Connection, macs: Mapping[int, bytes | None]) -> dict[int, bytes]:
-    """Return the hash before each of these events, given their own hashes. It is the hash of an event or of a run."""
-    macs_by_number = {0: START, **{number: mac for number, mac in macs.items() if mac}}
-    for number, mac in (_event.id, _event.mac), (_runs.c.last, _runs.c.mac):
-        if missing := [event_id - 1 for event_id in macs if event_id - 1 not in macs_by_number]:
-            rows = connection.execute(select(number, mac).where(number.in_(missing)))
-            macs_by_number.update((event_id, _bytes(stored)) for event_id, stored in rows if stored)
-    return {number: macs_by_number[number - 1] for number in macs if number - 1 in macs_by_number}
 
 
 def _link(row: Any) -> Link:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from painchain.audit import event_kinds
 from painchain.audit.records import Export
@@ -14,15 +14,14 @@ from painchain.audit.trail import Trail
 from painchain.core import csv_file
 from painchain.database.session import begin_snapshot, db
 from painchain.database.types import iso
-from painchain.eventlog import reader
-from painchain.eventlog.chain import VERSION
-from painchain.exports import ocsf
+from painchain.exports import event_lines, ocsf
 from painchain.timeline import histogram, queries
 from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import Filter
 from painchain.timeline.queries import Event
 
-CHUNK = 500
+SLICE = 1000
+OCSF_BETWEEN = ",\n"
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -34,16 +33,11 @@ class ExportNeedsAuditing(Exception):
         super().__init__("Auditing is off, but every export must be recorded. Enable the PainChain connector first.")
 
 
-class ExportedEvent(NamedTuple):
-    """An exported event, and the hash of the event before it in the chain."""
-
-    event: Event
-    previous: bytes | None
-
-
 @dataclass(frozen=True)
 class Format:
-    """An export format: `line` formats one event; `start`, `between` and `end` surround the lines.
+    """An export format: `text` reads and formats the events with some numbers, newest first.
+
+    `start`, `between` and `end` surround these texts. `text` has no `between` at its end.
 
     `byte_order_mark` can come before all of them; "" for a format that has none.
     """
@@ -53,7 +47,7 @@ class Format:
     help: str
     mimetype: str
     suffix: str
-    line: Callable[[ExportedEvent], str]
+    text: Callable[[Sequence[int]], str]
     start: str = ""
     between: str = ""
     end: str = ""
@@ -87,31 +81,36 @@ def record_export(selection: Selection, format: Format, trail: Trail) -> str:
     return event_id
 
 
-def chunks(selection: Selection, size: int = CHUNK) -> Iterator[Sequence[ExportedEvent]]:
-    """Yield the events in chunks. No transaction stays open while the client reads."""
+@dataclass(frozen=True)
+class Slice:
+    """The text of some events of an export, and their number."""
+
+    text: str
+    events: int
+
+
+def slices(selection: Selection, format: Format, size: int = SLICE) -> Iterator[Slice]:
+    """Yield the texts of the events, each read in a snapshot. No transaction stays open while the client reads."""
     before: Cursor | None = None
     while True:
         begin_snapshot()
-        page = queries.page(selection.event_filter, before, size)
-        events = [event for event in page.events if event.id <= selection.until]
-        previous = reader.previous_macs(db.session.connection(), {event.id: event.mac for event in events})
+        found, before = queries.page_numbers(selection.event_filter, before, size)
+        numbers = [number for number in found if number <= selection.until]
+        text = format.text(numbers) if numbers else ""
         db.session.rollback()
-        if events:
-            yield [ExportedEvent(event, previous.get(event.id)) for event in events]
-        before = page.older
+        if text:
+            yield Slice(text, len(numbers))
         if before is None:
             return
 
 
-def render(
-    format: Format, chunks: Iterable[Sequence[ExportedEvent]], with_byte_order_mark: bool = False
-) -> Iterator[str]:
+def render(format: Format, slices: Iterable[Slice], with_byte_order_mark: bool = False) -> Iterator[str]:
     """Yield the text of an export in pieces. CSV can begin with a byte order mark, other formats have none."""
     if with_byte_order_mark and format.byte_order_mark:
         yield format.byte_order_mark
     separator = format.start
-    for events in chunks:
-        yield separator + format.between.join(map(format.line, events))
+    for events in slices:
+        yield separator + events.text
         separator = format.between
     yield (separator if separator == format.start else "") + format.end
 
@@ -172,28 +171,21 @@ def _cell(value: Any) -> str:
     return csv_file.guard(text)
 
 
-def _csv(exported: ExportedEvent) -> str:
-    values = {**event_json(exported.event), "text": exported.event.description.get("text")}
+def _csv(numbers: Sequence[int]) -> str:
+    return "".join(map(_csv_event, queries.events_by_number(numbers)))
+
+
+def _csv_event(event: Event) -> str:
+    values = {**event_json(event), "text": event.description.get("text")}
     return csv_line(values[column] for column in COLUMNS)
 
 
-def _ndjson(exported: ExportedEvent) -> str:
-    members = {**event_json(exported.event), "connector_type": exported.event.connector_type, "chain": _link(exported)}
-    return _encode(members) + "\n"
+def _ndjson(numbers: Sequence[int]) -> str:
+    return event_lines.linked_events(numbers, "\n") + "\n"
 
 
-def _link(exported: ExportedEvent) -> dict[str, Any]:
-    """Return the data with which ``painchain.verify_export`` verifies the event and its position, given the key."""
-    mac = exported.event.mac
-    return {
-        "version": VERSION,
-        "previous": exported.previous.hex() if exported.previous else None,
-        "mac": mac.hex() if mac else None,
-    }
-
-
-def _ocsf(exported: ExportedEvent) -> str:
-    return _encode(ocsf.entity_management(exported.event))
+def _ocsf(numbers: Sequence[int]) -> str:
+    return OCSF_BETWEEN.join(_encode(ocsf.entity_management(event)) for event in queries.events_by_number(numbers))
 
 
 FORMATS = {
@@ -225,7 +217,7 @@ FORMATS = {
             "ocsf.json",
             _ocsf,
             "[\n",
-            ",\n",
+            OCSF_BETWEEN,
             "\n]\n",
         ),
     )

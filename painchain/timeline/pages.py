@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Select, literal, literal_column, select, tuple_
 
+from painchain.database import json_text
 from painchain.database.dialects import where_in_ranges
 from painchain.database.models import ChangeEvent
 from painchain.database.session import db
@@ -56,7 +57,7 @@ def _not_in_rollups(query: AggregateQuery, last: int) -> list[Position]:
 
 
 def _read(statement: Select[Any]) -> list[Position]:
-    return [(time, number) for time, number in db.session.execute(statement)]
+    return json_text.pairs(db.session.connection(), statement)
 
 
 def _conditions(query: AggregateQuery, before: Position | None, time: ColumnElement[int]) -> list[ColumnElement[bool]]:

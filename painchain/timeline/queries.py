@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from painchain.database.models import IS_AUDIT, ChangeEvent, LogHead, Team
 from painchain.database.prepared import Prepared
 from painchain.database.session import db
-from painchain.database.types import microseconds
+from painchain.database.types import microseconds, moment
 from painchain.indexes import notes
 from painchain.indexes.search_query import EARLIEST as EARLIEST
 from painchain.indexes.search_query import LATEST as LATEST
@@ -68,12 +68,22 @@ def head(connection: Connection | None = None) -> Head:
 
 def page(event_filter: Filter, before: Cursor | None = None, limit: int = PAGE) -> Page:
     """Return the newest events of a filter, or the newest older than `before`."""
+    numbers, older = page_numbers(event_filter, before, limit)
+    return Page(events_by_number(numbers), older)
+
+
+def page_numbers(
+    event_filter: Filter, before: Cursor | None = None, limit: int = PAGE
+) -> tuple[list[int], Cursor | None]:
+    """Return the numbers of the events of a page, newest first, and the cursor of the next older page."""
     position = (microseconds(before.timestamp), before.id) if before else None
     found = [timeline_pages.newest(query, position, limit + 1) for query in page_queries(event_filter, before)]
-    positions = sorted(chain.from_iterable(found), reverse=True)[: limit + 1]
-    has_more = len(positions) > limit
-    events = _rows([event_id for _, event_id in positions[:limit]])
-    return Page(events, Cursor(events[-1].timestamp, events[-1].id) if has_more and events else None)
+    positions = sorted(chain.from_iterable(found), reverse=True)
+    numbers = [event_id for _, event_id in positions[:limit]]
+    if len(positions) <= limit:
+        return numbers, None
+    time, last = positions[limit - 1]
+    return numbers, Cursor(moment(time), last)
 
 
 def written_after(event_filter: Filter, after: int, limit: int = PAGE) -> Sequence[Event]:
@@ -205,7 +215,7 @@ def filter_values(person_id: int | None = None) -> FilterValues:
     )
 
 
-def _rows(numbers: Sequence[int]) -> list[Event]:
+def events_by_number(numbers: Sequence[int]) -> list[Event]:
     """Return the events with these ids, in the order of the ids given."""
     if not numbers:
         return []

@@ -16,19 +16,25 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy import select
 
+from painchain.database.models import ChangeEvent
 from painchain.database.session import db
+from painchain.database.types import stored_json
 from painchain.exports import export, ocsf
-from painchain.exports.export import FORMATS, csv_line
+from painchain.exports.export import FORMATS, csv_line, event_json
+from painchain.timeline import queries
 from painchain.timeline.filter import Filter
 from tests.cli.test_main import COMMAND, ROOT, Run, auditing_off, environment, report, run  # noqa: F401  fixtures
+from tests.conftest import ON_SQLITE
 
 Events = Callable[..., list[dict[str, Any]]]
 Report = Callable[..., str]
 
 
 def texts_of(format: str, event_filter: Filter | None = None) -> str:
-    return "".join(export.render(FORMATS[format], export.chunks(export.select(event_filter or Filter()))))
+    selection = export.select(event_filter or Filter())
+    return "".join(export.render(FORMATS[format], export.slices(selection, FORMATS[format])))
 
 
 def newest_first(events: Events, **query: Any) -> list[dict[str, Any]]:
@@ -50,6 +56,65 @@ def test_ndjson_equals_the_api_with_the_chain_position(app: Flask, events: Event
         events
     )
     assert all(extra_members < set(event) for event in exported)
+
+
+TEXTS = (
+    *("plain", "née → “quoted” 😀", 'back\\slash "quote" /', "tab\tline\nend\x1b[0m\x08", "delete \x7f", '{"a": "b"}'),
+    *("\u2028 \uffff", "", "%s {0} ?", "it's"),
+)
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("spaces", [False, True], ids=["as stored now", "with the spaces of older versions"])
+def test_ndjson_is_byte_for_byte_what_the_encoder_makes_of_each_event(
+    app: Flask,
+    report: Report,  # noqa: F811
+    spaces: bool,
+) -> None:
+    for text in TEXTS:
+        report(field=f"field {text}", old_value=[text, 1.5, None, True], new_value={text: -7})
+    with app.app_context():
+        table = ChangeEvent.__table__
+        for number, description, metadata in db.session.execute(
+            select(table.c.id, table.c.description, table.c.metadata)
+        ).all():
+            text = TEXTS[number % len(TEXTS)]
+            values = {"description": {**description, "more": {text: [text]}}, "metadata": {**metadata, "more": [text]}}
+            stored = {name: json.dumps(value) if spaces else stored_json(value) for name, value in values.items()}
+            as_json = "CAST(:{0} AS JSON)" if db.engine.dialect.name == "postgresql" else ":{0}"
+            names = ", ".join(f"{name} = {as_json.format(name)}" for name in stored)
+            plain = {"title": text, "author": text or "nobody", "url": text, "number": number, "time": number * 999_999}
+            db.session.execute(
+                db.text(
+                    f"UPDATE change_events SET {names}, title = :title, author = :author, url = :url,"
+                    " recorded_at = :time WHERE id = :number"
+                ),
+                {**stored, **plain},
+            )
+        db.session.commit()
+        macs = {0: bytes(32), **{row.id: row.mac for row in db.session.execute(select(table.c.id, table.c.mac))}}
+        events = queries.page(Filter(), limit=100).events
+        expected = [
+            {
+                **event_json(event),
+                "connector_type": event.connector_type,
+                "chain": {"version": 1, "previous": macs[event.id - 1].hex(), "mac": event.mac.hex()},
+            }
+            for event in events
+        ]
+        lines = texts_of("ndjson").splitlines(keepends=True)
+    assert len(events) > len(TEXTS)
+    assert lines == [json.dumps(event, separators=(",", ":")) + "\n" for event in expected]
+
+
+@ON_SQLITE
+def test_an_export_does_not_leave_out_an_event_that_it_cannot_read(app: Flask, report: Report) -> None:  # noqa: F811
+    report()
+    with app.app_context():
+        db.session.execute(db.text("UPDATE change_events SET timestamp = 9223372036854775807"))
+        db.session.commit()
+        with pytest.raises(ValueError, match="values that PainChain did not write"):
+            texts_of("ndjson")
 
 
 def test_csv_is_rfc_4180_with_a_header_and_a_line_for_each_event(
@@ -229,26 +294,24 @@ def test_empty_export_is_well_formed(app: Flask, format: str, text: str) -> None
     assert (json.loads(exported) == json.loads(text)) if format == "ocsf" else exported == text
 
 
-# Chunks
+# Slices
 
 
-def test_chunks_are_read_lazily_with_minimal_rows(app: Flask, report: Report) -> None:  # noqa: F811
+def test_slices_are_read_lazily_with_minimal_rows(app: Flask, report: Report) -> None:  # noqa: F811
     for _ in range(10):
         report()
     statements: list[str] = []
     with app.app_context():
         selection = export.select(Filter())
         sqlalchemy_event.listen(db.engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
-        chunks = export.chunks(selection, size=4)
+        slices = export.slices(selection, FORMATS["ndjson"], size=4)
         assert statements == []
-        assert len(next(chunks)) == 4
-        positions, rows, hashes = statements
+        assert next(slices).events == 4
+        [positions] = statements  # the lines are read on the driver's own cursor
         assert "LIMIT" in positions
         assert "change_events.description" not in positions
-        assert "change_events.id IN" in rows
-        assert "change_events.title" not in hashes
         assert db.session().in_transaction() is False, "no transaction stays open while a client reads slowly"
-        assert [len(events) for events in chunks] == [4, 3]
+        assert [events.events for events in slices] == [4, 3]
 
 
 def test_events_written_during_an_export_are_left_out(app: Flask, events: Events, report: Report) -> None:  # noqa: F811
@@ -256,16 +319,16 @@ def test_events_written_during_an_export_are_left_out(app: Flask, events: Events
         report()
     before = [event["id"] for event in newest_first(events)]
     with app.app_context():
-        chunks = export.chunks(export.select(Filter()), size=2)
-        exported_ids = [exported.event.id for exported in next(chunks)]
+        slices = export.slices(export.select(Filter()), FORMATS["ndjson"], size=2)
+        lines = next(slices).text.splitlines()
         report(author="late")
         # A source can report an old event late.
         db.session.execute(
             db.text("UPDATE change_events SET timestamp = timestamp - 86400000000 WHERE author = 'late'")
         )
         db.session.commit()
-        exported_ids += [exported.event.id for chunk in chunks for exported in chunk]
-    assert exported_ids == before
+        lines += [line for slice in slices for line in slice.text.splitlines()]
+    assert [json.loads(line)["id"] for line in lines] == before
 
 
 # The command line

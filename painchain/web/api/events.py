@@ -6,10 +6,12 @@ from urllib.parse import urlencode
 
 from flask import abort, g, jsonify, request
 from flask.typing import ResponseReturnValue
+from werkzeug.wrappers import Response
 
 from painchain.audit import external_events
 from painchain.audit.external_events import LogBody
 from painchain.core.validation import read
+from painchain.exports import event_lines
 from painchain.exports.export import event_json
 from painchain.history import notes
 from painchain.timeline import coverage, queries, silent_connectors
@@ -57,11 +59,11 @@ def changes() -> ResponseReturnValue:
     filter = _filter()
     limit = _limit()
     before = Cursor.parse(request.args["cursor"]) if "cursor" in request.args else None
-    page = queries.page(filter, before, limit)
-    response = jsonify([event_json(event) for event in page.events])
-    if page.older:
+    numbers, older = queries.page_numbers(filter, before, limit)
+    response = Response(f"[{event_lines.events(numbers, ',')}]\n", mimetype="application/json")
+    if older:
         parameters = [(name, value) for name, value in request.args.items(multi=True) if name != "cursor"]
-        query = urlencode([*parameters, ("cursor", str(page.older))])
+        query = urlencode([*parameters, ("cursor", str(older))])
         response.headers["Link"] = f'<{request.base_url}?{query}>; rel="next"'
     return response
 

@@ -16,8 +16,8 @@ def export_response(event_filter: Filter, format: Format, with_byte_order_mark: 
     selection = export.select(event_filter)
     with audited_transaction() as trail:
         export.record_export(selection, format, trail)
-    chunks = export.render(format, export.chunks(selection), with_byte_order_mark)
-    response = Response(stream_with_context(chunk.encode("utf-8", "backslashreplace") for chunk in chunks))
+    texts = export.render(format, export.slices(selection, format), with_byte_order_mark)
+    response = Response(stream_with_context(text.encode("utf-8", "backslashreplace") for text in texts))
     response.headers["Content-Type"] = f"{format.mimetype}; charset=utf-8"
     name = f"painchain-{g.now:%Y-%m-%dT%H%M%SZ}.{format.suffix}"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'

@@ -1,0 +1,184 @@
+"""Write rows as JSON text inside the database: many rows are one value, and none of their values becomes an object.
+
+SQLite gives up Python's lock for each row that it returns. A thread that reads a thousand rows one by one therefore
+waits a thousand times while other threads are busy, and makes them wait.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from json.encoder import encode_basestring_ascii
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    LargeBinary,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    select,
+)
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import FunctionElement
+
+from painchain.database.prepared import Prepared
+from painchain.database.types import UtcMicroseconds
+
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_decode = json.JSONDecoder().raw_decode
+_NOT_ASCII = "painchain.json"
+
+
+class _Object(FunctionElement[str]):
+    """A JSON object of a row, as text."""
+
+    type = Text()
+    inherit_cache = False
+
+    def __init__(self, members: Mapping[str, ColumnElement[Any]]):
+        super().__init__(*members.values())
+        self.members = members
+
+
+# How a value of a type is written as JSON. JSON is stored as text, and times are stored as microseconds.
+_SQLITE = {
+    JSON: "{0}",
+    LargeBinary: "coalesce('\"' || nullif(lower(hex({0})), '') || '\"', 'null')",
+    UtcMicroseconds: "'\"' || replace(datetime({0} / 1000000, 'unixepoch'), ' ', 'T') "
+    "|| '.' || substr(1000000 + {0} % 1000000, 2) || 'Z\"'",
+    object: "json_quote({0})",
+}
+_POSTGRESQL = {
+    JSON: "CAST({0} AS text)",
+    LargeBinary: "coalesce('\"' || nullif(encode({0}, 'hex'), '') || '\"', 'null')",
+    UtcMicroseconds: "'\"' || to_char(timestamp 'epoch' + {0} / 1000000 * interval '1 second', "
+    "'YYYY-MM-DD\"T\"HH24:MI:SS') || '.' || substr(CAST(1000000 + mod({0}, 1000000) AS text), 2) || 'Z\"'",
+    object: "coalesce(CAST(to_json({0}) AS text), 'null')",
+}
+
+
+def _compiled(element: _Object, compiler: Any, forms: Mapping[Any, str], options: Mapping[str, Any]) -> str:
+    texts = []
+    for start, (name, value) in zip("{" + "," * len(element.members), element.members.items(), strict=False):
+        texts.append(f"'{start}\"{name}\":'")
+        sql = compiler.process(value, **options)
+        form = next(form for kind, form in forms.items() if isinstance(value.type, kind))
+        texts.append(f"({sql})" if isinstance(value, _Object) else form.format(sql))
+    return f"{' || '.join(texts)} || '}}'"
+
+
+@compiles(_Object, "sqlite")
+def _object_on_sqlite(element: _Object, compiler: Any, **options: Any) -> str:
+    return _compiled(element, compiler, _SQLITE, options)
+
+
+@compiles(_Object, "postgresql")
+def _object_on_postgresql(element: _Object, compiler: Any, **options: Any) -> str:
+    return _compiled(element, compiler, _POSTGRESQL, options)
+
+
+def json_object(members: Mapping[str, ColumnElement[Any]]) -> ColumnElement[str]:
+    """Return a column of JSON objects. Bytes are hexadecimal, times as in ``types.iso``; members can be objects."""
+    return _Object(members)
+
+
+class JsonLines:
+    """Reads rows by their numbers, each as a JSON object in ASCII, exactly as Python's encoder writes it.
+
+    Stored JSON is taken as it is, because that encoder wrote it. Older versions of PainChain stored it with spaces:
+    if there are any, lines are decoded and encoded again.
+    """
+
+    def __init__(self, number: ColumnElement[int], members: Mapping[str, ColumnElement[Any]]):
+        self._number, self._members = number, members
+        self._statements: dict[str, Prepared] = {}
+
+    def read(self, connection: Connection, numbers: Sequence[int], separator: str, **values: Any) -> str:
+        """Return the lines of the rows with these numbers, in this order, with a separator between two of them.
+
+        `values` are those of the parameters that the members have.
+
+        :raises ValueError: when PainChain did not write a value of a row, so that its line is unknown.
+        """
+        dialect = connection.dialect.name
+        if dialect not in self._statements:
+            self._statements[dialect] = Prepared(self._statement(dialect))
+        [[lines, spaces, unknown]] = self._statements[dialect].all(
+            connection, numbers=_encode(numbers), separator=separator, **values
+        )
+        if unknown:
+            raise ValueError(f"{unknown} rows have values that PainChain did not write")
+        if spaces:
+            lines = separator.join(map(_encode, _decoded(lines, separator)))
+        return _in_ascii(lines or b"", separator)
+
+    def _statement(self, dialect: str) -> Select[Any]:
+        is_sqlite = dialect == "sqlite"
+        numbers, separator = bindparam("numbers", type_=Text), bindparam("separator", type_=Text)
+        texts = [cast(column, Text) for column in self._members.values() if isinstance(column.type, JSON)]
+        position = func.instr if is_sqlite else func.strpos
+        space = literal_column("'\": '", Text)
+        spaces: ColumnElement[int] = sum((position(text, space) for text in texts), literal_column("0"))
+        lines = select(_Object(self._members).label("line"), spaces.label("spaces"))
+        if is_sqlite:
+            # SQLite goes through the list in its order. With LIMIT it makes each line only once.
+            listed = func.json_each(numbers).table_valued("value", name="listed")
+            lines = lines.select_from(listed.join(self._number.table, self._number == listed.c.value))
+            rows = lines.limit(literal_column("-1")).offset(literal_column("0")).subquery()
+            joined: ColumnElement[Any] = cast(func.group_concat(rows.c.line, separator), LargeBinary)
+        else:
+            texts_of_numbers = func.json_array_elements_text(cast(numbers, JSON))
+            listed = texts_of_numbers.table_valued("value", with_ordinality="place").render_derived()
+            is_listed = self._number == cast(listed.c.value, BigInteger)
+            rows = lines.select_from(listed.join(self._number.table, is_listed)).order_by(listed.c.place).subquery()
+            joined = func.string_agg(rows.c.line, separator)
+        return select(joined, func.max(rows.c.spaces), func.count() - func.count(rows.c.line))
+
+
+def _decoded(lines: bytes | str, separator: str) -> Iterator[Any]:
+    text = lines.decode() if isinstance(lines, bytes) else lines
+    position = 0
+    while position < len(text):
+        line, end = _decode(text, position)
+        yield line
+        position = end + len(separator)
+
+
+def _in_ascii(lines: bytes | str, separator: str) -> str:
+    """Return lines with every character escaped that is not a printable one of ASCII."""
+    stored = (lines.encode() if isinstance(lines, str) else lines).replace(b"\x7f", b"\\u007f")
+    if not stored.isascii():
+        between = separator.encode()
+        stored = between.join(line if line.isascii() else _escaped(line) for line in stored.split(between))
+    return stored.decode("ascii")
+
+
+def _escaped(line: bytes) -> bytes:
+    return line.decode().encode("ascii", _NOT_ASCII)
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """Return the characters that are not ASCII as JSON escapes them."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return encode_basestring_ascii(error.object[error.start : error.end])[1:-1], error.end
+
+
+codecs.register_error(_NOT_ASCII, _escape)
+
+
+def pairs(connection: Connection, query: Select[Any]) -> list[tuple[int, int]]:
+    """Return the rows of a query of two numbers."""
+    if connection.dialect.name != "sqlite":
+        return [(first, second) for first, second in connection.execute(query).all()]
+    rows = query.subquery()
+    lists: str = connection.execute(select(func.json_group_array(func.json_array(*rows.c)))).scalar_one()
+    return [(first, second) for first, second in json.loads(lists)]
