@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -28,12 +29,12 @@ class Bin:
     counts: Mapping[str, int]
     failures_by_source: Mapping[str, int] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def total(self) -> int:
         """The number of events in this bin."""
         return sum(self.counts.values())
 
-    @property
+    @cached_property
     def failures(self) -> int:
         """The number of events in this bin with a bad outcome, if they were counted."""
         return sum(self.failures_by_source.values())
@@ -54,17 +55,17 @@ class Histogram:
     since: datetime | None = None
     hidden: int = 0
 
-    @property
+    @cached_property
     def total(self) -> int:
         """The number of events in all bins."""
         return sum(bin.total for bin in self.bins)
 
-    @property
+    @cached_property
     def failures(self) -> int:
         """The number of events in all bins with a bad outcome, if they were counted."""
         return sum(bin.failures for bin in self.bins)
 
-    @property
+    @cached_property
     def sources(self) -> dict[str, int]:
         """The number of events of each source, the most frequent first."""
         totals: dict[str, int] = {}
