@@ -69,7 +69,9 @@ def test_printing_the_timeline_shows_its_events_with_details_in_black_on_white(
     assert colour(page, "body", "backgroundColor") == "rgb(255, 255, 255)"
     assert colour(page, "#feed article summary", "color") == "rgb(0, 0, 0)"
     expect(page.locator("#feed article summary").first).to_be_visible()
-    for row in page.locator("header, main form, main button").all():
+    expect(page.get_by_role("heading", level=1)).to_have_text("What changed")
+    assert page.locator("h1").evaluate("heading => heading.offsetHeight") > 20
+    for row in page.locator("header, main form, main button, .unfolds, .time-links").all():
         expect(row).to_be_hidden()
     inside = page.locator("#feed article > details:not([open])").first
     assert inside.evaluate("element => getComputedStyle(element, '::details-content').contentVisibility") == "visible"
