@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from painchain.core.crypto import Keyring
@@ -25,7 +26,7 @@ FIELDS = (
 )
 
 # In ASCII. Values are never circular, so that is not checked.
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False).encode
+encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
 def canonical(event: Mapping[str, Any]) -> bytes:
@@ -44,7 +45,23 @@ def canonical_form(values: list[Any]) -> bytes:
     for index in (-2, -1):  # timestamp, recorded_at
         if not isinstance(values[index], int):
             values[index] = microseconds(values[index])
-    return _encode([VERSION, *values]).encode()
+    return encode([VERSION, *values]).encode()
+
+
+class _Hmac:
+    """HMAC-SHA256 (RFC 2104) with a key that is hashed once, which takes half of the time for short contents."""
+
+    def __init__(self, key: bytes):
+        padded = key.ljust(64, b"\0")  # derived keys have 32 bytes
+        self._inner = sha256(bytes(byte ^ 0x36 for byte in padded))
+        self._outer = sha256(bytes(byte ^ 0x5C for byte in padded))
+
+    def digest(self, content: bytes) -> bytes:
+        """Return the same as ``hmac.digest(key, content, "sha256")``."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(content)
+        outer.update(inner.digest())
+        return outer.digest()
 
 
 class Chain:
@@ -55,11 +72,11 @@ class Chain:
 
     def __init__(self, keys: Keyring):
         self.key_id = keys.id
-        self._links, self._seals = keys.derive("chain of events"), keys.derive("seals of the log")
+        self._links, self._seals = _Hmac(keys.derive("chain of events")), keys.derive("seals of the log")
 
     def link(self, previous: bytes, number: int, content: bytes) -> bytes:
         """Return the hash of event `number` with canonical form `content`, after an event with hash `previous`."""
-        return hmac.digest(self._links, previous + number.to_bytes(8, "big") + content, "sha256")
+        return self._links.digest(previous + number.to_bytes(8, "big") + content)
 
     def seal_head(self, last_event: int, mac: bytes) -> bytes:
         """Return the seal of the end of the log: the last event and its hash."""

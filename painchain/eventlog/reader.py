@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Integer, bindparam, literal_column, or_, select, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Text,
+    bindparam,
+    cast,
+    literal_column,
+    or_,
+    select,
+    type_coerce,
+)
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
@@ -16,16 +28,22 @@ from painchain.database.models import ChangeEvent, LogHead, PrunedRun
 from painchain.database.prepared import Prepared
 from painchain.database.session import Base
 from painchain.database.types import moment
+from painchain.eventlog.canonical_batch import JSON_FIELDS, canonical_forms
 from painchain.eventlog.chain import FIELDS, canonical_form
 
 _event = ChangeEvent.__table__.c
 _runs = Base.metadata.tables[PrunedRun.__tablename__]
 _head = Base.metadata.tables[LogHead.__tablename__]
 _TIMES = ("timestamp", "recorded_at")
-_COLUMNS = [
-    *(_event.id, _event.mac),
-    *(type_coerce(_event[name], BigInteger).label(name) if name in _TIMES else _event[name] for name in FIELDS),
-]
+
+
+def _as_stored(name: str) -> ColumnElement[Any]:
+    if name in _TIMES:
+        return type_coerce(_event[name], BigInteger).label(name)
+    return cast(_event[name], Text).label(name) if name in JSON_FIELDS else _event[name]
+
+
+_COLUMNS = [_event.id, _event.mac, *map(_as_stored, FIELDS)]
 _TITLE, _TIMESTAMP = FIELDS.index("title"), FIELDS.index("timestamp")
 
 MAX_STRAY_RUNS = 100
@@ -54,8 +72,7 @@ _STRAY_RUNS = Prepared(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):  # a dataclass would take four times as long to create
     """One event in the chain: its hashed bytes and its hash.
 
     `content` is None if it cannot be read or is not valid for an event; `mac` is b"" if the event has no hash.
@@ -111,7 +128,8 @@ def events(connection: Connection, after: int, last: int, limit: int) -> list[Li
     """Return the next events after number `after`, up to number `last`, at most `limit` of them."""
     try:
         rows = _EVENTS.all(connection, after=after, last=last, limit=limit)
-        return [_link(row) for row in rows]
+        contents = canonical_forms([row[2:] for row in rows])
+        return [_link(row, content) for row, content in zip(rows, contents, strict=True)]
     except UNREADABLE_ERRORS as error:
         reraise_database_error(error)
     numbers = _NUMBERS.all(connection, after=after, last=last, limit=limit)
@@ -130,8 +148,8 @@ def stray_run(connection: Connection, last: int) -> Run | None:
     return min(strays, key=lambda run: min(run.first, run.last), default=None)
 
 
-def _link(row: Any) -> Link:
-    return Link(row[0], _bytes(row[1]), canonical_form(row[2:]), row[2 + _TITLE], row[2 + _TIMESTAMP])
+def _link(row: Sequence[Any], content: bytes) -> Link:
+    return Link(row[0], _bytes(row[1]), content, row[2 + _TITLE], row[2 + _TIMESTAMP])
 
 
 def _read_event(connection: Connection, number: int) -> Link:
@@ -139,7 +157,10 @@ def _read_event(connection: Connection, number: int) -> Link:
     try:
         for row in _EVENTS.all(connection, after=number - 1, last=number, limit=1):
             mac = _bytes(row[1])
-            return _link(row)
+            values = zip(FIELDS, row[2:], strict=True)
+            return _link(
+                row, canonical_form([json.loads(value) if name in JSON_FIELDS else value for name, value in values])
+            )
     except UNREADABLE_ERRORS as error:
         reraise_database_error(error)
     return Link(number, mac, None)

@@ -19,6 +19,7 @@ from painchain.core.crypto import KEY_BYTES, Keyring
 from painchain.database.models import ChangeEvent
 from painchain.database.session import WrongKey, db
 from painchain.eventlog import reader, writer
+from painchain.eventlog.canonical_batch import JSON_FIELDS
 from painchain.eventlog.chain import FIELDS, Chain, canonical
 from painchain.integrity import verification
 from tests.conftest import WITH_POSTGRES
@@ -219,9 +220,9 @@ def test_replaced_key_cannot_sign_later_events(log: Flask) -> None:
 
 def event_of(connection: Connection, number: int) -> dict[str, Any]:
     """Return the hashed fields of an event."""
-    return dict(
-        connection.execute(reader._EVENTS._statement, {"after": number - 1, "last": number, "limit": 1}).one()._mapping
-    )
+    [row] = reader._EVENTS.all(connection, after=number - 1, last=number, limit=1)
+    values = zip(("id", "mac", *FIELDS), row, strict=True)
+    return {name: json.loads(value) if name in JSON_FIELDS else value for name, value in values}
 
 
 def test_verification_works_while_events_are_written_and_removed(log: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
