@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     ColumnElement,
+    Integer,
     LargeBinary,
     Select,
     Text,
@@ -33,7 +34,6 @@ from painchain.database.prepared import Prepared
 from painchain.database.types import UtcMicroseconds
 
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
-_decode = json.JSONDecoder().raw_decode
 _NOT_ASCII = "painchain.json"
 
 
@@ -91,7 +91,7 @@ def json_object(members: Mapping[str, ColumnElement[Any]]) -> ColumnElement[str]
 
 
 class JsonLines:
-    """Reads rows by their numbers, each as a JSON object in ASCII, exactly as Python's encoder writes it.
+    """Reads rows by their numbers, each as a line with a JSON object in ASCII, exactly as Python's encoder writes it.
 
     Stored JSON is taken as it is, because that encoder wrote it. Older versions of PainChain stored it with spaces:
     if there are any, lines are decoded and encoded again.
@@ -101,8 +101,8 @@ class JsonLines:
         self._number, self._members = number, members
         self._statements: dict[str, Prepared] = {}
 
-    def read(self, connection: Connection, numbers: Sequence[int], separator: str, **values: Any) -> str:
-        """Return the lines of the rows with these numbers, in this order, with a separator between two of them.
+    def read(self, connection: Connection, numbers: Sequence[int], **values: Any) -> str:
+        """Return the lines of the rows with these numbers, in this order, without a line break at the end.
 
         `values` are those of the parameters that the members have.
 
@@ -111,18 +111,17 @@ class JsonLines:
         dialect = connection.dialect.name
         if dialect not in self._statements:
             self._statements[dialect] = Prepared(self._statement(dialect))
-        [[lines, spaces, unknown]] = self._statements[dialect].all(
-            connection, numbers=_encode(numbers), separator=separator, **values
-        )
+        [[lines, spaces, unknown]] = self._statements[dialect].all(connection, numbers=_encode(numbers), **values)
         if unknown:
             raise ValueError(f"{unknown} rows have values that PainChain did not write")
+        stored = lines.encode() if isinstance(lines, str) else lines or b""
         if spaces:
-            lines = separator.join(map(_encode, _decoded(lines, separator)))
-        return _in_ascii(lines or b"", separator)
+            stored = b"\n".join(_encode(json.loads(line)).encode() for line in stored.split(b"\n"))
+        return _in_ascii(stored)
 
     def _statement(self, dialect: str) -> Select[Any]:
         is_sqlite = dialect == "sqlite"
-        numbers, separator = bindparam("numbers", type_=Text), bindparam("separator", type_=Text)
+        numbers, ten = bindparam("numbers", type_=Text), literal_column("10", Integer)  # a line break
         texts = [cast(column, Text) for column in self._members.values() if isinstance(column.type, JSON)]
         position = func.instr if is_sqlite else func.strpos
         space = literal_column("'\": '", Text)
@@ -133,32 +132,22 @@ class JsonLines:
             listed = func.json_each(numbers).table_valued("value", name="listed")
             lines = lines.select_from(listed.join(self._number.table, self._number == listed.c.value))
             rows = lines.limit(literal_column("-1")).offset(literal_column("0")).subquery()
-            joined: ColumnElement[Any] = cast(func.group_concat(rows.c.line, separator), LargeBinary)
+            joined: ColumnElement[Any] = cast(func.group_concat(rows.c.line, func.char(ten)), LargeBinary)
         else:
             texts_of_numbers = func.json_array_elements_text(cast(numbers, JSON))
             listed = texts_of_numbers.table_valued("value", with_ordinality="place").render_derived()
             is_listed = self._number == cast(listed.c.value, BigInteger)
             rows = lines.select_from(listed.join(self._number.table, is_listed)).order_by(listed.c.place).subquery()
-            joined = func.string_agg(rows.c.line, separator)
+            joined = func.string_agg(rows.c.line, func.chr(ten))
         return select(joined, func.max(rows.c.spaces), func.count() - func.count(rows.c.line))
 
 
-def _decoded(lines: bytes | str, separator: str) -> Iterator[Any]:
-    text = lines.decode() if isinstance(lines, bytes) else lines
-    position = 0
-    while position < len(text):
-        line, end = _decode(text, position)
-        yield line
-        position = end + len(separator)
-
-
-def _in_ascii(lines: bytes | str, separator: str) -> str:
+def _in_ascii(lines: bytes) -> str:
     """Return lines with every character escaped that is not a printable one of ASCII."""
-    stored = (lines.encode() if isinstance(lines, str) else lines).replace(b"\x7f", b"\\u007f")
-    if not stored.isascii():
-        between = separator.encode()
-        stored = between.join(line if line.isascii() else _escaped(line) for line in stored.split(between))
-    return stored.decode("ascii")
+    lines = lines.replace(b"\x7f", b"\\u007f")
+    if not lines.isascii():
+        lines = b"\n".join(line if line.isascii() else _escaped(line) for line in lines.split(b"\n"))
+    return lines.decode("ascii")
 
 
 def _escaped(line: bytes) -> bytes:

@@ -33,14 +33,14 @@ _LINKED_EVENTS = JsonLines(
 )
 
 
-def events(numbers: Sequence[int], separator: str) -> str:
-    """Return the events with these numbers, in this order, as ``export.event_json`` has them."""
-    return _EVENTS.read(db.session.connection(), numbers, separator)
+def events(numbers: Sequence[int]) -> str:
+    """Return lines with the events of these numbers, in this order, as ``export.event_json`` has them."""
+    return _EVENTS.read(db.session.connection(), numbers)
 
 
-def linked_events(numbers: Sequence[int], separator: str) -> str:
-    """Return the events with these numbers, in this order, with their positions in the chain.
+def linked_events(numbers: Sequence[int]) -> str:
+    """Return lines with the events of these numbers, in this order, with their positions in the chain.
 
     With them and the key, ``painchain.verify_export`` verifies the events.
     """
-    return _LINKED_EVENTS.read(db.session.connection(), numbers, separator, start=START)
+    return _LINKED_EVENTS.read(db.session.connection(), numbers, start=START)

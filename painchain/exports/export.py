@@ -181,7 +181,7 @@ def _csv_event(event: Event) -> str:
 
 
 def _ndjson(numbers: Sequence[int]) -> str:
-    return event_lines.linked_events(numbers, "\n") + "\n"
+    return event_lines.linked_events(numbers) + "\n"
 
 
 def _ocsf(numbers: Sequence[int]) -> str:

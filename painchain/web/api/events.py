@@ -60,7 +60,8 @@ def changes() -> ResponseReturnValue:
     limit = _limit()
     before = Cursor.parse(request.args["cursor"]) if "cursor" in request.args else None
     numbers, older = queries.page_numbers(filter, before, limit)
-    response = Response(f"[{event_lines.events(numbers, ',')}]\n", mimetype="application/json")
+    lines = event_lines.events(numbers).replace("\n", ",")
+    response = Response(f"[{lines}]\n", mimetype="application/json")
     if older:
         parameters = [(name, value) for name, value in request.args.items(multi=True) if name != "cursor"]
         query = urlencode([*parameters, ("cursor", str(older))])
