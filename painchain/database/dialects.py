@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
@@ -94,6 +95,20 @@ def advance_sequence(connection: Connection, tables: Iterable[Table], numbers: M
             connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": name})
             insert = text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :number)")
             connection.execute(insert, {"name": name, "number": number})
+
+
+@contextmanager
+def without_indexes(connection: Connection, table: Table) -> Iterator[None]:
+    """Load a table without its indexes and make them again at the end, which is faster.
+
+    On PostgreSQL they stay, because nobody could read the table while it has none.
+    """
+    indexes = sorted(table.indexes, key=str) if connection.dialect.name == "sqlite" else []
+    for index in indexes:
+        index.drop(connection)
+    yield
+    for index in indexes:
+        index.create(connection)
 
 
 def is_undecodable(error: DBAPIError) -> bool:

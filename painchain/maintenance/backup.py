@@ -6,14 +6,15 @@ sessions, one-time links and failed attempts: a restored backup must not revive 
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
 from typing import Any, BinaryIO
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.engine import Connection, Row
 
 from painchain import __version__
@@ -22,6 +23,7 @@ from painchain.configuration import secrets
 from painchain.core import runtime
 from painchain.core.crypto import Keyring
 from painchain.database import dialects, encrypted_columns, session
+from painchain.database.bulk import BulkInsert
 from painchain.database.models import (
     Attempt,
     ChangeEvent,
@@ -34,9 +36,8 @@ from painchain.database.models import (
     Person,
     SignIn,
 )
-from painchain.database.prepared import Prepared
 from painchain.database.session import Base
-from painchain.database.types import iso
+from painchain.database.types import EPOCH, iso
 from painchain.eventlog import pruned_ranges
 from painchain.eventlog import writer as eventlog_writer
 from painchain.eventlog.chain import Chain, chains
@@ -53,7 +54,7 @@ from painchain.maintenance.backup_format import (
     VerifiedBackup,
     batches,
 )
-from painchain.maintenance.backup_rows import binary_indexes, decode_row, encode_rows, raw_table
+from painchain.maintenance.backup_rows import binary_indexes, decode_rows, encode_rows, rows_of
 from painchain.migrations import NEWEST
 
 FIRST_START = 1  # only the event of the built-in connector
@@ -76,6 +77,8 @@ _LEASES = {
     "prunings": ("beat",),
     "log_check": ("beat", "due"),
 }
+
+_NOTE_COLUMNS = ("id", "source", "event_type", "metadata")
 
 Progress = Callable[[int], None]
 
@@ -118,9 +121,8 @@ def create(file: BinaryIO, now: datetime, progress: Progress = lambda rows: None
         writer.manifest(manifest)
         for saved_table in BACKED_UP_TABLES:
             writer.table(saved_table.name, saved_table.columns.keys())
-            stored, binary = raw_table(saved_table), binary_indexes(saved_table)
-            query = select(stored).order_by(*(stored.c[name] for name in saved_table.primary_key.columns.keys()))  # noqa: SIM118  no dict
-            with connection.execute(query, execution_options={"yield_per": BATCH}) as result:
+            binary = binary_indexes(saved_table)
+            with connection.execute(rows_of(saved_table), execution_options={"yield_per": BATCH}) as result:
                 for batch in result.partitions():
                     writer.rows(encode_rows(batch, binary))
                     written[saved_table.name] += len(batch)
@@ -200,7 +202,8 @@ def restore(
         present = event_log.connection.execute(select(_head)).one()
         ids = dialects.current_sequence(event_log.connection, BACKED_UP_TABLES)
         _clear(event_log.connection)
-        _load(event_log.connection, file, checked, progress)
+        with dialects.without_indexes(event_log.connection, _events):
+            _load(event_log.connection, file, checked, progress)
         dialects.advance_sequence(
             event_log.connection,
             BACKED_UP_TABLES,
@@ -234,22 +237,25 @@ def _clear(connection: Connection) -> None:
 
 def _load(connection: Connection, file: BinaryIO, checked: VerifiedBackup, progress: Progress) -> None:
     """Load the rows of a file, and derive the notes of its events."""
-    targets = {
-        saved_table.name: (saved_table, Prepared(insert(raw_table(saved_table))), binary_indexes(saved_table))
-        for saved_table in BACKED_UP_TABLES
-    }
-    for name, columns, batch in batches(file, checked):
+    targets = {table.name: (table, BulkInsert(table), binary_indexes(table)) for table in BACKED_UP_TABLES}
+    for name, columns, rows in batches(file, checked):
         if name not in targets or list(columns) != targets[name][0].columns.keys():
             raise BadBackup(f"This backup lacks tables of this version ({name}). Use another backup.")
-        _, statement, binary = targets[name]
-        loaded = [dict(zip(columns, decode_row(row, binary), strict=True)) for row in batch]
-        statement.run(connection, *loaded)
-        event_rows = loaded if name == _events.name else []
-        described = ((row["id"], row["source"], row["event_type"], row["metadata"]) for row in event_rows)
-        notes.add(connection, notes.derived_from(described))
-        progress(len(batch))
+        _, insert, binary = targets[name]
+        decode_rows(rows, binary)
+        insert.run(connection, rows)
+        if name == _events.name:
+            notes.add(connection, notes.derived_from(_notes_among(rows)))
+        progress(len(rows))
     for name, lease_columns in _LEASES.items():
-        connection.execute(update(raw_table(_tables[name])).values(dict.fromkeys(lease_columns, 0)))
+        connection.execute(update(_tables[name]).values(dict.fromkeys(lease_columns, EPOCH)))
+
+
+def _notes_among(rows: Sequence[list[Any]]) -> Iterator[tuple[int, str, str, Any]]:
+    number, source, event_type, metadata = (_events.columns.keys().index(name) for name in _NOTE_COLUMNS)
+    for row in rows:
+        if row[event_type] == notes.EVENT_TYPE:
+            yield row[number], row[source], row[event_type], json.loads(row[metadata])
 
 
 def _encrypt_with_current_key(event_log: EventLogWriter, manifest: Manifest) -> None:

@@ -1,8 +1,8 @@
 """The format of a backup file: gzipped JSON lines with a seal at the end.
 
 The first line is the manifest. A line with a table's name and columns stands before that table's rows, each of which
-is an array. The line before the last has the row counts. The last line has the SHA-256 of everything before it, and its
-seal.
+is an array of the stored values; JSON is stored as text. The line before the last has the row counts. The last line has
+the SHA-256 of everything before it, and its seal.
 """
 
 from __future__ import annotations
@@ -15,17 +15,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from itertools import groupby
 from typing import Any, BinaryIO
 
 from painchain.core.crypto import Keyring
 
-FORMAT = 1
+FORMAT = 2
 PURPOSE = "backups"
-LEVEL = 4
+LEVEL = 3
 MAX_LINE_LENGTH = 64 * 2**20
 BATCH = 1000
 
-_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode  # in ASCII
+BLOCK = 2**20
+
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode  # in ASCII
 
 Progress = Callable[[int], None]
 
@@ -102,17 +105,19 @@ def check(file: BinaryIO, keys: Keyring, progress: Progress = lambda lines: None
 
     :raises BadBackup: when it is not a backup, is incomplete, was changed, or was sealed with an unknown key.
     """
-    with _reading(file) as lines:
-        first = previous = next(lines, b"")
-        manifest = _manifest(first)
-        digest, number = sha256(), 0
-        for number, line in enumerate(lines, 1):
-            digest.update(previous)
-            previous = line
-            if number % BATCH == 0:
-                progress(BATCH)
-        progress(number % BATCH)
-    _check_seal(_object(previous), digest.digest(), manifest, keys)
+    digest, last = sha256(), b""
+    with _reading(file) as blocks:
+        for lines in blocks:
+            if not last:
+                manifest = _manifest(lines[: lines.index(b"\n") + 1])
+            digest.update(last)
+            start = lines.rfind(b"\n", 0, -1) + 1
+            digest.update(lines[:start])
+            last = lines[start:]
+            progress(lines.count(b"\n"))
+    if not last:
+        raise BadBackup("This is not a PainChain backup. Use another file.")
+    _check_seal(_object(last), digest.digest(), manifest, keys)
     return VerifiedBackup(manifest, digest.digest())
 
 
@@ -123,42 +128,46 @@ def batches(file: BinaryIO, checked: VerifiedBackup) -> Iterator[tuple[str, Sequ
     """
     digest, table = sha256(), ""
     columns: list[str] = []
-    rows: list[list[Any]] = []
-    with _reading(file) as lines:
-        for line in lines:
-            if line.startswith(b'{"sha256"'):
-                break
-            digest.update(line)
-            if line.startswith(b"["):
-                rows.append(json.loads(line))
-            if rows and (len(rows) == BATCH or not line.startswith(b"[")):
-                yield table, columns, rows
-                rows = []
-            if line.startswith(b'{"table"'):
-                header = json.loads(line)
-                table, columns = header["table"], header["columns"]
+    with _reading(file) as blocks:
+        for block in blocks:
+            lines = block.splitlines(keepends=True)
+            if lines[-1].startswith(b'{"sha256"'):
+                lines.pop()
+            digest.update(b"".join(lines))
+            for is_row, group in groupby(lines, lambda line: line.startswith(b"[")):
+                if is_row:
+                    yield table, columns, json.loads(b"[" + b",".join(group) + b"]")
+                for line in [] if is_row else group:
+                    header = json.loads(line)
+                    table, columns = header.get("table", table), header.get("columns", columns)
     if digest.digest() != checked.digest:
         raise BadBackup("The file changed while it was read. Nothing was restored. Try again.")
 
 
 @contextmanager
 def _reading(file: BinaryIO) -> Iterator[Iterator[bytes]]:
-    """Decompress a file and yield its lines."""
+    """Decompress a file and yield blocks of whole lines."""
     file.seek(0)
     try:
         with gzip.GzipFile(fileobj=file, mode="rb") as packed:
-            yield _lines(packed)
+            yield _blocks(packed)
     except gzip.BadGzipFile:
         raise BadBackup("This is not a PainChain backup, or it is damaged. Use another one.") from None
     except (EOFError, zlib.error):
         raise BadBackup("This backup is incomplete or damaged. Use another one.") from None
 
 
-def _lines(packed: gzip.GzipFile) -> Iterator[bytes]:
-    while line := packed.readline(MAX_LINE_LENGTH):
-        if not line.endswith(b"\n"):
-            raise BadBackup("This is not a PainChain backup, or it is damaged. Use another one.")
-        yield line
+def _blocks(packed: gzip.GzipFile) -> Iterator[bytes]:
+    begun = b""  # the start of a line whose end is in the next block
+    while block := packed.read(BLOCK):
+        lines, newline, rest = (begun + block).rpartition(b"\n")
+        if newline:
+            yield lines + newline
+        begun = rest
+        if len(begun) > MAX_LINE_LENGTH:
+            break
+    if begun:
+        raise BadBackup("This is not a PainChain backup, or it is damaged. Use another one.")
 
 
 def _object(line: bytes) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Rows of a backup: tables with their stored types, and bytes as base64."""
+"""Rows of a backup: values as they are stored, so that nothing is parsed; bytes as base64."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, LargeBinary, Row, column, table
+from sqlalchemy import JSON, BigInteger, ColumnElement, LargeBinary, Row, Select, Table, Text, cast, select, type_coerce
 
 from painchain.database.types import UtcMicroseconds
 
 
-def raw_table(model_table: Any) -> Any:
-    """Return a table with its stored types: times are integers in microseconds."""
-    columns = (
-        (item.name, BigInteger() if isinstance(item.type, UtcMicroseconds) else item.type)
-        for item in model_table.columns
-    )
-    return table(model_table.name, *(column(name, kind) for name, kind in columns))
+def rows_of(table: Table) -> Select[Any]:
+    """Return the query for the rows of a table in the order of their keys: times in microseconds, JSON as text."""
+    return select(*map(_as_stored, table.columns)).order_by(*table.primary_key.columns)
 
 
-def binary_indexes(model_table: Any) -> list[int]:
+def _as_stored(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    if isinstance(column.type, JSON):
+        return cast(column, Text)
+    return type_coerce(column, BigInteger) if isinstance(column.type, UtcMicroseconds) else column
+
+
+def binary_indexes(table: Table) -> list[int]:
     """Return the indexes of the columns that contain bytes."""
-    return [
-        index for index, table_column in enumerate(model_table.columns) if isinstance(table_column.type, LargeBinary)
-    ]
+    return [index for index, column in enumerate(table.columns) if isinstance(column.type, LargeBinary)]
 
 
 def encode_rows(batch: Iterable[Row[Any]], binary: Sequence[int]) -> Iterable[Sequence[Any]]:
@@ -38,8 +38,8 @@ def encode_rows(batch: Iterable[Row[Any]], binary: Sequence[int]) -> Iterable[Se
     return rows
 
 
-def decode_row(row: list[Any], binary: Sequence[int]) -> list[Any]:
-    """Return a row with its bytes decoded."""
-    for index in binary:
-        row[index] = None if row[index] is None else b64decode(row[index])
-    return row
+def decode_rows(rows: Iterable[list[Any]], binary: Sequence[int]) -> None:
+    """Decode the bytes of rows in place."""
+    for row in rows:
+        for index in binary:
+            row[index] = None if row[index] is None else b64decode(row[index])

@@ -250,7 +250,7 @@ def test_a_modified_backup_is_refused_and_changes_nothing(app: Flask, tmp_path: 
         (b"", "not a PainChain backup"),
         (b"hunter2", "not a PainChain backup"),
         (gzip.compress(b"{}\n"), "not a PainChain backup"),
-        (gzip.compress(b'{"format": 2, "rows": {}}\n'), "newer version"),
+        (gzip.compress(b'{"format": 3, "rows": {}}\n'), "newer version"),
         (good[:-30], "incomplete"),
         (gzip.compress(b"".join(lines(file)[:-1])), "incomplete"),
         (flipped, "not a PainChain backup|damaged|changed"),
