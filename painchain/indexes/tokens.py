@@ -96,7 +96,7 @@ def of_event(event: Mapping[str, Any]) -> str:
 def former_repository(event_id: str) -> str:
     """Return the repository that the id of an event names, as older versions built it; "" if it names none.
 
-    >>> former_repository("pr-acme/api-2-12-merged"), former_repository("github:3:4711:pr:12:merged")
+    >>> former_repository("pr-acme/api-2-12-merged"), former_repository("other:3:4711:pr:12:merged")
     ('acme/api-2', '')
     """
     match = _FORMER_ID.fullmatch(event_id)
