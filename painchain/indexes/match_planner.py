@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Integer, Text, and_, case, func, literal_column, not_, or_, select, text
+from sqlalchemy import ColumnElement, Integer, Text, and_, case, func, literal_column, not_, or_, select, text, true
 from sqlalchemy.engine import Connection
 
 from painchain.database.prepared import Prepared
@@ -66,7 +66,7 @@ def read_words(groups: Sequence[Group], position: str) -> ColumnElement[bool]:
         phrases = (f" {' '.join(phrase.words)}{'' if phrase.open else ' '}" for phrase in group.phrases)
         matches = or_(*(getattr(func, position)(_WORDS, phrase) > 0 for phrase in phrases))
         conditions.append(not_(matches) if group.negated else matches)
-    return and_(*conditions)
+    return and_(true(), *conditions)
 
 
 def sql_condition(sql: str, *parameters: Any) -> ColumnElement[bool]:
