@@ -77,7 +77,7 @@ def pytest_collection_finish() -> None:
     """Collect garbage rarely: searching parsed pages, which are large cycles, took an eighth of the time."""
     gc.collect()
     gc.freeze()  # what was imported and collected stays until the end
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(20_000, 10, 10)
 
 
 @pytest.hookimpl(optionalhook=True)
