@@ -33,6 +33,7 @@ def create_app(settings: Settings) -> Flask:
     """Return the app, its database migrated and the built-in connector in place.
 
     :raises KeyUnusable: when the key is missing, cannot be used, or does not open what is stored.
+    :raises painchain.database.encrypted_columns.UnreadableSecret: when a stored secret was edited by hand.
     :raises sqlalchemy.exc.SQLAlchemyError: when the database cannot be used.
     """
     app = build_app(settings)

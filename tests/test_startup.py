@@ -25,6 +25,8 @@ from click.testing import CliRunner
 
 from painchain.cli.main import main
 from painchain.core.crypto import new_key
+from painchain.startup import create_app
+from tests.conftest import close, settings_for
 from tests.support.postgresql import on_server, postgres_url
 
 ROOT = Path(__file__).parent.parent
@@ -347,6 +349,24 @@ def test_a_wrong_key_is_refused_and_the_right_one_works_again(
     again = start()
     warnings = connector.pop("warnings")
     assert (again.ask("GET", f"/api/connectors/{connector['id']}"), warnings) == ((200, connector), [])
+
+
+def test_a_secret_that_was_edited_by_hand_is_named(refusal: Callable[..., str], instance: Path) -> None:
+    app = create_app(settings_for(instance))
+    with app.test_client() as client:
+        body = {"name": "Work GitHub", "type": "github", "config": {"token": "made-up-token"}}
+        assert client.post("/api/connectors", json=body).status_code == 201
+    close(app)
+    statement = "UPDATE connectors SET secrets = '{}' WHERE id = 2"
+    for value in ("no JSON", "[]", "null", '"text"', '{"token": 5}', b"\xff"):
+        with closing(sqlite3.connect(instance / "painchain.db")) as connection, connection:
+            connection.execute("UPDATE connectors SET secrets = ? WHERE id = 2", (value,))
+        line = refusal()
+        assert "The secrets of “Work GitHub” in the table connectors cannot be read" in line
+        assert line.endswith(f": {statement}.")
+    with closing(sqlite3.connect(instance / "painchain.db")) as connection, connection:
+        connection.execute(statement)
+    close(create_app(settings_for(instance)))
 
 
 def test_no_new_key_is_created_for_an_existing_log(

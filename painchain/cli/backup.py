@@ -14,6 +14,7 @@ from painchain.cli.common import opened, plain, reason_option, stop, trail, utf8
 from painchain.core import runtime
 from painchain.core.crypto import KeyUnusable
 from painchain.database.dialects import analyze
+from painchain.database.encrypted_columns import UnreadableSecret
 from painchain.maintenance import backup as maintenance_backup
 from painchain.maintenance import backup_format
 from painchain.maintenance.backup import RestoreRefused, RestoreResult
@@ -76,7 +77,7 @@ def restore(file: str, replace: bool, yes: bool, even_broken: bool, reason: str)
             analyze()
     except OSError as error:
         stop(f"Cannot read {file}: {error.strerror or error}.", 1)
-    except (BadBackup, RestoreRefused, KeyUnusable) as problem:
+    except (BadBackup, RestoreRefused, KeyUnusable, UnreadableSecret) as problem:
         stop(f"{file}: {plain(str(problem))}", 1)
     click.echo(
         f"Restored {restored.events:,} events from the backup of {plain(restored.time)}. Everyone must sign in again."

@@ -22,6 +22,7 @@ from painchain.core import config, logs, reasons
 from painchain.core.crypto import KeyUnusable
 from painchain.core.redaction import scrub
 from painchain.database import errors as database_errors
+from painchain.database.encrypted_columns import UnreadableSecret
 from painchain.database.session import WriteBusy, db
 from painchain.eventlog.writer import EventLogWriter, new_request_id
 from painchain.integrity.checkpoints import MissingChain
@@ -60,8 +61,8 @@ def app(
     loaded = settings(serving)
     try:
         return create(loaded)
-    except (KeyUnusable, NewerDatabase, MissingChain) as error:
-        stop(str(error))
+    except (KeyUnusable, UnreadableSecret, NewerDatabase, MissingChain) as error:
+        stop(plain(str(error)))
     except OSError as error:
         stop(f"Cannot use the instance folder {loaded.instance}: {error.strerror or error}.")
     except (SQLAlchemyError, WriteBusy) as error:

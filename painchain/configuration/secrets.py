@@ -34,6 +34,7 @@ def check_key() -> None:
     """Check the key by decrypting every stored secret.
 
     :raises painchain.core.crypto.KeyUnusable: when the key does not decrypt them.
+    :raises painchain.database.encrypted_columns.UnreadableSecret: when one was edited by hand.
     """
     with read_transaction() as connection:
         for stored in encrypted_columns.encrypted_texts(connection):
