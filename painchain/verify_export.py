@@ -100,6 +100,23 @@ def parse_line(line: bytes) -> tuple[int, bytes, bytes, bytes]:
     return event["id"], parse_hash(chain["previous"]), parse_hash(chain["mac"]), content
 
 
+def _has(bits: bytearray, number: int) -> bool:
+    """Return whether a set of numbers, stored as bits, has this number."""
+    return number >> 3 < len(bits) and bool(bits[number >> 3] & 1 << (number & 7))
+
+
+def _add(bits: bytearray, number: int) -> None:
+    """Add a number to a set of numbers that is stored as bits."""
+    bits.extend(bytes(max(0, (number >> 3) + 1 - len(bits))))
+    bits[number >> 3] |= 1 << (number & 7)
+
+
+def _lowest(bits: bytearray) -> int:
+    """Return the lowest number of a set of numbers that is stored as bits; a number above all others if it is empty."""
+    start = 8 * (len(bits) - len(bits.lstrip(b"\0")))
+    return next((number for number in range(start, start + 8) if _has(bits, number)), 2**63)
+
+
 class Export:
     """The result of the lines read so far.
 
@@ -109,12 +126,10 @@ class Export:
 
     def __init__(self, roots: list[bytes], checkpoints: Iterable[dict[str, Any]] = ()):
         self.keys = [derive_key(root, "chain of events") for root in roots]
-        # The first and last event number hashed with each key; the newest key first.
-        self._numbers_by_key = dict.fromkeys(self.keys, (2**63, 0))
-        self.lines = self.genuine = 0
+        # The numbers of the events hashed with each key, as bits; the newest key first.
+        self._numbers_by_key = {key: bytearray() for key in self.keys}
+        self.lines = self.matching = self.bad = self.first = self.last = 0
         self.problems: list[tuple[int, str]] = []
-        self.bad = 0
-        self.first = self.last = 0
         self._seen = bytearray()
         self._starts: dict[int, tuple[bytes, int]] = {}
         self._ends: dict[int, tuple[bytes, int]] = {}
@@ -122,24 +137,27 @@ class Export:
         self.hashes: dict[int, bytes] = {0: START} if 0 in self._checkpoint_sizes else {}
 
     @property
+    def genuine(self) -> int:
+        """The number of genuine lines. An event hashed with a replaced key matches its hash, but is not genuine."""
+        return self.matching - len(self.outdated())
+
+    @property
     def missing(self) -> int:
         """The number of events missing between the first and the last one."""
-        return self.last - self.first + 1 - self.genuine if self.genuine else 0
+        return self.last - self.first + 1 - self.matching if self.matching else 0
 
     @property
     def gaps(self) -> int:
         """The number of gaps between the events."""
         return max(0, len(self._starts) - 1)
 
-    @property
-    def outdated(self) -> tuple[int, int] | None:
-        """The number of an event hashed with a replaced key, and of an earlier event that already has a newer key."""
-        newest = 2**63
-        for first, last in self._numbers_by_key.values():
-            if last > newest:
-                return last, newest
-            newest = min(newest, first)
-        return None
+    def outdated(self) -> list[tuple[int, int]]:
+        """Return the events hashed with a replaced key, each with an earlier event that already has a newer key."""
+        newest, events = 2**63, []
+        for bits in self._numbers_by_key.values():
+            events += [(number, newest) for number in range(newest + 1, 8 * len(bits)) if _has(bits, number)]
+            newest = min(newest, _lowest(bits))
+        return sorted(events)
 
     def read(self, line: bytes) -> None:
         """Verify one line."""
@@ -149,33 +167,31 @@ class Export:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             self._problem("is not an event of an NDJSON export")
             return
-        if not self._is_genuine(number, previous, mac, content):
+        key = self._key_of(number, previous, mac, content)
+        if key is None:
             self._problem(f"was edited, or belongs to another log: event {number} does not match its hash")
         elif self._is_duplicate(number):
             self._problem(f"is a duplicate of event {number}")
         else:
-            self.genuine += 1
+            self.matching += 1
+            _add(self._numbers_by_key[key], number)
             self._join(number, previous, mac)
 
-    def _is_genuine(self, number: int, previous: bytes, mac: bytes, content: bytes) -> bool:
+    def _key_of(self, number: int, previous: bytes, mac: bytes, content: bytes) -> bytes | None:
+        """Return the key that an event is hashed with, or None if it was edited or belongs to another log."""
         if not 0 < number < 2**63:
-            return False
+            return None
         linked = previous + number.to_bytes(8, "big") + content
         for index, key in enumerate(self.keys):
             if hmac.compare_digest(hmac.digest(key, linked, "sha256"), mac):
-                first, last = self._numbers_by_key[key]
-                self._numbers_by_key[key] = min(first, number), max(last, number)
                 self.keys.insert(0, self.keys.pop(index))  # the next line most likely has the same key
-                return True
-        return False
+                return key
+        return None
 
     def _is_duplicate(self, number: int) -> bool:
         """Return whether an event was seen before, and mark it as seen."""
-        index, bit = number >> 3, 1 << (number & 7)
-        if index >= len(self._seen):
-            self._seen.extend(bytes(index + 1 - len(self._seen)))
-        is_duplicate = bool(self._seen[index] & bit)
-        self._seen[index] |= bit
+        is_duplicate = _has(self._seen, number)
+        _add(self._seen, number)
         return is_duplicate
 
     def _join(self, number: int, previous: bytes, mac: bytes) -> None:
@@ -235,23 +251,26 @@ def parse_checkpoints(text: str, roots: list[bytes]) -> list[dict[str, Any]]:
 
 def report(export: Export, checkpoints: list[dict[str, Any]]) -> Iterator[tuple[bool, str]]:
     """Yield the lines of the report, each with whether it is good news."""
-    yield not export.bad, f"{export.genuine:,} of {export.lines:,} lines are genuine."
+    outdated = export.outdated()
+    genuine = export.matching - len(outdated)
+    yield not export.bad, f"{genuine:,} of {export.lines:,} lines are genuine."
     for line, message in export.problems:
         others = f"{export.bad - 1:,} more {'line is' if export.bad == 2 else 'lines are'} not genuine."
         more = f" {others}" if export.bad > 1 else ""
         yield False, f"Line {line:,} {message}.{more}"
-    if not export.genuine:
+    if not genuine:
         yield (
             False,
             "No line is genuine. Check that the file is an NDJSON export and that this is the key of the exported log.",
         )
         return
-    if export.outdated:
-        outdated, newer = export.outdated
+    if outdated:
+        number, newer = outdated[0]
+        others = f" {len(outdated) - 1:,} more {'event is' if len(outdated) == 2 else 'events are'} like it."
         yield (
             False,
-            f"Event {outdated:,} is hashed with a key that was already replaced when event {newer:,} was written: "
-            "someone with the old key inserted it.",
+            f"Event {number:,} is hashed with a key that was already replaced when event {newer:,} was written: "
+            f"someone with the old key inserted it.{others if len(outdated) > 1 else ''}",
         )
     numbers = f"First event: {export.first:,}. Last event: {export.last:,}. Missing events between them:"
     if export.missing:
