@@ -45,6 +45,7 @@ from painchain.eventlog.pruned_ranges import Run
 from painchain.eventlog.writer import EventLogWriter
 from painchain.indexes import fulltext, notes
 from painchain.integrity import verification
+from painchain.maintenance import used_keys
 from painchain.maintenance.backup_format import (
     BATCH,
     FORMAT,
@@ -201,6 +202,7 @@ def restore(
     with eventlog_writer.writing() as event_log:
         present = event_log.connection.execute(select(_head)).one()
         ids = dialects.current_sequence(event_log.connection, BACKED_UP_TABLES)
+        replaced_keys = used_keys.read(event_log.connection)
         _clear(event_log.connection)
         with dialects.without_indexes(event_log.connection, _events):
             _load(event_log.connection, file, checked, progress)
@@ -210,6 +212,7 @@ def restore(
             {name: max(ids.get(name, 0), manifest.ids.get(name, 0)) for name in ids},
         )
         _encrypt_with_current_key(event_log, manifest)
+        used_keys.add(event_log.connection, replaced_keys | {_old_key(manifest)} - {""})
         intact = _restore_head(event_log, manifest)
         broken = verification.verify_chain().broken
         if broken and not even_broken:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.engine import Connection, Row
 
-from painchain.audit.trail import SOURCE, Trail
+from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
 from painchain.configuration.errors import ChangeRefused
 from painchain.core import key_file, runtime
@@ -26,10 +26,10 @@ from painchain.eventlog.writer import EventLogWriter
 from painchain.ingestion import webhooks
 from painchain.integrity import checkpoints, latest_checkpoint
 from painchain.integrity.checkpoints import BadCheckpoint
+from painchain.maintenance import used_keys
 from painchain.notifications import rules as notification_rules
 
 STEP = 2000
-ROTATED, RESTORED = "KeyRotated", "BackupRestored"
 
 _event = ChangeEvent.__table__.c
 _events, _head, _runs = (Base.metadata.tables[model.__tablename__] for model in (ChangeEvent, LogHead, PrunedRun))
@@ -65,10 +65,11 @@ def rotate(begin: Callable[[EventLogWriter], Trail]) -> RotationResult:
     old: Keyring = runtime.current().keys
     source: KeySource = runtime.current().key_source
     with writer.writing() as event_log:
-        keys = _keys_with_new_first(source, old.id, _used_key_ids(event_log.connection))
+        keys = _keys_with_new_first(source, old.id, used_keys.read(event_log.connection))
         count = encrypted_columns.reseal(event_log.connection, old.box(), keys.box())
         pruned_ranges.reseal(event_log.connection, Chain(keys), Chain(old))
         event_log.change_key(Chain(keys))
+        used_keys.add(event_log.connection, [old.id])
         begin(event_log).record(
             "key_rotated",
             keys.id,
@@ -95,15 +96,6 @@ def _keys_with_new_first(source: KeySource, current: str, used: set[str]) -> Key
     keys = Keyring((*generated.roots, *keys.roots))
     key_file.write_keys(source, keys)
     return keys
-
-
-def _used_key_ids(connection: Connection) -> set[str]:
-    """Return the IDs of all keys that were in use. The chain never returns to an old key.
-
-    Restoring a backup from before a rotation removes the rotation's event, but the restore's event has the key's ID.
-    """
-    conditions = (_event.source == SOURCE, _event.event_type.in_((ROTATED, RESTORED)))
-    return {str(metadata.get("old_key")) for metadata in connection.scalars(select(_event.metadata).where(*conditions))}
 
 
 def drop_old() -> tuple[int, int]:
@@ -170,6 +162,7 @@ def replace_lost(begin: Callable[[EventLogWriter], Trail]) -> ReplacementResult:
     lost_key = writer.key_id()
     with writer.writing(partial(_rechain, chain)) as event_log:
         trail, unverified = begin(event_log), event_log.last_event
+        used_keys.add(event_log.connection, {lost_key} - {chain.key_id})
         connectors = [connector for connector in connector_store.list_all() if connector.secrets]
         hooked = [connector for connector in connector_store.list_all() if webhooks.webhook_of(connector)]
         rules = list(notification_rules.list_all())

@@ -51,6 +51,7 @@ KINDS = (
     *("password_set", "password_link_made", "signed_in", "signed_out", "sign_in_failed", "token_created"),
     *("token_revoked", "checkpoint_made", "chain_begun", "chain_broken", "chain_mended"),
 )
+NAMES_A_KEY = ("backup_restored", "key_replaced", "key_rotated")
 FORMER_ID = "pr-acme/api-12-merged"  # of an event that names its repository nowhere else
 Rows = dict[str, Sequence[dict[str, Any]]]
 
@@ -73,7 +74,8 @@ def filled_instance(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Row
             trail.log(event_kinds.retention_changed(RetentionChange("gitlab", None, 60)))
             trail.log(event_kinds.retention_changed(RetentionChange("gitlab", 60, None)))
             for kind in KINDS:
-                trail.log(AuditRecord(kind, "made up", "done", {"text": f"{kind} – 東京"}, {"action": kind}))
+                facts = {"action": kind, **({"old_key": f"{kind} key"} if kind in NAMES_A_KEY else {})}
+                trail.log(AuditRecord(kind, "made up", "done", {"text": f"{kind} – 東京"}, facts))
             tags = ["long " * 50, "longer " * 50, "é"]  # too long for a facet
             event_log.append(new_event(event_log.last_event + 1, tags=tags, connector_name="Deleted", status="failed"))
             event_log.append(new_event(event_log.last_event + 1, event_id=FORMER_ID, source="github"))
@@ -173,6 +175,8 @@ def test_a_database_of_each_older_version_verifies_and_shows_the_same_events(
         with db.engine.connect() as connection:
             query = sa.select(typed_table(Base.metadata.tables["change_events"])).order_by(sa.column("id"))
             events = [dict(row) for row in connection.execute(query).mappings()]
+            replaced_keys = connection.scalars(sa.text("SELECT id FROM used_keys ORDER BY id")).all()
+        assert replaced_keys == [f"{kind} key" for kind in NAMES_A_KEY]
         new = events[len(rows["change_events"]) :]
         assert events[: len(rows["change_events"])] == sorted(rows["change_events"], key=lambda row: row["id"])
         assert [event["event_type"] for event in new] == (["ChainBegun"] if revision < migrations.CHAINED else [])

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import hmac
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import flask_migrate
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import undefer
 
 from painchain.audit.trail import SYSTEM, Trail
@@ -44,7 +45,7 @@ from painchain.startup import create_app
 from painchain.workers import scheduler
 from painchain.workers.integrity import IntegrityWorker
 from tests.cli.test_main import Run, environment, run
-from tests.conftest import ON_SQLITE, close
+from tests.conftest import ON_SQLITE, close, settings_for
 from tests.database.test_migrations import alembic
 from tests.eventlog.test_chain import change, verify_log, write
 from tests.support.api import refuse
@@ -341,6 +342,18 @@ def test_a_key_managed_by_the_operator_is_prepended_by_the_operator(
         old, new = both_keys, new_key()
     assert not file.exists()
     assert secret.read_text() == reordered_keys
+    forget_rotations(settings)
+    assert "There is no new key" in run("rotate-key").stderr, "nor after retention"
+
+
+def forget_rotations(settings: Settings) -> None:
+    """Let retention delete the events of rotations."""
+    key = os.environ["PAINCHAIN_SECRET_KEY_FILE"]
+    app = create_app(settings_for(settings.instance, settings.database_url, secret_key_file=key))
+    with app.app_context(), writer.writing() as event_log:
+        rotations = select(ChangeEvent.id).where(ChangeEvent.event_type == "KeyRotated")
+        assert event_log.remove(list(event_log.connection.scalars(rotations)))
+    close(app)
 
 
 def test_old_keys_remain_until_no_event_needs_them(
@@ -449,6 +462,9 @@ def test_a_backup_from_before_a_rotation_is_restored_under_the_new_key(
     assert verify_log(second_server).broken is None
     again_old = {"PAINCHAIN_SECRET_KEY": " ".join(base64.urlsafe_b64encode(root).decode() for root in keys.roots[::-1])}
     assert "There is no new key" in run("rotate-key", env=again_old).stderr, "the rotation is on record no more"
+    with second_server.app_context(), writer.writing() as event_log:
+        event_log.remove([event.id])
+    assert "There is no new key" in run("rotate-key", env=again_old).stderr, "nor is the restore"
 
 
 def with_claimed_key(file: Path, keys: Keyring, key_id: str) -> bytes:

@@ -20,7 +20,7 @@ from painchain.database.models.events import (
     LogHead,
     PrunedRun,
 )
-from painchain.database.models.integrity import LastCheckpoint, LogCheck
+from painchain.database.models.integrity import LastCheckpoint, LogCheck, UsedKey
 from painchain.database.models.notifications import Notice, NotifyRule
 from painchain.database.models.onboarding import Onboarding
 from painchain.database.models.retention import PruneTurn, Pruning, Retention
@@ -57,6 +57,7 @@ __all__ = [
     "SignIn",
     "StartPage",
     "Team",
+    "UsedKey",
     "Webhook",
     "WebhookDelivery",
 ]

@@ -1,4 +1,4 @@
-"""The tables of integrity: the checks of the log, and its newest checkpoint."""
+"""The tables of integrity: the checks of the log, its newest checkpoint, and the keys that it had before."""
 
 from __future__ import annotations
 
@@ -59,3 +59,11 @@ class LastCheckpoint(Base):
     posted_at: Mapped[datetime | None] = mapped_column(UtcMicroseconds)
     error: Mapped[str | None] = mapped_column(Text)
     failed_at: Mapped[datetime | None] = mapped_column(UtcMicroseconds)
+
+
+class UsedKey(Base):
+    """The ID of a root key that was replaced. It is never used again."""
+
+    __tablename__ = "used_keys"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
