@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from hmac import compare_digest
 from typing import Any
 
@@ -16,6 +17,7 @@ from painchain import connectors
 from painchain.core import runtime
 from painchain.database.models import ChangeEvent, LogHead, PrunedRun
 from painchain.database.session import Base, db, snapshot
+from painchain.database.types import EPOCH
 from painchain.eventlog import reader
 from painchain.eventlog.chain import START
 from painchain.integrity.checkpoints import Checkpoint
@@ -32,6 +34,7 @@ _head = Base.metadata.tables[LogHead.__tablename__].c
 class Restore:
     """A restore at `at` of a backup whose last event has the number `backup`. It discarded the later events.
 
+    `newest` is the time of the newest checkpoint then, if the clock had been set back since that one was made.
     `size` is the number of the last event before the restore; None if unknown. If it is lower than `backup`, the
     backup was restored over another log, such as that of a new server.
     """
@@ -39,11 +42,18 @@ class Restore:
     backup: int
     at: datetime
     size: int | None
+    newest: datetime
 
     def explains(self, checkpoint: Checkpoint) -> bool:
-        """Return whether the restore discarded the events of a checkpoint."""
-        is_discarded = self.size is None or self.size <= self.backup or checkpoint.size <= self.size
-        return checkpoint.time <= self.at and checkpoint.size > self.backup and is_discarded
+        """Return whether the restore discarded the events of a checkpoint.
+
+        Events after the restore have numbers above `size`. Only if that is of no use, the time decides.
+        """
+        if checkpoint.size <= self.backup:
+            return False
+        if self.size is None or self.size <= self.backup:
+            return checkpoint.time <= max(self.at, self.newest)
+        return checkpoint.size <= self.size
 
 
 @dataclass(frozen=True)
@@ -138,7 +148,14 @@ def _restores(connection: Connection) -> Iterator[Restore]:
     for row in rows:
         backup = _number(row.metadata, "backup_size")
         size = _number(row.metadata, "abandoned_size")
-        yield Restore(row.id - 1 if backup is None else backup, row.recorded_at, size)
+        yield Restore(row.id - 1 if backup is None else backup, row.recorded_at, size, _newest_then(row.metadata))
+
+
+def _newest_then(facts: Any) -> datetime:
+    """Return the time of the newest checkpoint at a restore, which is stored if the clock was behind it."""
+    with suppress(AttributeError, KeyError, TypeError, ValueError):
+        return datetime.fromisoformat(facts["newest_checkpoint"]).astimezone(UTC)
+    return EPOCH
 
 
 def _number(facts: Any, name: str) -> int | None:

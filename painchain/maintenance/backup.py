@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
@@ -44,7 +45,8 @@ from painchain.eventlog.chain import Chain, chains
 from painchain.eventlog.pruned_ranges import Run
 from painchain.eventlog.writer import EventLogWriter
 from painchain.indexes import fulltext, notes
-from painchain.integrity import verification
+from painchain.integrity import checkpoints, latest_checkpoint, verification
+from painchain.integrity.checkpoints import BadCheckpoint
 from painchain.maintenance import used_keys
 from painchain.maintenance.backup_format import (
     BATCH,
@@ -325,7 +327,17 @@ def _record(trail: Trail, manifest: Manifest, present: Row[Any]) -> None:
     if old := _old_key(manifest):
         metadata["old_key"] = old
         text += f". It was sealed with the key {old}, which was replaced since"
+    if (newest := _newest_checkpoint()) and newest > trail.now:  # the clock was set back, or another one was fast
+        metadata["newest_checkpoint"] = iso(newest)
     trail.record("backup_restored", manifest.time, "restored", text, metadata)
+
+
+def _newest_checkpoint() -> datetime | None:
+    """Return the time of the newest checkpoint in the checkpoint file, if there is a readable one."""
+    with suppress(BadCheckpoint):
+        newest = checkpoints.newest(latest_checkpoint.file())
+        return newest.time if newest else None
+    return None
 
 
 def _events_of(number: int) -> str:

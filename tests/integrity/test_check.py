@@ -203,12 +203,16 @@ def test_log_rewritten_with_the_key_is_broken(app: Flask, run_check: Callable[..
     assert (result.broken.kind, result.broken.event) == ("rewritten", 3)
 
 
-def test_checkpoints_discarded_by_a_restore_are_not_a_break(app: Flask, tmp_path: Path, events: Events) -> None:
+@pytest.mark.parametrize("hours_ahead", [0, 1])
+def test_checkpoints_discarded_by_a_restore_are_not_a_break(
+    app: Flask, tmp_path: Path, events: Events, hours_ahead: int
+) -> None:
+    ahead = timedelta(hours=hours_ahead)  # then the clock was set back
     take_backup(app, tmp_path / "backup")
     for number in (1, 2, 3):
         write(app, {"event_id": f"given up {number}"})
         with app.app_context():
-            checkpoints.append(latest_checkpoint.file(), checkpoints.make(lambda: datetime.now(UTC)))
+            checkpoints.append(latest_checkpoint.file(), checkpoints.make(lambda: datetime.now(UTC) + ahead))
     restore_backup(app, tmp_path / "backup")
     IntegrityWorker(app).run_once()
     result = state(app).result
@@ -220,13 +224,15 @@ def test_checkpoints_discarded_by_a_restore_are_not_a_break(app: Flask, tmp_path
     assert len(checkpoint_sizes(app)) == 4, "and the next is appended"
 
 
-def test_restore_on_a_new_server_explains_older_checkpoints(app: Flask, tmp_path: Path) -> None:
-    """A server is lost. An older backup and its checkpoints are restored on a new server."""
+@pytest.mark.parametrize("hours_ahead", [0, 1])
+def test_restore_on_a_new_server_explains_older_checkpoints(app: Flask, tmp_path: Path, hours_ahead: int) -> None:
+    """A server is lost. An older backup and its checkpoints are restored on a new server. Clocks may differ."""
+    ahead = timedelta(hours=hours_ahead)
     write(app, {}, {})
     take_backup(app, tmp_path / "backup")
     write(app, {"event_id": "lost 1"}, {"event_id": "lost 2"})
     with app.app_context():
-        checkpoints.append(latest_checkpoint.file(), checkpoints.make(lambda: datetime.now(UTC)))
+        checkpoints.append(latest_checkpoint.file(), checkpoints.make(lambda: datetime.now(UTC) + ahead))
         with writer.writing() as event_log:  # as after a first start
             mac = bytes(db.session.scalar(text("SELECT mac FROM change_events WHERE id = 1")))
             event_log.remove([2, 3, 4, 5])
