@@ -6,7 +6,7 @@
 # What happens: `overflow` is "upstream" by default: the whole message goes out, for the service to refuse. Only with
 #   `?overflow=split` (or truncate) in the URL the limit is applied. Tried with ntfy, whose server can be one's own.
 # Why it matters: a burst of joined notices is refused by Discord (2,000 characters) on every retry, and is lost, while
-#   each of its notices would have arrived. Split before sending, or set overflow on every URL.
+#   each of its notices would have arrived. PainChain composes messages that fit (`notifications/limits.py`).
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -7,6 +7,7 @@
 #   the text part, and shows the same in the HTML part; lines run together. `notify` reports success.
 #   With `body_format="text"` given to notify, the text arrives unchanged.
 # Why it matters: names of services and environments are what a notification is for, and nobody sees that one is missing.
+#   PainChain names the format, and gives it to the Apprise object: given to a Telegram service alone, it loses the word.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.engine import Connection
 
 from painchain import connectors
@@ -19,7 +19,7 @@ from painchain.eventlog import writer
 from painchain.eventlog.writer import NewEvent
 
 LEASE = timedelta(minutes=2)
-MAX_BATCH = 20  # messages of a rule that are sent together
+MAX_BATCH = 20  # notices of a rule that one server sends at a time
 MAX_TRIES = 10
 TITLE_LENGTH, TEXT_LENGTH = 200, 1_000
 
@@ -37,13 +37,21 @@ class Kind:
 
 
 @dataclass(frozen=True)
+class QueuedNotice:
+    """A notice in the outbox. The last line of `text` says who did it and when."""
+
+    id: int
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
 class ClaimedNotices:
-    """Messages of one rule that this process is sending, and the number of earlier tries."""
+    """Notices of one rule that this process is sending, oldest first, and the number of earlier tries of each."""
 
     rule_id: int
     sealed_url: str
-    numbers: Sequence[int]
-    messages: Sequence[tuple[str, str]]
+    notices: Sequence[QueuedNotice]
     tries: int
 
 
@@ -87,9 +95,9 @@ def _message(event: NewEvent) -> dict[str, object]:
     event_type = connectors.BUILTIN.event_type(event.event_type)
     label = event_type.label if event_type else event.event_type
     title = f"PainChain: {label}: {event.connector_name}" if event.connector_name else f"PainChain: {label}"
-    text = str(event.description.get("text") or event.title)[:TEXT_LENGTH]
+    text = _cut(str(event.description.get("text") or event.title), TEXT_LENGTH)
     return {
-        "title": title[:TITLE_LENGTH],
+        "title": _cut(title, TITLE_LENGTH),
         "text": f"{text}\nby {event.author}, {event.timestamp:%Y-%m-%d %H:%M:%S} UTC",
         "tries": 0,
         "due": event.recorded_at,
@@ -97,13 +105,19 @@ def _message(event: NewEvent) -> dict[str, object]:
     }
 
 
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
 def claim(now: datetime) -> ClaimedNotices | None:
-    """Lease the due messages of one rule to this process. None if nothing is due.
+    """Lease due notices of one rule to this process. None if nothing is due.
+
+    All of them have been tried equally often, so that a new notice does not share the last try of an old one.
 
     :raises painchain.database.session.WrongKey: when the key was replaced: this process can decrypt no address.
     """
     claimable = (_is_due(now), clock.reached_condition(_notices.c.taken_until, now, LEASE))
-    query = select(_notices.c.rule_id, _notices.c.id).where(*claimable).order_by(_notices.c.due, _notices.c.id)
+    query = select(_notices.c.rule_id, _notices.c.tries).where(*claimable).order_by(_notices.c.due, _notices.c.id)
     with db.engine.connect() as connection:
         first = connection.execute(query.limit(1)).first()
         if first is None:
@@ -112,7 +126,7 @@ def claim(now: datetime) -> ClaimedNotices | None:
         numbers = list(
             connection.scalars(
                 select(_notices.c.id)
-                .where(*claimable, _notices.c.rule_id == first.rule_id)
+                .where(*claimable, _notices.c.rule_id == first.rule_id, _notices.c.tries == first.tries)
                 .order_by(_notices.c.id)
                 .limit(MAX_BATCH)
             )
@@ -122,19 +136,13 @@ def claim(now: datetime) -> ClaimedNotices | None:
             update(_notices)
             .where(_notices.c.id.in_(numbers), *claimable)
             .values(taken_until=now + LEASE)
-            .returning(_notices.c.id, _notices.c.title, _notices.c.text, _notices.c.tries)
+            .returning(_notices.c.id, _notices.c.title, _notices.c.text)
         ).all()
         url = connection.scalar(select(_rules.c.url).where(_rules.c.id == first.rule_id))
     if not claimed or url is None:
         return None
-    claimed = sorted(claimed, key=lambda row: row.id)
-    return ClaimedNotices(
-        first.rule_id,
-        url,
-        [row.id for row in claimed],
-        [(row.title, row.text) for row in claimed],
-        max(row.tries for row in claimed),
-    )
+    notices = sorted((QueuedNotice(*row) for row in claimed), key=lambda notice: notice.id)
+    return ClaimedNotices(first.rule_id, url, notices, first.tries)
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
@@ -146,24 +154,52 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
     return or_(*due_after_tries)
 
 
-def settle(claimed: ClaimedNotices, now: datetime, error: str | None) -> None:
-    """Store the result of sending: delete sent messages, retry failed ones later, give up after `MAX_TRIES`."""
-    claimed_rows = _notices.c.id.in_(claimed.numbers)
+def settle(claimed: ClaimedNotices, numbers: Collection[int], now: datetime, error: str | None) -> bool:
+    """Store the result of sending some of the claimed notices, and return whether they were given up.
+
+    Sent notices are deleted. Others are retried later, or given up after `MAX_TRIES`.
+    """
+    rows = _notices.c.id.in_(numbers)
     gives_up = error is not None and claimed.tries + 1 >= MAX_TRIES
     with write_transaction() as connection:
         if error is None or gives_up:
-            connection.execute(delete(_notices).where(claimed_rows))
+            connection.execute(delete(_notices).where(rows))
         else:
             retry = {"tries": claimed.tries + 1, "due": now + delay_after(claimed.tries), "taken_until": EPOCH}
-            connection.execute(update(_notices).where(claimed_rows).values(retry))
-        store_result(connection, claimed.rule_id, now, error, len(claimed.numbers) if gives_up else 0)
+            connection.execute(update(_notices).where(rows).values(retry))
+        store_result(connection, claimed.rule_id, now, error, len(numbers) if gives_up else 0)
+    return gives_up
+
+
+def release(numbers: Collection[int]) -> None:
+    """End the lease of notices that were not tried: they are still due."""
+    with write_transaction() as connection:
+        connection.execute(update(_notices).where(_notices.c.id.in_(numbers)).values(taken_until=EPOCH))
 
 
 def store_result(connection: Connection, rule_id: int, now: datetime, error: str | None, lost: int = 0) -> None:
-    """Store the latest result on the rule."""
-    succeeded: dict[str, object] = {"last_sent": now, "error": None, "failed_at": None, "lost": 0}
-    failed = {"error": error, "failed_at": now, "lost": _rules.c.lost + lost}
-    connection.execute(update(_rules).where(_rules.c.id == rule_id).values(failed if error else succeeded))
+    """Store the latest result on the rule.
+
+    A success does not hide a failure while a notice is being retried, or before a person has seen that some were
+    given up.
+    """
+    the_rule = update(_rules).where(_rules.c.id == rule_id)
+    if error:
+        connection.execute(the_rule.values(error=error, failed_at=now, lost=_rules.c.lost + lost))
+        return
+    connection.execute(the_rule.values(last_sent=now))
+    retried = exists().where(_notices.c.rule_id == rule_id, _notices.c.tries > 0)
+    connection.execute(the_rule.where(_rules.c.lost == 0, ~retried).values(error=None, failed_at=None))
+
+
+def mark_seen(rule_id: int, lost: int) -> bool:
+    """Clear the failure of a rule: a person has seen that `lost` notices were given up. False if they are more now."""
+    seen = {"lost": 0, "error": None, "failed_at": None}
+    with write_transaction() as connection:
+        cleared = connection.execute(
+            update(_rules).where(_rules.c.id == rule_id, _rules.c.lost == lost).values(seen).returning(_rules.c.id)
+        )
+        return cleared.first() is not None
 
 
 def pending() -> dict[int, tuple[int, datetime]]:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from painchain.core import address_policy, logs
+from painchain.notifications.limits import Limits
 
 SECONDS = 15.0
 MAX_URL = 2_000
@@ -47,6 +48,14 @@ def redacted_url(url: str) -> str:
     return f"{scheme}://{host}{f':{service.port}' if service.port else ''}"
 
 
+def limits(url: str) -> Limits:
+    """Return what the service of a URL takes in one message. For a URL that cannot be used, anything goes."""
+    try:
+        return Limits(_service(url))
+    except BadUrl:
+        return Limits(None)
+
+
 def send(url: str, title: str, text: str) -> None:
     """Send a message within `SECONDS`.
 
@@ -70,7 +79,10 @@ def _sent(url: str, title: str, text: str) -> str | None:
     logger = logging.getLogger("apprise")
     logger.addHandler(collector)
     try:
-        if _service(url).notify(body=text, title=title):
+        # Only the Apprise object converts text for each service: `notify` of a service drops what looks like a tag.
+        sender = _apprise().Apprise(asset=_asset())
+        sender.add(_service(url))
+        if sender.notify(body=text, title=title, body_format="text"):
             return None
         return _sending.refused or collector.error
     except BadUrl as problem:
@@ -151,6 +163,7 @@ def _service(url: str) -> Any:
     if service is None or not service.enabled:
         raise BadUrl("Apprise does not support this URL. Try json://host.example or slack://…")
     service.socket_connect_timeout = service.socket_read_timeout = 8.0
+    service.retry, service.optional = 0, False  # the outbox retries, and a failure counts
     return service
 
 
@@ -170,8 +183,11 @@ def _scheme(url: str) -> str:
 
 
 def _asset() -> Any:
-    """Configure Apprise: no storage on disk, no redirects, no generated keys."""
-    asset = _apprise().AppriseAsset(storage_mode="memory", service_timeout=SECONDS, allow_templates=False)
+    """Configure Apprise: no storage on disk, no redirects, no generated keys.
+
+    Without a timeout Apprise sends in the calling thread, whose connections are checked.
+    """
+    asset = _apprise().AppriseAsset(storage_mode="memory", service_timeout=0, allow_templates=False)
     asset.app_id = asset.app_desc = "PainChain"
     asset.http_redirects = asset.pgp_autogen = asset.pem_autogen = asset.async_mode = False
     return asset

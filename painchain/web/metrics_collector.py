@@ -122,7 +122,7 @@ def notices() -> Iterator[Metric]:
     waiting = db.session.scalar(select(func.count(Notice.id))) or 0
     yield GaugeMetricFamily("painchain_notices_waiting", "Queued messages of notification rules.", waiting)
     lost = db.session.scalar(select(func.sum(NotifyRule.lost))) or 0
-    description = "Messages dropped since the last success of each notification rule."
+    description = "Messages of notification rules that were dropped and that nobody has marked as seen."
     yield GaugeMetricFamily("painchain_notices_lost", description, int(lost))
 
 

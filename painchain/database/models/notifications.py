@@ -14,8 +14,8 @@ from painchain.database.types import RowId, UtcMicroseconds
 class NotifyRule(Base):
     """Where to send messages about which kinds of events. `url` is encrypted; `shown` is its part that may be shown.
 
-    `error` is the message of the last failure, at `failed_at`. `lost` counts the messages given up since the last
-    success.
+    `error` is the message of the last failure, at `failed_at`, while a notice is retried or `lost` is not 0. `lost`
+    counts the notices given up until a person has seen it.
     """
 
     __tablename__ = "notify_rules"

@@ -87,6 +87,18 @@ def test(rule_id: int) -> ResponseReturnValue:
     return responses.go_to(url_for(".rule", rule_id=rule_id), toast)
 
 
+@blueprint.post("/<int:rule_id>/seen")
+def mark_seen(rule_id: int) -> ResponseReturnValue:
+    """Clear the failure of a rule that dropped messages, after a person has seen it."""
+    name = _get_or_404(rule_id).name
+    shown = request.form.get("lost", -1, type=int)
+    if abs(shown) < 2**31 and outbox.mark_seen(rule_id, shown):
+        toast = Toast(f"The dropped messages of “{name}” are marked as seen.")
+    else:
+        toast = Toast(f"The number of dropped messages of “{name}” has changed. Look again.", "bad")
+    return responses.go_to(url_for(".rule", rule_id=rule_id), toast)
+
+
 @blueprint.get("/<int:rule_id>/delete")
 def confirm_delete(rule_id: int) -> ResponseReturnValue:
     """Ask for confirmation before deleting a rule."""

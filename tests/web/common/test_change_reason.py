@@ -27,6 +27,7 @@ WITHOUT = {
     "pages/settings/views.html": "choosing a start page needs no reason",
     "partials/dashboard/add_note.html": "a note is its own reason",
     "partials/settings/integrity_status.html": "it saves nothing",
+    "partials/settings/notify_state.html": "it saves nothing of the rule",
     "partials/settings/sync.html": "it saves nothing",
     "partials/settings/switch.html": "a switch; it sends the reason of the connector's form",
 }

@@ -96,7 +96,7 @@ TABLE: dict[str, tuple[str, ...]] = {
         f"GET {RETENTION}/progress",
         *(f"POST {LOG}/check", f"POST {LOG}/checkpoint", "POST /api/checkpoints"),
         *(f"GET {RULES}", f"GET {RULES}/new", f"POST {RULES}/new", f"GET {RULE}", f"POST {RULE}"),
-        *(f"POST {RULE}/test", f"GET {RULE}/delete", f"POST {RULE}/delete"),
+        *(f"POST {RULE}/test", f"POST {RULE}/seen", f"GET {RULE}/delete", f"POST {RULE}/delete"),
         *("GET /api/notify-rules", "POST /api/notify-rules", f"GET {API_RULE}", f"PATCH {API_RULE}"),
         *(f"DELETE {API_RULE}", f"POST {API_RULE}/test"),
         *(f"GET {PEOPLE}", f"GET {PEOPLE}/new", f"POST {PEOPLE}/new", f"GET {PERSON}", f"POST {PERSON}"),

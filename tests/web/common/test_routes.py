@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -15,9 +16,11 @@ import pytest
 from bs4 import BeautifulSoup, Tag
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from painchain import connectors
+from painchain.database.models import NotifyRule
 from painchain.database.session import db
 from painchain.startup import create_app
 from tests.conftest import add_connector, close, settings_for, use_fake_sources
@@ -146,6 +149,14 @@ def make_webhook(client: FlaskClient, number: int) -> None:
 SECRETS: dict[int, str] = {}
 
 
+def mark_seen(client: FlaskClient, number: int) -> TestResponse:
+    """Mark the dropped message of a notification rule as seen."""
+    with client.application.app_context():
+        db.session.execute(update(NotifyRule).values(error="No response", failed_at=datetime.now(UTC), lost=1))
+        db.session.commit()
+    return submit(client, f"{RULES}/1", ".seen")
+
+
 def make_rule(client: FlaskClient, number: int) -> None:
     """Add the first notify rule, for a service that does not exist."""
     new = {"name": "On call", "url": "json://127.0.0.1:9/", "kinds": ["connector_deleted"]}
@@ -266,6 +277,7 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
         lambda client, number: submit(client, f"{RULES}/1", "#rule", enabled=False),
     ),
     ("POST", f"{RULE}/test"): ([], lambda client, number: submit(client, f"{RULES}/1", "#test")),
+    ("POST", f"{RULE}/seen"): ([], mark_seen),
     ("POST", f"{RULE}/delete"): (
         ["NotifyRuleDeleted"],
         lambda client, number: submit(client, f"{RULES}/1/delete", "main form"),
@@ -458,7 +470,10 @@ PREPARATIONS: dict[Route, Callable[[FlaskClient, int], object]] = {
     ("POST", "/hooks/<key>/<int:connector_id>"): make_webhook,
     **dict.fromkeys(
         [
-            *(("POST", address) for address in (RULE, f"{RULE}/test", f"{RULE}/delete", f"{API_RULE}/test")),
+            *(
+                ("POST", address)
+                for address in (RULE, f"{RULE}/test", f"{RULE}/seen", f"{RULE}/delete", f"{API_RULE}/test")
+            ),
             *((method, API_RULE) for method in ("PATCH", "DELETE")),
         ],
         make_rule,
@@ -486,6 +501,7 @@ WITHOUT_EVENT: dict[Route, str] = {
     ("POST", f"{API_CONNECTOR}/test"): "the same",
     ("POST", "/api/connectors/test"): "the same",
     **dict.fromkeys([("POST", f"{RULE}/test"), ("POST", f"{API_RULE}/test")], "it sends a message and changes nothing"),
+    ("POST", f"{RULE}/seen"): "it hides a failure, and changes no configuration",
 }
 
 

@@ -67,9 +67,11 @@ class NotifyRule(Resource):
     updated_at: Time
     updated_by: str
     last_sent: Time | None
-    error: str | None = Field(description="Why the last message failed; null if it was sent.")
+    error: str | None = Field(
+        description="Why a message failed that is being retried, or was dropped and is not marked as seen; or null."
+    )
     failed_at: Time | None
-    lost: int = Field(description="Messages dropped since the last success.")
+    lost: int = Field(description="Messages dropped and not marked as seen on the page of the rule.")
 
     @classmethod
     def of(cls, rule: models.NotifyRule) -> NotifyRule:
