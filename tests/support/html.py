@@ -6,7 +6,7 @@ from copy import copy
 from itertools import pairwise
 from typing import Any
 
-from bs4 import BeautifulSoup, NavigableString, Tag
+from bs4 import BeautifulSoup, NavigableString, SoupStrainer, Tag
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -61,7 +61,9 @@ def unfold(client: FlaskClient, page: BeautifulSoup) -> BeautifulSoup:
 
 def form_of(response: TestResponse, selector: str = "main form[method=post]") -> dict[str, Any]:
     """Return the inputs that a browser submits for an unchanged form, by name."""
-    page = soup(response)
+    # Without the menus around the main element, parsing takes half the time.
+    only = SoupStrainer("main") if selector.startswith("main ") else None
+    page = BeautifulSoup(response.get_data(as_text=True), "html.parser", parse_only=only)
     form = page.select_one(selector)
     assert form is not None, f"no {selector} on the page"
     submitted: dict[str, Any] = {}
