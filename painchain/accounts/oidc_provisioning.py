@@ -1,18 +1,37 @@
-"""Find the account of an identity at an OpenID Connect provider, or create it at the first sign-in."""
+"""Find the account of an identity at an OpenID Connect provider, create it at the first sign-in, or unlink it."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from painchain.accounts import users
 from painchain.accounts.oidc import Identity
-from painchain.accounts.users import InvalidAccount
+from painchain.accounts.users import AccountRefused, InvalidAccount, StaleAccount
 from painchain.audit.diff import Change
 from painchain.audit.trail import SYSTEM, Trail
-from painchain.database.models import Person
+from painchain.database.models import Person, SignIn
 from painchain.database.session import db
+
+METHOD = "oidc"
+
+
+class NotLinked(AccountRefused):
+    """The account is not linked to an identity."""
+
+    def __init__(self, name: str):
+        super().__init__(f"“{name}” is not linked to an identity provider.")
+
+
+class NoOtherSignIn(AccountRefused):
+    """Without the identity, nobody could sign in to the account."""
+
+    def __init__(self, name: str):
+        super().__init__(
+            f"“{name}” has no password, so nobody could sign in to the account any more. An admin can create a reset "
+            "link, which sets a password. Then unlink the identity."
+        )
 
 
 @dataclass(frozen=True)
@@ -98,5 +117,38 @@ def _link(person: Person, identity: Identity, trail: Trail) -> None:
     person.issuer, person.subject = identity.issuer, identity.subject
     db.session.flush()
     text = f"{person.name} signs in through {identity.issuer} from now on"
+    metadata = {"person": person.name, "changes": {"issuer": {"old": change.old, "new": change.new}}}
+    trail.record("person_changed", person.name, "changed", text, metadata, changes=[asdict(change)])
+
+
+def refuse_unlinking(person: Person, is_own: bool, has_provider: bool) -> None:
+    """Refuse to unlink an account that nobody could sign in to afterwards.
+
+    With an email address, the next sign-in through the provider links the account again. People who unlink their own
+    identity want to do without the provider, so they need a password.
+
+    :raises NotLinked: when the account is not linked.
+    :raises NoOtherSignIn: when there is no other way to sign in.
+    """
+    if person.issuer is None:
+        raise NotLinked(person.name)
+    if not person.password and (is_own or not (person.email and has_provider)):
+        raise NoOtherSignIn(person.name)
+
+
+def unlink(person: Person, trail: Trail, version: int | None, except_session: str | None = None) -> None:
+    """Remove the link of an account to its identity, and record that.
+
+    The sessions that began through the provider end, except one.
+
+    :raises StaleAccount: when `version` is no longer the account's version.
+    """
+    if version is not None and version != person.version:
+        raise StaleAccount(person)
+    change = Change("issuer", "Signs in through", "text", person.issuer, None)
+    person.issuer, person.subject, person.version = None, None, person.version + 1
+    began_there = (SignIn.person_id == person.id, SignIn.way == METHOD, SignIn.id != (except_session or ""))
+    db.session.execute(delete(SignIn).where(*began_there))
+    text = f"{person.name} is no longer linked to {change.old}"
     metadata = {"person": person.name, "changes": {"issuer": {"old": change.old, "new": change.new}}}
     trail.record("person_changed", person.name, "changed", text, metadata, changes=[asdict(change)])

@@ -17,6 +17,8 @@ from painchain.audit import external_events
 from painchain.audit.external_events import LogBody
 from painchain.audit.trail import Trail
 from painchain.core.validation import read
+from painchain.database.models import Person
+from painchain.database.session import db
 from painchain.eventlog.writer import new_request_id, writing
 from tests.support.html import fill, form_of
 
@@ -62,3 +64,12 @@ def sign_in(
 def sign_out(client: FlaskClient) -> TestResponse:
     """Press "Sign out" in the header."""
     return client.post("/sign-out", data=form_of(client.get("/"), ".who"))
+
+
+def link_identity(app: Flask, person_id: int) -> int:
+    """Link an account to an identity at a provider, as a sign-in there does, and return its ID."""
+    with app.app_context():
+        person = db.session.get_one(Person, person_id)
+        person.issuer, person.subject = "https://id.example", str(person_id)
+        db.session.commit()
+    return person_id

@@ -25,7 +25,6 @@ blueprint = Blueprint("oidc", __name__)
 
 PENDING_COOKIE, PENDING_SECONDS = "painchain_away", 600
 MAX_NEXT_LENGTH = 2_000  # longer addresses would exceed the cookie size that browsers keep
-METHOD = "oidc"
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def back() -> ResponseReturnValue:
         )
         if isinstance(account, Person):
             trail.author = account.name
-            secret = sign_in.begin(account, METHOD, trail)
+            secret = sign_in.begin(account, oidc_provisioning.METHOD, trail)
     if isinstance(account, Refusal):
         return _failed(403, next_address, account.message, account.reason, account.person)
     return _clear_pending(sign_in.signed_in(account, secret, next_address))
@@ -89,7 +88,7 @@ def _failed(status: int, next_address: str, message: str, reason: str, person: P
     with audited_transaction() as trail:
         trail.author = audit_trail.SYSTEM
         login_throttle.count_failure_of(auth.sign_in_origin(), trail.now)
-        login_sessions.record_failure(person, auth.sign_in_origin(), reason, trail, METHOD)
+        login_sessions.record_failure(person, auth.sign_in_origin(), reason, trail, oidc_provisioning.METHOD)
     return _clear_pending(_form(status, next_address, message))
 
 

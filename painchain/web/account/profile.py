@@ -1,4 +1,4 @@
-"""The signed-in person's own account: active sessions, sign-out and password change."""
+"""The signed-in person's own account: active sessions, sign-out, password change and linked identity."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from flask import Blueprint, abort, flash, g, redirect, request, session, url_fo
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
-from painchain.accounts import login_throttle, users
+from painchain.accounts import login_throttle, oidc_provisioning, users
 from painchain.accounts import sessions as login_sessions
 from painchain.accounts.login_throttle import TooManyAttempts
-from painchain.accounts.users import InvalidAccount
+from painchain.accounts.users import AccountRefused, InvalidAccount
+from painchain.core import runtime
 from painchain.database.models import Person
 from painchain.web.common import auth, cookies, responses
 from painchain.web.common.auth import COOKIE
@@ -69,6 +70,30 @@ def end_all() -> ResponseReturnValue:
     with audited_transaction() as trail:
         login_sessions.end_all(_own(), trail)
     return _out("You have been signed out of all sessions.")
+
+
+@blueprint.get("/unlink")
+def confirm_unlink() -> ResponseReturnValue:
+    """Say what changes when the identity is unlinked, and ask for confirmation."""
+    person = _own()
+    try:
+        oidc_provisioning.refuse_unlinking(person, is_own=True, has_provider=runtime.current().oidc is not None)
+    except AccountRefused as refusal:
+        return responses.error(409, "Not unlinked", str(refusal))
+    return responses.page("pages/account/unlink.html", person=person)
+
+
+@blueprint.post("/unlink")
+def unlink() -> ResponseReturnValue:
+    """Unlink the person's account from its identity at the provider."""
+    try:
+        with audited_transaction() as trail:
+            person = _own()
+            oidc_provisioning.refuse_unlinking(person, is_own=True, has_provider=runtime.current().oidc is not None)
+            oidc_provisioning.unlink(person, trail, None, g.who.sign_in)
+    except AccountRefused as refusal:
+        return responses.error(409, "Not unlinked", str(refusal))
+    return responses.go_to(url_for(".index"), Toast("Unlinked. Sign in with your password from now on."))
 
 
 def _out(message: str) -> Response:

@@ -17,7 +17,8 @@ ROLES_BY_ENDPOINT: dict[str, str] = {
     **dict.fromkeys(("exports.download", "exports_api.exported", "report.table"), VIEWER),
     "audit_log.compare": VIEWER,
     **dict.fromkeys(("audit_log.check", "audit_log.make", "onboarding.confirm", "integrity_api.make"), ADMIN),
-    **dict.fromkeys(("account.set_password", "account.end", "account.end_all"), VIEWER),  # their own account
+    # Their own account.
+    **dict.fromkeys(("account.set_password", "account.end", "account.end_all", "account.unlink"), VIEWER),
     # Their own views. Those of everybody need an editor: `configuration.saved_views` refuses others.
     **dict.fromkeys(("saved_views.create", "saved_views.update", "saved_views.star", "saved_views.delete"), VIEWER),
     **dict.fromkeys(("views_api.create", "views_api.patch", "views_api.delete"), VIEWER),

@@ -7,8 +7,9 @@ from typing import Any
 from flask import Blueprint, abort, g, request, url_for
 from flask.typing import ResponseReturnValue
 
-from painchain.accounts import invitations, password_links, users
+from painchain.accounts import invitations, oidc_provisioning, password_links, users
 from painchain.accounts.users import AccountRefused, InvalidAccount, LastAdmin, StaleAccount
+from painchain.core import runtime
 from painchain.core.roles import ROLE_DESCRIPTIONS
 from painchain.database.models import Person
 from painchain.web.common import auth, responses
@@ -132,6 +133,30 @@ def remove(person_id: int) -> ResponseReturnValue:
     except AccountRefused as refusal:
         return _refused(refusal)
     return responses.go_to(url_for(".index"), Toast(f"Removed {name}. Their events stay on the timeline."))
+
+
+@blueprint.get("/<int:person_id>/unlink")
+def confirm_unlink(person_id: int) -> ResponseReturnValue:
+    """Say what changes when an account is unlinked from its identity, and ask for confirmation."""
+    person = _get_or_404(person_id)
+    try:
+        oidc_provisioning.refuse_unlinking(person, is_own=False, has_provider=runtime.current().oidc is not None)
+    except AccountRefused as refusal:
+        return _refused(refusal)
+    return responses.page("pages/settings/person_unlink.html", person=person)
+
+
+@blueprint.post("/<int:person_id>/unlink")
+def unlink(person_id: int) -> ResponseReturnValue:
+    """Unlink an account from its identity at the provider."""
+    try:
+        with audited_transaction() as trail:
+            person = _get_or_404(person_id)
+            oidc_provisioning.refuse_unlinking(person, is_own=False, has_provider=runtime.current().oidc is not None)
+            oidc_provisioning.unlink(person, trail, version_submitted())
+    except AccountRefused as refusal:
+        return _refused(refusal)
+    return responses.go_to(url_for(".person", person_id=person_id), Toast(f"Unlinked {person.name}."))
 
 
 def _show_link(person: Person, secret: str, first: bool = False) -> ResponseReturnValue:

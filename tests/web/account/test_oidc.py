@@ -15,12 +15,13 @@ from werkzeug.test import TestResponse
 from painchain.accounts import users
 from painchain.core import config
 from painchain.database.session import db
+from painchain.integrity import verification
 from painchain.startup import create_app
 from tests.conftest import close, settings_for
 from tests.counterparts.node import free_port
 from tests.counterparts.oidc import FakeProvider, provider
 from tests.support.accounts import PASSWORD, add_person, audited_transaction, sign_in, sign_out
-from tests.support.html import soup, words
+from tests.support.html import form_of, soup, words
 
 BACK = "/sign-in/oidc/back"
 MakeApp = Callable[..., Flask]
@@ -171,6 +172,63 @@ def test_an_address_reassigned_at_the_provider_does_not_give_access_to_the_accou
     answer = sign_in_at_provider(stranger, fake_server, "other-alice")
     assert answer.status_code == 403
     assert "belongs to another user at Example ID" in message_of(answer)
+
+
+def test_an_identity_is_unlinked_by_its_person_or_an_admin(app, client, fake_server):
+    sign_in_at_provider(client, fake_server, "subject-of-alice")
+    other_browser = app.test_client()
+    sign_in_at_provider(other_browser, fake_server, "subject-of-alice")
+    page = soup(client.get(follow_link(client, "/account", "Unlink…")))
+    assert fake_server.url in words(page.main)
+    assert client.post("/account/unlink", data=form_of(client.get("/account/unlink"), "main form")).status_code == 303
+    [(kind, author, facts)] = newest(app)
+    assert (kind, author, facts["changes"]) == (
+        "PersonChanged",
+        "alice",
+        {"issuer": {"old": fake_server.url, "new": None}},
+    )
+    assert [client.get("/account").status_code, other_browser.get("/account").status_code] == [200, 303]
+    assert client.get("/account/unlink").status_code == 409
+    with app.app_context():
+        assert verification.completeness().drift == []
+    # The admin unlinks the account of a person who has another subject at the provider now.
+    sign_in_at_provider(app.test_client(), fake_server, "subject-of-alice")
+    stranger = app.test_client()
+    assert sign_in_at_provider(stranger, fake_server, "other-alice").status_code == 403
+    add_person(app, "root")
+    sign_out(client)
+    sign_in(client, "root")
+    address = follow_link(client, "/settings/people/1", "Unlink…")
+    values = form_of(client.get(address), "main form")
+    assert client.post(address, data={**values, "version": "999"}).status_code == 409
+    assert client.post(address, data={**values, "reason": "Migrated"}).status_code == 303
+    assert sign_in_at_provider(stranger, fake_server, "other-alice").status_code == 303
+
+
+def follow_link(client: FlaskClient, page: str, name: str) -> str:
+    """Return the address of the link of this name on a page."""
+    [link] = [link for link in soup(client.get(page)).select("main a") if words(link) == name]
+    return str(link["href"])
+
+
+def test_nobody_is_locked_out_by_unlinking(make_app, fake_server):
+    app = make_app(oidc_role="editor")
+    client, admin = app.test_client(), app.test_client()
+    sign_in_at_provider(client, fake_server, "subject-of-bob")
+    assert "You cannot unlink it, because you have no password." in words(soup(client.get("/account")).main)
+    token = form_of(client.get("/account"), "#everywhere")
+    for refused in (client.get("/account/unlink"), client.post("/account/unlink", data=token)):
+        assert refused.status_code == 409
+        assert "has no password" in message_of(refused)
+    sign_in(admin)
+    with app.app_context():
+        number = max(person.id for person in users.list_users())
+    address = f"/settings/people/{number}/unlink"
+    assert "Until then, nobody can sign in" in words(soup(admin.get(address)).main)
+    form = form_of(admin.get(f"/settings/people/{number}"), "#person")
+    assert admin.post(f"/settings/people/{number}", data={**form, "email": ""}).status_code == 303
+    refused = admin.post(address, data=form_of(admin.get(f"/settings/people/{number}"), "#switch"))
+    assert (refused.status_code, "create a reset link" in message_of(refused)) == (409, True)
 
 
 def test_a_first_sign_in_creates_an_account_if_a_setting_allows_it(make_app, fake_server):

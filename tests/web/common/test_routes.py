@@ -24,7 +24,7 @@ from painchain.database.models import NotifyRule
 from painchain.database.session import db
 from painchain.startup import create_app
 from tests.conftest import add_connector, close, settings_for, use_fake_sources
-from tests.support.accounts import PASSWORD, add_person, make_link, sign_in, sign_out
+from tests.support.accounts import PASSWORD, add_person, link_identity, make_link, sign_in, sign_out
 from tests.support.html import fill, form_of, run_together, soup, words
 from tests.support.webhook_source import HOOK, deliver
 
@@ -409,6 +409,14 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
         ["PersonRemoved"],
         lambda client, number: submit(client, f"{PEOPLE}/2/remove", "main form"),
     ),
+    ("POST", f"{PERSON}/unlink"): (
+        ["PersonChanged"],
+        lambda client, number: submit(client, f"{PEOPLE}/{link_identity(client.application, 2)}/unlink", "main form"),
+    ),
+    ("POST", "/account/unlink"): (
+        ["PersonChanged"],
+        lambda client, number: link_identity(client.application, 1) and submit(client, "/account/unlink", "main form"),
+    ),
     ("POST", "/api/people"): (
         ["PersonAdded", "PasswordLinkMade"],
         lambda client, number: client.post("/api/people", json={"name": "carol", "role": "viewer"}),
@@ -625,6 +633,8 @@ PAGES: dict[str, list[str]] = {
     f"{PEOPLE}/new": [f"{PEOPLE}/new"],
     PERSON: [f"{PEOPLE}/{{person}}"],
     f"{PERSON}/remove": [f"{PEOPLE}/{{person}}/remove"],
+    f"{PERSON}/unlink": [f"{PEOPLE}/{{person}}/unlink"],
+    "/account/unlink": ["/account/unlink"],
     "/people/<path:name>": ["/people/system", "/people/system?cursor={cursor}", "/people/alice"],
     "/account": ["/account"],
     TEAM: [f"{TEAMS}/1"],
@@ -682,6 +692,8 @@ def create_examples(client: FlaskClient) -> dict[str, int]:
     newest = client.get("/api/changes?limit=1")
     link = newest.headers["Link"]
     make_people(client, number)
+    for person in (1, 2):
+        link_identity(client.application, person)
     submit(client, f"{TOKENS}/new", "#token", name="ci")
     placeholders = {
         "person": 2,
