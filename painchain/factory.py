@@ -21,7 +21,7 @@ from painchain.database.errors import classify
 from painchain.database.session import configure_sqlite, db, engine_options
 from painchain.eventlog.group_commit import GroupCommit
 from painchain.web import blueprints, metrics_collector
-from painchain.web.api.log_middleware import LogMiddleware
+from painchain.web.api.log_middleware import LogMiddleware, report_failure
 from painchain.web.common import (
     access_log,
     auth,
@@ -131,6 +131,7 @@ def install_guards(app: Flask) -> None:
     app.after_request(access_log.finish)  # what is registered first runs last
     app.teardown_request(access_log.clear)
     app.before_request(auth.begin)  # before the guards, whose refusals contain the request ID
+    app.before_request(report_failure)
     app.before_request(refuse_other_hosts)
     app.before_request(request_limits.guard)
     app.before_request(auth.guard)

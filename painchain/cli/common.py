@@ -22,6 +22,7 @@ from painchain.core import config, logs, reasons
 from painchain.core.crypto import KeyUnusable
 from painchain.core.redaction import scrub
 from painchain.database import errors as database_errors
+from painchain.database.commit import OutcomeUnknown
 from painchain.database.encrypted_columns import UnreadableSecret
 from painchain.database.session import WriteBusy, db
 from painchain.eventlog.writer import EventLogWriter, new_request_id
@@ -75,6 +76,9 @@ def opened(failure: str, code: int = 1, create: Callable[[config.Settings], Flas
     with app(code, create=create).app_context():
         try:
             yield
+        except OutcomeUnknown as unknown:
+            words = str(unknown)
+            stop(f"{words[0].upper()}{words[1:]} (painchain events). {unknown.advice}".rstrip(), code)
         except (SQLAlchemyError, WriteBusy) as error:
             stop(f"{failure}: {reason(error)}.", code)
         finally:

@@ -59,8 +59,8 @@ def _parsed(text: str) -> Any:
 def log(reason: str, **options: Any) -> None:
     """Record an event from a script and print its ID.
 
-    Exit code 1: nothing was recorded, because auditing is off or the database cannot be written. Exit code 2: the event
-    is not valid.
+    Exit code 1: nothing was recorded, because auditing is off or the database cannot be written; or the message says
+    that it is not known. Exit code 2: the event is not valid.
     """
     body = parse_event({name: value for name, value in options.items() if value is not None})
     with opened("The database did not record the event"):

@@ -15,11 +15,13 @@ from painchain.cli.common import count_noun, opened, plain, reachable, reason_op
 from painchain.cli.common import trail as record_of_command
 from painchain.core import runtime, server_address
 from painchain.core.roles import ROLES
+from painchain.database.commit import OutcomeUnknown
 from painchain.database.models import Person
 from painchain.eventlog import writer
 from painchain.workers.base import clock
 
 FAILED = "Nothing was changed"
+LOST_LINK = "If it was saved, the link is lost: create a new one with painchain user reset NAME."
 NAME = click.argument("name", callback=utf8)
 LINK = click.option(
     "--link",
@@ -61,7 +63,7 @@ def list_accounts() -> None:
 @reason_option
 def add(name: str, role: str | None, email: str, base: str | None, reason: str) -> None:
     """Add an account, and print its reset link."""
-    with recording(reason) as trail:
+    with recording(reason, LOST_LINK) as trail:
         invited = invitations.invite(name, role or invitations.first_role(), trail, email)
         person, secret = invited.person, invited.secret
         message = f"Added {plain(person.name)} as {person.role}. Set the password here (the link works once):"
@@ -88,7 +90,7 @@ def change_role(name: str, role: str, reason: str) -> None:
 @reason_option
 def reset(name: str, base: str | None, reason: str) -> None:
     """Print a reset link: it sets a new password, once. The old password works until the link is used."""
-    with recording(reason) as trail:
+    with recording(reason, LOST_LINK) as trail:
         address = link(invitations.new_link(find_person(name), trail), base)
     click.echo(
         f"Set a new password here (the link works once, for {password_links.LINK_HOURS['reset']} hours): {address}"
@@ -150,12 +152,18 @@ def remove(name: str, yes: bool, reason: str) -> None:
 
 
 @contextmanager
-def recording(reason: str) -> Iterator[Trail]:
-    """Make one change of an account in a transaction, or stop with one line that says why not."""
+def recording(reason: str, advice: str = "") -> Iterator[Trail]:
+    """Make one change of an account in a transaction, or stop with one line that says why not.
+
+    `advice` is added if it is not known whether the change was saved.
+    """
     with opened(FAILED):
         try:
             with writer.writing() as event_log:
                 yield record_of_command(event_log, clock(), reason=reason)
+        except OutcomeUnknown as unknown:
+            unknown.advice = advice
+            raise
         except AccountRefused as refusal:
             stop(plain(str(refusal)), 1)
 

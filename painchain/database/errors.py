@@ -8,6 +8,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from painchain.core.redaction import scrub
+from painchain.database.commit import OutcomeUnknown
 from painchain.database.session import WriteBusy, WrongKey
 
 
@@ -50,6 +51,7 @@ SERVER_GONE = Fault(
     "the database server does not answer",
     "Start it, or check the connection to it. PainChain then recovers by itself",
 )
+UNKNOWN = Fault(str(OutcomeUnknown()))
 POOL_EXHAUSTED = Fault("too many requests are waiting for the database")
 BUSY = Fault("the database is busy with other changes")
 KEY_REPLACED = Fault("the encryption key was replaced", "Restart PainChain with the new key")
@@ -76,6 +78,8 @@ def classify(error: BaseException) -> Fault:
         return KEY_REPLACED if isinstance(error, WrongKey) else BUSY
     if isinstance(error, PoolTimeout):
         return POOL_EXHAUSTED
+    if isinstance(error, OutcomeUnknown):
+        return UNKNOWN
     cause = getattr(error, "orig", None) or error
     code = getattr(cause, "sqlite_errorcode", None)
     state = getattr(cause, "sqlstate", None)

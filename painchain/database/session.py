@@ -17,9 +17,11 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.util import ScopedRegistry
 
+from painchain.database.commit import OutcomeUnknown, is_outcome_unknown
 from painchain.database.prepared import execute_raw
 from painchain.database.types import stored_json
 
@@ -217,16 +219,31 @@ def write_transaction() -> Iterator[Connection]:
     the caller locks a row that all writers share, which queues the writers of every process.
 
     :raises WriteBusy: when another write holds the database for longer than ``BUSY_SECONDS``.
+    :raises painchain.database.commit.OutcomeUnknown: when the answer to the COMMIT was lost.
     """
     if db.session.registry.has():
         db.session.rollback()  # end the read transaction: what is read from now on must be current
     with (
         _write_lock(),
         db.engine.connect().execution_options(writes=True) as connection,
-        connection.begin(),
+        _committed(connection),
         _session_joined(connection),
     ):
         yield connection
+
+
+@contextmanager
+def _committed(connection: Connection) -> Iterator[None]:
+    """Begin a transaction, and commit it at the end."""
+    is_committing = False
+    try:
+        with connection.begin():
+            yield
+            is_committing = True
+    except DBAPIError as error:
+        if is_committing and is_outcome_unknown(error):
+            raise OutcomeUnknown from error
+        raise
 
 
 @contextmanager

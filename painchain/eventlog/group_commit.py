@@ -62,6 +62,7 @@ class GroupCommit:
 
         :raises painchain.database.session.WriteBusy: when other writers held the database for too long.
         :raises painchain.database.session.WrongKey: when the log is written with a key other than this process's.
+        :raises painchain.database.commit.OutcomeUnknown: when the events may be stored, and the database does not say.
         :raises sqlalchemy.exc.DBAPIError: when the database cannot write; nothing is changed.
         """
         member = _Member(write)

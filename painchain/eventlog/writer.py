@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from painchain.core import runtime
 from painchain.database.bulk import BulkInsert
+from painchain.database.commit import OutcomeUnknown, settle, transaction_id
 from painchain.database.models import ChangeEvent, LogHead
 from painchain.database.prepared import Prepared
 from painchain.database.session import Base, WrongKey, db, write_transaction
@@ -30,7 +31,8 @@ _tables = Base.metadata.tables
 _head = _tables[LogHead.__tablename__]
 _READ_HEAD = Prepared(
     select(
-        *(_head.c[name] for name in ("revision", "last_event", "last_stamp", "counted", "mac", "seal", "key_id"))
+        *(_head.c[name] for name in ("revision", "last_event", "last_stamp", "counted", "mac", "seal", "key_id")),
+        transaction_id(),
     ).with_for_update()
 )
 _HEAD_COLUMNS = ("revision", "last_event", "last_stamp", "mac", "seal")
@@ -111,6 +113,7 @@ class EventLogWriter:
     counted: int
     mac: bytes
     chain: Chain
+    transaction_id: str | None = None  # by which PostgreSQL tells later whether the transaction was committed
     written: Counter[str] = field(default_factory=Counter)  # events of each source, for the metrics
     connectors: dict[str | None, Any] = field(default_factory=dict)  # those that reported events name, once read
     _rows: list[tuple[Any, ...]] = field(default_factory=list)  # events that `flush` still has to insert
@@ -214,34 +217,61 @@ def writing(before_read: Callable[[Connection], None] = lambda connection: None)
 
     `before_read` is called before anything is read.
 
+    If the answer to the COMMIT is lost, the database is asked whether it was carried out.
+
     :raises painchain.database.session.WriteBusy: when other writers held the database for too long.
     :raises WrongKey: when the log is written with a key other than this process's.
+    :raises painchain.database.commit.OutcomeUnknown: when the changes may be saved, and the database does not say.
     :raises sqlalchemy.exc.DBAPIError: when the database cannot write; nothing is changed.
     """
-    chain: Chain = runtime.current().chain
-    with write_transaction() as connection:
-        before_read(connection)
-        [[revision, last_event, last_stamp, counted, mac, seal, key_id]] = _READ_HEAD.all(connection)
-        if key_id != chain.key_id:
-            raise WrongKey
-        # A head that was tampered with must stay detectable after the next event.
-        intact = compare_digest(bytes(seal), chain.seal_head(last_event, mac))
-        start_mac = mac if intact else chain.forked_head(mac)
-        event_log = EventLogWriter(connection, revision, last_event, last_stamp, counted, start_mac, chain)
-        yield event_log
-        event_log.flush()
-        if event_log.last_event - event_log.counted >= rollups.MAX_UNCOUNTED:
-            event_log.count()
-        has_events = event_log.mac != start_mac
-        _UPDATE_HEAD.run(
-            connection,
-            {
-                "new_revision": event_log.revision + 1,
-                "new_last_event": event_log.last_event,
-                "new_last_stamp": event_log.last_stamp,
-                "new_mac": event_log.mac if has_events else mac,
-                "new_seal": event_log.chain.seal_head(event_log.last_event, event_log.mac) if has_events else seal,
-            },
-        )
-    if event_log.written:
+    event_log: EventLogWriter | None = None
+    try:
+        with write_transaction() as connection:
+            before_read(connection)
+            event_log, head = _begin(connection)
+            yield event_log
+            _finish(event_log, head)
+    except OutcomeUnknown as unknown:
+        settle(unknown, db.engine, event_log.transaction_id if event_log else None)
+    if event_log and event_log.written:
         runtime.current().metrics.count_events(event_log.written)  # only after the commit
+
+
+@dataclass(frozen=True)
+class _Head:
+    """The head of the log as it was read: its hash, its seal, and the hash from which the new events continue."""
+
+    mac: bytes
+    seal: bytes
+    start_mac: bytes
+
+
+def _begin(connection: Connection) -> tuple[EventLogWriter, _Head]:
+    """Lock and read the head of the log."""
+    chain: Chain = runtime.current().chain
+    [[revision, last_event, last_stamp, counted, mac, seal, key_id, transaction]] = _READ_HEAD.all(connection)
+    if key_id != chain.key_id:
+        raise WrongKey
+    # A head that was tampered with must stay detectable after the next event.
+    intact = compare_digest(bytes(seal), chain.seal_head(last_event, mac))
+    start_mac = mac if intact else chain.forked_head(mac)
+    event_log = EventLogWriter(connection, revision, last_event, last_stamp, counted, start_mac, chain, transaction)
+    return event_log, _Head(mac, seal, start_mac)
+
+
+def _finish(event_log: EventLogWriter, head: _Head) -> None:
+    """Insert the events that are left, and update the head of the log."""
+    event_log.flush()
+    if event_log.last_event - event_log.counted >= rollups.MAX_UNCOUNTED:
+        event_log.count()
+    has_events = event_log.mac != head.start_mac
+    _UPDATE_HEAD.run(
+        event_log.connection,
+        {
+            "new_revision": event_log.revision + 1,
+            "new_last_event": event_log.last_event,
+            "new_last_stamp": event_log.last_stamp,
+            "new_mac": event_log.mac if has_events else head.mac,
+            "new_seal": event_log.chain.seal_head(event_log.last_event, event_log.mac) if has_events else head.seal,
+        },
+    )

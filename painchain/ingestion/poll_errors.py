@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 from painchain.connectors.contract import ErrorKind, PollError
 from painchain.core import logs
 from painchain.core.crypto import KeyUnusable
+from painchain.database.commit import OutcomeUnknown
 from painchain.database.session import WriteBusy
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,9 @@ def as_poll_error(problem: Exception, what: str) -> PollError:
         return problem
     if isinstance(problem, KeyUnusable):
         return PollError(str(problem), ErrorKind.SETTINGS)
+    if isinstance(problem, OutcomeUnknown):
+        words = "The database did not confirm that the events are stored. Nothing was lost: the next poll checks it."
+        return PollError(words, ErrorKind.INTERNAL)
     if isinstance(problem, WriteBusy | OperationalError):
         words = "The database could not store the events. Nothing was lost: the next poll reads them again."
         return PollError(words, ErrorKind.INTERNAL)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,7 @@ from painchain.startup import create_app
 from tests.cli.test_main import Run, environment, run  # noqa: F401  fixtures
 from tests.conftest import WITH_POSTGRES, close, settings_for
 from tests.faults.conftest import LONG, verify_log
+from tests.support.database_proxy import DatabaseProxy, proxy_to
 from tests.test_startup import PATIENCE, Server, refusal_of
 
 REPORT = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "poll_interval", "new_value": 60}
@@ -136,72 +135,19 @@ def test_an_empty_write_ahead_log_is_harmless(start: Callable[..., Server], inst
     assert verify_log(instance).broken is None
 
 
-class TcpProxy:
-    """A TCP proxy in front of a database server; `cut` breaks and restores its connections."""
-
-    def __init__(self, host: str, port: int):
-        self._server_address = (host, port)
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listening.getsockname()[1]
-        self._ends: list[socket.socket] = []
-        self._cut = False
-        self._accepting = threading.Thread(target=self._accept, daemon=True)
-        self._accepting.start()
-
-    def cut(self, cut: bool) -> None:
-        """Break all connections and refuse new ones, or accept new ones again."""
-        self._cut = cut
-        for end in self._ends if cut else ():
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """Stop the proxy."""
-        self.cut(True)
-        with suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        self._accepting.join()
-        for end in (self._listening, *self._ends):
-            end.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listening.accept()
-                if self._cut:
-                    client.close()
-                    continue
-                self._ends.append(client)
-                server = socket.create_connection(self._server_address)
-                self._ends.append(server)
-                for source, target in ((client, server), (server, client)):
-                    threading.Thread(target=self._pass, args=(source, target), daemon=True).start()
-
-    def _pass(self, source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
-            while chunk := source.recv(65536):
-                target.sendall(chunk)
-        for end in (source, target):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-
 @pytest.fixture
-def proxy(url: str) -> Iterator[TcpProxy]:
+def proxy(url: str) -> Iterator[DatabaseProxy]:
     """A proxy to the test's database."""
-    address = make_url(url)
-    proxy = TcpProxy(address.host or "127.0.0.1", address.port or 5432)
-    yield proxy
-    proxy.close()
+    with proxy_to(url) as proxy:
+        yield proxy
 
 
 @WITH_POSTGRES
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_a_lost_database_server_is_reported_and_everything_works_again_when_it_returns(
-    start: Callable[..., Server], instance: Path, url: str, proxy: TcpProxy
+    start: Callable[..., Server], instance: Path, url: str, proxy: DatabaseProxy
 ) -> None:
-    through = make_url(url).set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
-    server = start(database_url=through, log_level="error")
+    server = start(database_url=proxy.url, log_level="error")
     assert server.ask("POST", LOG, REPORT)[0] == 201
     proxy.cut(True)
     status, body = server.ask("POST", LOG, REPORT)

@@ -32,14 +32,11 @@ DEFAULT_LIMIT, MAX_LIMIT = 100, 500
 
 
 LOG_PATH, LOG_ENDPOINT = "/api/painchain/log", "events_api.log"
-FAILURE = "painchain.failure"  # in the WSGI environment: the error with which `LogMiddleware` failed
 
 
 @blueprint.post(LOG_PATH)
 def log() -> ResponseReturnValue:
     """Record an event that a script reports. `LogMiddleware` answers simple requests instead."""
-    if failure := request.environ.get(FAILURE):
-        raise failure
     body = read(LogBody, request.get_data())
     event_id = append_audited(lambda trail: external_events.record(body, trail))
     if event_id is None:

@@ -7,12 +7,13 @@ from io import BytesIO
 from time import perf_counter
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from flask import Flask, g
+from flask import Flask, g, request
 from pydantic import ValidationError
 
 from painchain.accounts import sessions as login_sessions
 from painchain.audit import external_events
 from painchain.audit.external_events import LogBody
+from painchain.core import logs
 from painchain.core.config import Settings
 from painchain.core.roles import LOCAL
 from painchain.database.session import autocommit_connection
@@ -24,6 +25,15 @@ from painchain.web.common.transaction import append_audited
 
 # Headers that only the app understands, and whose requests it answers.
 FOR_THE_APP = ("HTTP_COOKIE", "HTTP_ORIGIN", "HTTP_SEC_FETCH_SITE", "HTTP_TRANSFER_ENCODING", "HTTP_X_REASON")
+FAILURE = "painchain.failure"  # in the WSGI environment: the error of `LogMiddleware`, and its request ID
+
+
+def report_failure() -> None:
+    """Raise the error with which the middleware failed, before the guards read the database again."""
+    if failure := request.environ.get(FAILURE):
+        error, g.request_id = failure
+        logs.add_context(request_id=g.request_id)
+        raise error
 
 
 class LogMiddleware:
@@ -76,7 +86,7 @@ class LogMiddleware:
         except ValidationError:
             return None
         except Exception as error:
-            environ[events.FAILURE] = error  # the app reports it, and does not try again
+            environ[FAILURE] = (error, g.request_id)  # the app reports it, and does not try again
             return None
         finally:
             access_log.clear()

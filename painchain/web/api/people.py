@@ -40,7 +40,7 @@ def everybody() -> ResponseReturnValue:
 def create() -> ResponseReturnValue:
     """Add an account; without a password, the response contains a reset link, only this once."""
     body = read(NewPerson, request.get_data())
-    with audited_transaction() as trail:
+    with audited_transaction(shows_once="" if body.password else "the reset link") as trail:
         invited = invitations.invite(body.name, body.role, trail, body.email, body.password or "")
     person = invited.person
     link = password_link(invited.secret) if invited.secret else None
@@ -95,7 +95,7 @@ def enable(person_id: int) -> ResponseReturnValue:
 @blueprint.post("/<int:person_id>/link")
 def make_link(person_id: int) -> ResponseReturnValue:
     """Create a reset link for an account and return it, only this once; older links stop working."""
-    with audited_transaction() as trail:
+    with audited_transaction(shows_once="the reset link") as trail:
         secret = invitations.new_link(RECORDS.get_or_404(person_id), trail)
     expires = g.now + timedelta(hours=password_links.LINK_HOURS["reset"])
     return answer(PasswordLink(link=password_link(secret), expires=expires), 201)

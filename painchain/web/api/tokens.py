@@ -36,7 +36,7 @@ def tokens() -> ResponseReturnValue:
 def create() -> ResponseReturnValue:
     """Create a token; the response contains its secret, only this once."""
     body = read(NewToken, request.get_data())
-    with audited_transaction() as trail:
+    with audited_transaction(shows_once="the token") as trail:
         owner = users.get(g.who.person_id) if g.who.person_id else None
         if owner is None:
             return json_error(409, f"No token was created. {api_tokens.NO_ACCOUNT}")

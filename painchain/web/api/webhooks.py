@@ -27,7 +27,7 @@ def read(connector_id: int) -> ResponseReturnValue:
 @blueprint.post("")
 def make_by_script(connector_id: int) -> ResponseReturnValue:
     """Create a new secret and return it, only this once; the previous one is no longer accepted."""
-    with audited_transaction() as trail:
+    with audited_transaction(shows_once="the webhook's secret") as trail:
         connector = RECORDS.get_or_404(connector_id)
         secret = webhooks.set_secret(connector, trail)
     return answer(NewWebhook(url=webhook_address(connector), secret=secret), 201)

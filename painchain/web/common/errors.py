@@ -15,7 +15,9 @@ from painchain.core import logs, metrics, runtime
 from painchain.core.crypto import KeyUnusable
 from painchain.core.redaction import scrub
 from painchain.database import errors as database_errors
+from painchain.database.commit import OutcomeUnknown
 from painchain.database.session import WriteBusy, db
+from painchain.web.common import responses
 from painchain.web.common.responses import error, json_error
 
 log = logging.getLogger(__name__)
@@ -71,7 +73,9 @@ def handle_http_error(problem: HTTPException) -> ResponseReturnValue:
 def handle_database_error(problem: Exception) -> Response:
     """Return the response for a database error, and remember a fault that needs a restart."""
     _roll_back()
-    fault = database_errors.classify(problem)
+    if isinstance(problem, OutcomeUnknown) and request.endpoint != "meta_api.health":
+        return unknown_outcome(problem)
+    fault = database_errors.classify((isinstance(problem, OutcomeUnknown) and problem.__cause__) or problem)
     log.error("Database error: %s (%s)", fault.message, _driver_message(problem))
     if fault.needs_restart:
         runtime.current().database_fault = fault
@@ -87,6 +91,19 @@ def handle_database_error(problem: Exception) -> Response:
         advice = fault.advice or "Try again"
         message = f"Not saved: {fault.message}. Nothing was lost. {advice}."
     return error(503, "Database unavailable", message)
+
+
+def unknown_outcome(problem: OutcomeUnknown) -> Response:
+    """Return the response for a change that may be saved: the answer of the database to its COMMIT was lost."""
+    words = str(problem)
+    message = (
+        f"{words[0].upper()}{words[1:]}. The connection to the database was lost before it confirmed the change. "
+        "Check the timeline before you try again."
+    )
+    message = f"{message} {problem.advice}".rstrip()
+    if responses.wants_json():
+        return json_error(503, message, outcome="unknown")
+    return error(503, "Possibly saved", message)
 
 
 def unhealthy(fault: database_errors.Fault) -> Response:

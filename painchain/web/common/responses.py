@@ -121,10 +121,14 @@ def wants_json() -> bool:
 
 
 def json_error(
-    status: int, message: str, errors: list[dict[str, str]] | None = None, headers: dict[str, str] | None = None
+    status: int,
+    message: str,
+    errors: list[dict[str, str]] | None = None,
+    headers: dict[str, str] | None = None,
+    **members: str,
 ) -> Response:
     """Return an error in the shape of all JSON errors: ``{success, message, errors: [{field, message}]}``."""
-    response = jsonify(success=False, message=message, errors=errors or [])
+    response = jsonify(success=False, message=message, errors=errors or [], **members)
     response.status_code = status
     response.headers.extend(headers or {})
     return response

@@ -11,9 +11,11 @@ from flask import g
 from painchain.audit.trail import Trail
 from painchain.core import runtime
 from painchain.core.roles import LOCAL
+from painchain.database.commit import OutcomeUnknown
 from painchain.eventlog import writer
 from painchain.eventlog.writer import EventLogWriter
 
+LOST = "If it was saved, {} is lost, because it is shown only once: replace it with a new one."
 NO_ACCOUNTS = "no accounts yet"  # the recorded cause of a change that was made before the first account exists
 
 
@@ -21,10 +23,19 @@ Result = TypeVar("Result")
 
 
 @contextmanager
-def audited_transaction() -> Iterator[Trail]:
-    """Open the write transaction of this request; its changes and their events are saved together or not at all."""
-    with writer.writing() as event_log:
-        yield _trail()(event_log)
+def audited_transaction(shows_once: str = "") -> Iterator[Trail]:
+    """Open the write transaction of this request; its changes and their events are saved together or not at all.
+
+    `shows_once` names the secret that the transaction makes and the response shows once, such as "the token".
+
+    :raises painchain.database.commit.OutcomeUnknown: when they may be saved; its advice says what became of the secret.
+    """
+    try:
+        with writer.writing() as event_log:
+            yield _trail()(event_log)
+    except OutcomeUnknown as unknown:
+        unknown.advice = LOST.format(shows_once) if shows_once else ""
+        raise
     g.reason = ""  # the reason belongs to this change, not to the next one made on the same page
 
 

@@ -44,7 +44,7 @@ def create() -> ResponseReturnValue:
         "days": days_of(request.form.get("days", "")),
     }
     try:
-        with audited_transaction() as trail:
+        with audited_transaction(shows_once="the token") as trail:
             owner = users.get(g.who.person_id) if g.who.person_id else None
             if owner is None:
                 return responses.error(409, "Token not created", api_tokens.NO_ACCOUNT)

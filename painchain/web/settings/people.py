@@ -41,7 +41,7 @@ def create() -> ResponseReturnValue:
     """Add an account; if it has no password, show its one-time link once."""
     values, first = _submitted(), not users.any_exist()
     try:
-        with audited_transaction() as trail:
+        with audited_transaction(shows_once="" if request.form.get("password") else "the reset link") as trail:
             invited = invitations.invite(**values, password=request.form.get("password", ""), trail=trail)
     except InvalidAccount as wrong:
         return _form(None, values, 422, wrong.errors)
@@ -82,7 +82,7 @@ def update(person_id: int) -> ResponseReturnValue:
 def make_link(person_id: int) -> ResponseReturnValue:
     """Create a one-time link that sets a new password, and show it once."""
     try:
-        with audited_transaction() as trail:
+        with audited_transaction(shows_once="the reset link") as trail:
             person = _get_or_404(person_id)
             secret = invitations.new_link(person, trail)
     except AccountRefused as refusal:

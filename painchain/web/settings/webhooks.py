@@ -40,7 +40,7 @@ def confirm(connector_id: int, what: str) -> ResponseReturnValue:
 def make(connector_id: int) -> ResponseReturnValue:
     """Create a new secret and show it once."""
     try:
-        with audited_transaction() as trail:
+        with audited_transaction(shows_once="the webhook's secret") as trail:
             connector = get_or_404(connector_id)
             secret = webhooks.set_secret(connector, trail, request.form.get("state", ""))
     except ChangeRefused as refusal:

@@ -40,6 +40,9 @@ class Error(Resource):
     success: Literal[False]
     message: str
     errors: list[FieldError]
+    outcome: Literal["unknown"] | None = Field(
+        None, description="Only in a response of status 503: it is not known whether the change was saved."
+    )
 
 
 class Failing(Error):
