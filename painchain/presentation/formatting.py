@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from difflib import SequenceMatcher
 from functools import lru_cache, partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +22,7 @@ from painchain.core.text import clipped, fingerprint, format_value, unprintable
 from painchain.timeline.coverage import KINDS
 
 SHOWN_ITEMS = 20
+SHARED_PATH = 12  # characters from which a path that two values share is left out of a row
 _NUMBER = re.compile(r"-?[0-9][0-9.,eE+-]{0,40}")
 
 
@@ -29,7 +31,8 @@ def install(app: Flask) -> None:
     app.jinja_env.globals["static"] = lru_cache(None)(partial(static, app))
     app.jinja_env.globals["gap_kinds"] = KINDS
     times = (clock, day_name, exact, moment, since, span, relative_span, ago, ahead, hour)
-    for template_filter in (*times, page_of, browser, printable, format_html, format_value, mark_difference, pretty):
+    values = (printable, format_html, format_value, mark_difference, without_shared_path, pretty)
+    for template_filter in (*times, page_of, browser, *values):
         app.jinja_env.filters[template_filter.__name__] = template_filter
 
 
@@ -199,6 +202,21 @@ def mark_difference(old: Any, new: Any, kind: str = "") -> tuple[Markup, Markup]
             if part:
                 side.append(wrap(printable(part)))
     return Markup("").join(sides[0]), Markup("").join(sides[1])
+
+
+def without_shared_path(old: Any, new: Any) -> tuple[Any, Any]:
+    """Return two texts without the long path with which both begin, such as the registry of an image.
+
+    >>> without_shared_path("registry.example/shop/web:1.2", "registry.example/shop/web:1.3")
+    ('…/web:1.2', '…/web:1.3')
+    >>> without_shared_path("shop/web:1.2", "shop/web:1.3"), without_shared_path(None, "shop/web:1.3")
+    (('shop/web:1.2', 'shop/web:1.3'), (None, 'shop/web:1.3'))
+    """
+    if not (isinstance(old, str) and isinstance(new, str)):
+        return old, new
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
+    path = old[:same].rpartition("/")[0]
+    return (f"…{old[len(path) :]}", f"…{new[len(path) :]}") if len(path) >= SHARED_PATH else (old, new)
 
 
 def _quoted_if_number(value: Any, kind: str) -> Markup:

@@ -181,6 +181,15 @@ def test_image_changes_show_old_new_added_and_removed(app):
     assert page.select(".status") == []
 
 
+def test_a_row_leaves_out_the_registry_that_the_old_and_the_new_image_share(app):
+    images = [{"name": "web", "old": "registry.example/shop/web:1.21.0", "new": "registry.example/shop/web:1.22.0"}]
+    page = page_of(app, event("kubernetes", "K8sDeployment", {"images": images}, status="modified"))
+    assert texts(page, "summary .line-fact") == ["web: …/web:1.21.0 → …/web:1.22.0"]
+    assert texts(page, "[data-field=images] li") == [
+        "web: registry.example/shop/web:1.21.0 → registry.example/shop/web:1.22.0"
+    ]
+
+
 def test_every_event_of_a_code_host_shows_its_repository_first(app):
     for source, kind in ((source, kind) for source, kind in ALL_EVENT_TYPES if source in ("github", "gitlab")):
         facts = {field.key: sample(field)[0] for field in reversed(kind.fields)}
