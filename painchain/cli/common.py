@@ -67,7 +67,8 @@ def app(
     except OSError as error:
         stop(f"Cannot use the instance folder {loaded.instance}: {error.strerror or error}.")
     except (SQLAlchemyError, WriteBusy) as error:
-        stop(f"Cannot use the database: {reason(error)}.", database_exit_code)
+        advice = database_errors.folder_advice(error, loaded.database_url)
+        stop(". ".join(filter(None, (f"Cannot use the database: {reason(error)}", advice))) + ".", database_exit_code)
 
 
 @contextmanager

@@ -55,9 +55,10 @@ def read_keys(source: KeySource) -> Keyring | None:
     except FileNotFoundError as error:
         if source.own:
             return None
-        raise KeyUnusable(f"The key file {source.file} cannot be used: {error}.") from None
+        raise KeyUnusable(f"The key file {source.file} cannot be used: {error.strerror}.") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise KeyUnusable(f"The key file {source.file} cannot be used: {error}.") from None
+        reason = getattr(error, "strerror", None) or error
+        raise KeyUnusable(f"The key file {source.file} cannot be used: {reason}.") from None
     keys = parse_key(text, source.name)
     _warn_of_others(source, mode)
     return keys
@@ -96,7 +97,8 @@ def create_key(source: KeySource, is_needed: Callable[[], bool] = lambda: True) 
                     os.link(draft, source.file)
                 _sync_directory(source.file.parent)
     except OSError as error:
-        raise KeyUnusable(f"The key file {source.file} cannot be created: {error}.") from None
+        if is_needed():
+            raise KeyUnusable(f"The key file {source.file} cannot be created: {error.strerror or error}.") from None
     return read_keys(source)
 
 

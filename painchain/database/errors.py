@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -88,6 +91,20 @@ def classify(error: BaseException) -> Fault:
     else:
         fault = _POSTGRESQL.get(state, _POSTGRESQL.get(state[:2])) if state else _connection_lost(error)
     return fault or Fault(driver_message(cause))
+
+
+def folder_advice(error: BaseException, url: str) -> str:
+    """Return what to do if `error` comes from a folder that this account cannot write to, or ""."""
+    address = make_url(url)
+    if address.get_backend_name() != "sqlite" or classify(error) not in (READ_ONLY, CANNOT_OPEN):
+        return ""
+    folder = Path(str(address.database).removeprefix("file:")).parent
+    if not folder.is_dir() or os.access(folder, os.W_OK):
+        return ""
+    return (
+        f"This account cannot write to the folder {folder}, and SQLite writes files there even to read a database. "
+        "Make it writable, or copy the whole folder and set PAINCHAIN_INSTANCE to the copy"
+    )
 
 
 def _connection_lost(error: BaseException) -> Fault | None:

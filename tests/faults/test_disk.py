@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -154,6 +155,30 @@ def test_a_read_only_database_stops_the_start_with_a_message_and_is_not_changed(
         instance.chmod(0o755)
     assert "Cannot use the database: the database is read-only" in message
     assert (instance / "painchain.db").read_bytes() == before
+
+
+def test_commands_that_read_name_a_folder_that_they_cannot_write_to(started_instance: Path, tmp_path: Path) -> None:
+    instance = tmp_path / "mounted"
+    shutil.copytree(started_instance, instance)
+    environ = {**os.environ, "PAINCHAIN_INSTANCE": str(instance)}
+    for command in (["verify"], ["events"], ["backup", str(tmp_path / "backup")], ["verify"]):
+        instance.chmod(0o555)
+        result = subprocess.run(
+            [sys.executable, "-c", "from painchain.cli.main import main; main()", *command],
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=without_capabilities,
+        )
+        instance.chmod(0o755)
+        assert (result.returncode in (1, 2), result.stdout) == (True, "")
+        [line] = result.stderr.splitlines()
+        assert line.startswith("painchain: Cannot use the database: the database "), line
+        assert f"This account cannot write to the folder {instance}, and SQLite writes files there" in line
+        if command[0] == "backup":
+            (instance / "secret.key").unlink()  # then it does not advise to create a key
+    assert not (tmp_path / "backup").exists()
 
 
 def refuse_writes(app: Flask, refused: bool) -> None:
