@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 
-from painchain.accounts.oidc import Provider
 from painchain.core import address_policy, key_file, logs, resources
 from painchain.core.config import Settings
 from painchain.core.metrics import Metrics
@@ -39,6 +38,9 @@ from painchain.web.common.csrf import MaskedCSRFProtect
 from painchain.web.common.hosts import host_of, is_known, refuse_other_hosts
 from painchain.web.common.live_update_middleware import LiveUpdateMiddleware
 from painchain.web.common.security_headers import headers_for, protect
+
+if TYPE_CHECKING:
+    from painchain.accounts.oidc import Provider
 
 YEAR_SECONDS = 31_536_000
 csrf = MaskedCSRFProtect()
@@ -89,7 +91,7 @@ def build_app(settings: Settings) -> Flask:
         key_file.key_source(settings),
         Metrics(),
         GroupCommit(),
-        Provider(settings) if settings.oidc_issuer else None,
+        _provider(settings),
     )
     app.extensions[EXTENSION] = shared
     app.jinja_env.globals["single_sign_on"] = shared.oidc.name if shared.oidc else ""
@@ -106,6 +108,15 @@ def build_app(settings: Settings) -> Flask:
         install_middleware(app, shared)
         configure_sqlite(db.engine)
     return app
+
+
+def _provider(settings: Settings) -> Provider | None:
+    """Return the provider of single sign-on. Its libraries take 6 MB, which other servers do without."""
+    if not settings.oidc_issuer:
+        return None
+    from painchain.accounts.oidc import Provider
+
+    return Provider(settings)
 
 
 def configure(app: Flask, settings: Settings) -> None:

@@ -29,6 +29,7 @@ from joserfc.errors import JoseError, MissingKeyError
 from joserfc.jwk import KeySet, import_key
 from joserfc.jws import JWSRegistry
 
+from painchain.accounts.oidc_sign_in import CALLBACK, Identity, OidcSignInFailed, PendingSignIn
 from painchain.core.config import Settings
 from painchain.core.http_transport import BoundedTransport, Deadline
 from painchain.core.setting_parsers import LOOPBACK
@@ -37,7 +38,6 @@ STEP_SECONDS, ANSWER_SECONDS = 5.0, 10.0
 ANSWER_BYTES = 1024 * 1024
 DISCOVERY_SECONDS = 3600.0
 LEEWAY_SECONDS = 60  # how far two clocks may differ
-CALLBACK = "/sign-in/oidc/back"
 # Never "none", and no algorithm that uses the client secret as its key.
 SIGNED_BY = frozenset(f"{kind}{size}" for kind in ("RS", "PS", "ES") for size in (256, 384, 512)) | {"EdDSA", "Ed25519"}
 OLD_NAMES = {"Ed25519": "EdDSA"}
@@ -47,33 +47,6 @@ _CODE = re.compile(r"[a-z_]{1,60}")
 _EMAIL = re.compile(r"[!-?A-~]+@[!-?A-~]+")
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class PendingSignIn:
-    """What the browser stores while the user is at the provider."""
-
-    state: str
-    nonce: str
-    verifier: str
-
-
-@dataclass(frozen=True)
-class Identity:
-    """A user as the provider identifies them. `email` is empty if no comparable address is known."""
-
-    issuer: str
-    subject: str
-    email: str
-    verified: bool
-
-
-class OidcSignInFailed(Exception):
-    """A failed sign-in. The message is for the user, `reason` is for the audit log."""
-
-    def __init__(self, message: str, reason: str, status: int):
-        super().__init__(message)
-        self.reason, self.status = reason, status
 
 
 class Provider:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import delete, select
 
 from painchain.accounts import users
-from painchain.accounts.oidc import Identity
+from painchain.accounts.oidc_sign_in import Identity
 from painchain.accounts.users import AccountRefused, InvalidAccount, StaleAccount
 from painchain.audit.diff import Change
 from painchain.audit.trail import SYSTEM, Trail

@@ -8,6 +8,7 @@ from importlib import import_module
 import click
 
 from painchain import __version__
+from painchain.core import memory
 
 # The module of each subcommand, and the first line of its help. A test compares them with the subcommands.
 COMMANDS = {
@@ -37,6 +38,8 @@ class LazyGroup(click.Group):
         """Import a subcommand; return None if there is none of this name."""
         if name not in COMMANDS:
             return None
+        if name == "serve":
+            memory.limit_heaps()  # before the imports, which fill most of the heap
         module = import_module(f"painchain.cli.{COMMANDS[name][0]}")
         command: click.Command = getattr(module, name.replace("-", "_"))
         return command

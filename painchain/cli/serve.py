@@ -37,7 +37,6 @@ def serve() -> None:
 
 def run() -> None:
     """Serve until Ctrl-C or SIGTERM, or stop with one line that says why the server cannot start."""
-    memory.limit_heaps()
     application = app(serving=True)
     settings = runtime.of(application).settings
     try:
@@ -54,6 +53,7 @@ def run() -> None:
         CompletionWorker(application),
         IntegrityWorker(application),
     )
+    memory.leave_out_of_collections()
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{reachable(settings)}:{port_of(server)}"
     try:

@@ -10,8 +10,6 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
-from cryptography import x509
-
 from painchain.connectors.contract import Followed, Poll, TestConnection, Watch, WebhookHandler
 from painchain.connectors.event_group import EventGroup
 from painchain.connectors.outcomes import NO_WORDS, Outcome, StatusWords
@@ -315,6 +313,8 @@ def _check_items(field: Field, value: list[str]) -> None:
 
 
 def _check_certificate(field: Field, value: str) -> None:
+    from cryptography import x509  # takes 3 MB of memory
+
     _check_characters(field, value)
     if "PRIVATE KEY" in value:
         raise FieldError(f"{field.label} must not contain a private key. Paste only the certificate.")

@@ -1,8 +1,9 @@
-"""Keep the memory of a long-running server small: limit the heaps of the C library."""
+"""Keep the memory of a long-running server small, and its garbage collections short."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 
 # Options of mallopt(3).
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
@@ -22,3 +23,12 @@ def limit_heaps() -> None:
         return
     for option, value in ((_ARENA_MAX, ARENAS), (_MMAP_THRESHOLD, KEPT_BYTES), (_TRIM_THRESHOLD, KEPT_BYTES)):
         mallopt(option, value)
+
+
+def leave_out_of_collections() -> None:
+    """Leave what exists now out of garbage collections. Call this when the app is complete.
+
+    What was imported stays until the end, and looking through it would stop every request for a quarter of a second.
+    """
+    gc.collect()
+    gc.freeze()

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Table
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
 from painchain.database.prepared import driver_cursor, execute_raw
@@ -55,8 +54,7 @@ class BulkUpsert:
         self._start = f"INSERT INTO {table.name} ({names}) "
         self._end = f" ON CONFLICT ({key}) DO UPDATE SET {column} = {value}"
         self._width = len(table.columns)
-        types = [column.type.compile(postgresql.dialect()) for column in table.columns]  # type: ignore[no-untyped-call]
-        self._select = f"SELECT * FROM unnest({', '.join(f'CAST(%s AS {type}[])' for type in types)})"  # noqa: S608
+        self._types = [column.type for column in table.columns]
 
     def run(self, connection: Connection, rows: Rows) -> None:
         """Insert or change `rows`.
@@ -69,7 +67,10 @@ class BulkUpsert:
             execute_raw(connection, f"{self._start}VALUES ({_marks('?', self._width)}){self._end}", *rows)
         else:
             columns = [_array(values) for values in zip(*rows, strict=True)]
-            execute_raw(connection, f"{self._start}{self._select}{self._end}", columns)
+            types = [column_type.compile(connection.dialect) for column_type in self._types]
+            arrays = ", ".join(f"CAST(%s AS {column_type}[])" for column_type in types)
+            select = f"SELECT * FROM unnest({arrays})"  # noqa: S608  types of our own tables
+            execute_raw(connection, f"{self._start}{select}{self._end}", columns)
 
 
 def _array(values: Sequence[Any]) -> Any:

@@ -136,6 +136,16 @@ def test_version_and_help_load_only_the_command_line(option: str) -> None:
     assert {"flask", "sqlalchemy", "pydantic", "cryptography", "httpx2"}.isdisjoint(packages)
 
 
+def test_a_server_loads_no_libraries_that_few_need() -> None:
+    code = "import sys; import painchain.cli.serve; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    modules = set(result.stdout.split())
+    assert "sqlalchemy" in modules
+    # For single sign-on, PostgreSQL, certificates, messages, help and migrations: together 20 MB.
+    rare = {"authlib", "joserfc", "sqlalchemy.dialects.postgresql", "cryptography.x509"}
+    assert (rare | {"apprise", "markdown_it", "alembic"}) & modules == set()
+
+
 def test_a_command_takes_a_reason(run: Run, events: Callable[..., list[dict[str, Any]]]) -> None:
     assert run(*INTERVAL, "--author", "ada", "--reason", " The\nincident ").exit_code == 0
     assert run("export", "--reason", "An audit").exit_code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, abort, current_app, g, redirect, request
 from flask.typing import ResponseReturnValue
@@ -12,14 +13,17 @@ from werkzeug.wrappers import Response
 from painchain.accounts import login_throttle, oidc_provisioning, users
 from painchain.accounts import sessions as login_sessions
 from painchain.accounts.login_throttle import TooManyAttempts
-from painchain.accounts.oidc import CALLBACK, OidcSignInFailed, PendingSignIn, Provider
 from painchain.accounts.oidc_provisioning import Refusal, Rules
+from painchain.accounts.oidc_sign_in import CALLBACK, OidcSignInFailed, PendingSignIn
 from painchain.audit import trail as audit_trail
 from painchain.core import runtime
 from painchain.database.models import Person
 from painchain.web.account import sign_in
 from painchain.web.common import auth, cookies, responses
 from painchain.web.common.transaction import audited_transaction
+
+if TYPE_CHECKING:
+    from painchain.accounts.oidc import Provider
 
 blueprint = Blueprint("oidc", __name__)
 
