@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,12 +13,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from painchain import connectors
-from painchain.database.models import Webhook, WebhookDelivery
+from painchain.connectors.contract import PollResult, SourceEvent
+from painchain.database.models import PollState, Webhook, WebhookDelivery
 from painchain.database.session import db
-from painchain.ingestion import webhooks
+from painchain.database.types import EPOCH
+from painchain.ingestion import poll_results, webhooks
 from painchain.timeline import queries
 from tests.support.api import everything_stored
-from tests.support.html import form_of, soup, words
+from tests.support.html import form_of, soup, texts, words
 from tests.support.webhook_source import WEBHOOK_SOURCE, deliver, sign
 
 Events = Callable[..., list[dict[str, Any]]]
@@ -164,6 +166,51 @@ def test_a_delivery_without_events_is_shown_on_the_page_and_leaves_the_log_uncha
     assert "coffee: nothing recorded. PainChain records no event for deliveries of this kind." in delivery_text
     with app.app_context():
         assert queries.head() == before
+
+
+@pytest.mark.both_databases
+def test_a_webhook_that_is_silent_while_polls_find_events_is_noted_on_the_card(
+    app: Flask, client: FlaskClient, connector_id: int, hook: tuple[str, str]
+) -> None:
+    def poll(cast: str, **ago: int) -> None:
+        now = datetime.now(UTC)
+        event = SourceEvent(f"cast-{cast}", "Cast", f"[Cast] {cast}", now - timedelta(**ago), "smith")
+        with app.app_context():
+            assert poll_results.store(connector_id, PollResult([event], {}), now) == 1
+
+    def notes() -> list[str]:
+        pages = [soup(client.get(address)) for address in (LIST, f"{LIST}/{connector_id}")]
+        return [text for page in pages for text in texts(page, ".silent-webhook")]
+
+    def last_delivery(**ago: int) -> None:
+        with app.app_context():
+            db.session.query(Webhook).update({name: datetime.now(UTC) - timedelta(**ago)})
+            db.session.commit()
+
+    with app.app_context():
+        db.session.add(PollState(connector_id=connector_id, due=datetime.now(UTC), taken_until=EPOCH))
+        db.session.commit()
+    name = "made_at"
+    last_delivery(hours=3)
+    poll("before", hours=4)
+    poll("beside", minutes=175)
+    poll("now", minutes=1)
+    assert notes() == [], "these may have been delivered, or still will be"
+    poll("bell", hours=2)
+    poll("gong", hours=1)
+    [on_list, on_page] = notes()
+    assert on_list == on_page
+    assert on_list.startswith("No webhook delivery since the secret was created, ")
+    assert "although polls found 2 later events. Check the address, the secret and the failed deliveries" in on_list
+    name = "last_delivery"
+    last_delivery(minutes=100)
+    assert "although polls found 1 later event." in notes()[0]
+    client.post(f"/api/connectors/{connector_id}/disable")
+    assert notes() == [], "a disabled connector is not polled either"
+    client.post(f"/api/connectors/{connector_id}/enable")
+    assert len(notes()) == 2
+    assert deliver(client, *hook, ["gong"]).get_json()["reason"] == "Its events are already recorded."
+    assert notes() == []
 
 
 def test_events_that_are_already_recorded_are_not_duplicated(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ from painchain.connectors.base import ConnectorType
 from painchain.database.models import Connector
 from painchain.history import blame
 from painchain.ingestion import health as connector_polls
-from painchain.ingestion import webhooks
+from painchain.ingestion import silent_webhooks, webhooks
 from painchain.presentation import event_groups
 from painchain.timeline import context, visibility
 from painchain.timeline.filter import Filter, parse_filter
@@ -49,7 +50,7 @@ def integrations() -> ResponseReturnValue:
     matching = connector_store.list_all(search, type_key)
     values: dict[str, Any] = {
         "matching": matching,
-        **connector_health.watched(matching),
+        **_of_cards(matching),
         "search": search,
         "type_key": type_key,
         "addable": connectors.ADDABLE,
@@ -172,7 +173,7 @@ def switch(connector_id: int, enabled: bool) -> ResponseReturnValue:
     on_list = request.form.get("at") == "list"
     if responses.is_htmx() and not type_of(connector).builtin:
         if on_list:
-            card = responses.fragment("settings/card", connector=connector, **connector_health.watched([connector]))
+            card = responses.fragment("settings/card", connector=connector, **_of_cards([connector]))
             return _htmx_response(None, toast, card)
         stored = stored_or_404(connector_id)
         return _htmx_response(stored, toast, _switched(stored))
@@ -247,6 +248,11 @@ def _addable(key: str) -> ConnectorType:
     return connectors.ADDABLE[key]
 
 
+def _of_cards(shown: Sequence[Connector]) -> dict[str, Any]:
+    """Return the values for the cards of connectors."""
+    return {**connector_health.watched(shown), "silent_webhooks": silent_webhooks.find(shown, g.now)}
+
+
 def _detail(stored: StoredConnector) -> dict[str, Any]:
     connector, connector_type = stored.connector, type_of(stored.connector)
     health = {connector.id: connector_polls.of(connector, stored.poll_state, g.now)} if connector_type.poll else {}
@@ -259,6 +265,7 @@ def _detail(stored: StoredConnector) -> dict[str, Any]:
         "shown": {toggle: toggle not in stored.hidden for toggle in visibility.toggles(connector_type)},
         "webhook": stored.webhook,
         "webhook_state": webhooks.fingerprint(stored.webhook),
+        "silent_webhooks": silent_webhooks.find([connector], g.now) if stored.webhook else {},
     }
 
 
