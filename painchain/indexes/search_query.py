@@ -105,11 +105,16 @@ def raw_terms(text: str) -> list[str]:
     return _RAW.findall(text.translate(CURLY_QUOTES))
 
 
-def groups(terms: Sequence[Term], teams: Mapping[str, Sequence[str]] | None = None) -> list[Group]:
+def groups(
+    terms: Sequence[Term],
+    teams: Mapping[str, Sequence[str]] | None = None,
+    connectors: Sequence[tuple[str, int]] = (),
+) -> list[Group]:
     """Return the groups that an event must match, without the conditions on its time and outcome.
 
     A repeated qualifier matches any of its values. A search without any word matches nothing. `teams` maps each team in
-    the search, as typed, to its tags; a team that is missing there matches nothing.
+    the search, as typed, to its tags; a team that is missing there matches nothing. `connectors` are present names and
+    IDs: a search for such a name also matches the events with the ID.
     """
     by_qualifier: dict[str, list[Phrase]] = {}
     result = []
@@ -120,6 +125,7 @@ def groups(terms: Sequence[Term], teams: Mapping[str, Sequence[str]] | None = No
             result += [] if phrases else [Group(())]
         else:
             phrases = [phrase for value in term.values if (phrase := _phrase(term, value)).words]
+            phrases += _by_id(phrases, connectors) if term.name == index_tokens.CONNECTOR else []
         if phrases and term.name and not term.negated:
             by_qualifier.setdefault(term.name, []).extend(phrases)
         elif phrases:
@@ -127,6 +133,22 @@ def groups(terms: Sequence[Term], teams: Mapping[str, Sequence[str]] | None = No
     result += [Group(tuple(phrases)) for phrases in by_qualifier.values()]
     is_empty = not result and any(not term.name and not term.negated for term in terms)
     return [Group(())] if is_empty and len(terms) == 1 else list(dict.fromkeys(result))
+
+
+def _by_id(names: Sequence[Phrase], connectors: Sequence[tuple[str, int]]) -> list[Phrase]:
+    """Return the phrases for the IDs of the connectors that have these names."""
+    words = {phrase.words for phrase in names}
+    matching = (str(number) for name, number in connectors if (_connector_term(name),) in words)
+    return [Phrase((_connector_term(number),)) for number in matching]
+
+
+def _connector_term(value: str) -> str:
+    return index_tokens.search_term(index_tokens.CONNECTOR, value)
+
+
+def values_of(terms: Sequence[Term], name: str) -> tuple[str, ...]:
+    """Return the values of a qualifier in a search, as typed."""
+    return tuple(dict.fromkeys(value for term in terms if term.name == name for value in term.values))
 
 
 def outcomes(terms: Sequence[Term]) -> frozenset[Outcome] | None:
@@ -144,11 +166,6 @@ def windows(terms: Sequence[Term], now: datetime, zone: ZoneInfo) -> list[Window
     :raises BadFilter: when a time cannot be parsed.
     """
     return [_window(term, now, zone) for term in terms if term.name in TIMES]
-
-
-def teams(terms: Sequence[Term]) -> tuple[str, ...]:
-    """Return the names of the teams in a search, as typed."""
-    return tuple(dict.fromkeys(value for term in terms if term.name == TEAM for value in term.values))
 
 
 def timeless(text: str) -> str:

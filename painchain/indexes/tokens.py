@@ -17,7 +17,7 @@ MAX_CHARACTERS, MAX_WORDS, MAX_LENGTH = 100_000, 10_000, 100
 _QUALIFIER = "_"
 # A term that every event has: a search with negated terms only needs one to start from.
 EVERY_EVENT = _QUALIFIER
-REASON, REPOSITORY = "reason", "repo"
+CONNECTOR, REASON, REPOSITORY = "connector", "reason", "repo"
 # Older versions stored the name of a repository only in the id of an event, between its kind and its number.
 _NAME = r"([\w.-]+(?:/[\w.-]+)+)"
 _FORMER_ID = re.compile(

@@ -41,7 +41,7 @@ def gaps_between(event_filter: Filter, start: datetime, end: datetime) -> Sequen
     query = query.where(_gaps.c.since < end, or_(_gaps.c.until.is_(None), _gaps.c.until > start))
     if event_filter.source:
         query = query.where(_gaps.c.connector_type.in_(event_filter.source))
-    if names := event_filter.connector:
+    if names := event_filter.connector_values:
         ids = [int(name) for name in names if name.isdecimal() and len(name) < 18]
         query = query.where(or_(_gaps.c.connector_id.in_(ids), _gaps.c.connector_name.in_(names)))
     rows = db.session.execute(query.order_by(_gaps.c.since.desc(), _gaps.c.id.desc()).limit(MAX_GAPS)).all()

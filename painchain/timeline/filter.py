@@ -23,8 +23,9 @@ from painchain.indexes.search_query import MAX_TEXT as MAX_TEXT
 from painchain.indexes.search_query import BadFilter as BadFilter
 from painchain.indexes.search_query import Group, Phrase, Window
 from painchain.indexes.search_query import parse_time as parse_time
-from painchain.timeline import aggregates, event_classes, team_filter
+from painchain.timeline import aggregates, connector_filter, event_classes, team_filter
 from painchain.timeline.aggregate_query import AggregateQuery, Selection
+from painchain.timeline.connector_filter import NamedConnector
 from painchain.timeline.cursor import Cursor
 
 _event = ChangeEvent.__table__.c
@@ -51,8 +52,10 @@ class Filter:
     """Which events to read. An event must have one value of each tuple that is not empty.
 
     `start` and `end` include the times of the search `q`; `gaps` are the times that it excludes. `teams` holds the tags
-    of every team that `q` or `team` names, as they were when ``parse_filter`` read them. `hides_access` leaves out the
-    events of the class Access. A filter of `any_class` ignores outcomes and this class, also those in `q`.
+    of every team that `q` or `team` names, as they were when ``parse_filter`` read them. `named_connectors` holds the
+    present name and ID of each connector that `q` or `connector` names: its events from before a rename have another
+    name. `hides_access` leaves out the events of the class Access. A filter of `any_class` ignores outcomes and this
+    class, also those in `q`.
     """
 
     source: tuple[str, ...] = ()
@@ -70,6 +73,12 @@ class Filter:
     outcome: tuple[str, ...] = ()
     hides_access: bool = False
     any_class: bool = False
+    named_connectors: tuple[NamedConnector, ...] = ()
+
+    @property
+    def connector_values(self) -> tuple[str, ...]:
+        """The names and IDs in `connector`, and the IDs of the connectors that have these names."""
+        return (*self.connector, *(str(number) for name, number in self.named_connectors if name in self.connector))
 
     @property
     def outcomes(self) -> frozenset[Outcome] | None:
@@ -117,9 +126,9 @@ class Filter:
         ):
             if values:
                 conditions.append(column.in_(values))
-        if self.connector:
-            ids = [int(value) for value in self.connector if value.isdecimal() and len(value) < 18]
-            conditions.append(or_(_event.connector_id.in_(ids), _event.connector_name.in_(self.connector)))
+        if values := self.connector_values:
+            ids = [int(value) for value in values if value.isdecimal() and len(value) < 18]
+            conditions.append(or_(_event.connector_id.in_(ids), _event.connector_name.in_(values)))
         for tags in (self.tag, self.team_tags):
             if tags:
                 conditions.append(aggregates.has_tag(tags))
@@ -132,16 +141,20 @@ class Filter:
             conditions.append(fulltext.condition(db.session.connection(), groups, self.start, self.end, page, before))
         return conditions
 
+    def q_groups(self) -> list[Group]:
+        """Return the groups of phrases of the search `q` alone."""
+        return search_query.groups(search_query.parse(self.q), dict(self.teams), self.named_connectors)
+
     def search_groups(self) -> list[Group]:
         """Return the groups of phrases to look up in the full-text index.
 
         Values of facets are added to a search: the planner may find one of them rarer than the words.
         """
-        groups = search_query.groups(search_query.parse(self.q), dict(self.teams))
+        groups = self.q_groups()
         if not groups:
             return []
         facets = [("source", self.source), ("type", self.event_type), ("author", self.author), ("status", self.status)]
-        facets += [("tag", self.tag), ("tag", self.team_tags), ("connector", self.connector)]
+        facets += [("tag", self.tag), ("tag", self.team_tags), ("connector", self.connector_values)]
         for name, values in facets:
             texts = {str(int(value)) if value.isdecimal() else value for value in values} | {*values}
             if values and all(texts) and len(texts) <= search_query.MAX_TERMS:
@@ -154,11 +167,10 @@ def aggregate_query(
     event_filter: Filter, page: bool = False, before: Cursor | None = None, matches: Matches | None = None
 ) -> AggregateQuery:
     """Return the query that reads a `page` of the events of a filter, or that counts them if it is of `any_class`."""
-    groups = search_query.groups(search_query.parse(event_filter.q), dict(event_filter.teams))
-    by_facets = not event_filter.gaps and not groups
+    by_facets = not event_filter.gaps and not event_filter.q_groups()
     facets = {facet: values for facet in FACETS if (values := getattr(event_filter, facet))}
     if event_filter.connector:
-        facets["connector"] = aggregates.connector_values(event_filter.connector)
+        facets["connector"] = aggregates.connector_values(event_filter.connector_values)
     tagged = [aggregates.tag_values(tags) for tags in (event_filter.tag, event_filter.team_tags) if tags]
     stored = [values for values in tagged if values is not None]
     if stored:
@@ -250,7 +262,8 @@ def parse_filter(
     terms = search_query.parse(first("q"))
     windows = search_query.windows(terms, now, zone)
     teams = team_filter.find_teams(texts("team"), "team")
-    named = team_filter.find_teams(search_query.teams(terms), "q")
+    named = team_filter.find_teams(search_query.values_of(terms, search_query.TEAM), "q")
+    names = (*texts("connector"), *search_query.values_of(terms, index_tokens.CONNECTOR))
     start = parse_time(first("start_date"), "start_date", zone) if first("start_date") else None
     end = parse_time(first("end_date"), "end_date", zone) if first("end_date") else None
     if start and end and start >= end:
@@ -280,6 +293,7 @@ def parse_filter(
             *((name, team.tags) for name, team in named.items()),
         ),
         _outcomes(texts("outcome")),
+        named_connectors=connector_filter.find_named(names),
     )
 
 

@@ -371,12 +371,13 @@ def test_an_empty_query_selects_everything():
     assert parsed(source="", q="  ", range="", start_date="", tag=[]) == Filter()
 
 
-def test_a_list_is_repeated_or_comma_separated():
+def test_a_list_is_repeated_or_comma_separated(app):
     expected = Filter(source=("github", "gitlab"), tag=("a", "b"), event_type=("Commit",), status=("failed",))
     assert parsed(source="github, gitlab,", tag=["a", "b", "a"], event_type="Commit", status=" failed ") == expected
-    assert parsed(connector=["7", "Work"], author="Doe, J", q=" two words ") == Filter(
-        connector=("7", "Work"), author=("Doe, J",), q="two words"
-    )
+    with app.app_context():
+        assert parsed(connector=["7", "Work"], author="Doe, J", q=" two words ") == Filter(
+            connector=("7", "Work"), author=("Doe, J",), q="two words"
+        )
 
 
 @pytest.mark.parametrize(("name", "length"), RANGES.items())

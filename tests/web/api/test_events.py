@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -200,3 +201,22 @@ def test_statistics_count_events_by_facet(client: FlaskClient) -> None:
     assert counted["by_connector_name"]["Work GitHub"] == 2
     assert next(iter(counted["by_event_type"].items())) == ("ConnectorCreated", 3)
     assert sum(counted["by_status"].values()) == 7
+
+
+@pytest.mark.both_databases
+def test_the_present_name_of_a_connector_finds_its_events_from_before_a_rename(
+    client: FlaskClient, make_connector: Callable[..., int], events: Events
+) -> None:
+    number, other = make_connector(name="Work"), make_connector(name="Other")
+    for name, connector in (("Prod", number), ("Work", other)):  # and the former name goes to another connector
+        headers = {"If-Match": client.get(f"/api/connectors/{connector}").headers["ETag"]}
+        assert client.patch(f"/api/connectors/{connector}", json={"name": name}, headers=headers).status_code == 200
+    of_prod = [event["id"] for event in events(connector=str(number))]
+    assert {event["connector_name"] for event in events(connector=str(number))} == {"Work", "Prod"}
+    assert len(of_prod) > 2
+    for query in ({"connector": "Prod"}, {"q": "connector:Prod"}, {"q": "connector:prod"}):
+        assert [event["id"] for event in events(**query)] == of_prod, query
+        assert client.get("/api/stats", query_string=query).get_json()["total"] == len(of_prod), query
+    assert not {event["id"] for event in events(q="-connector:Prod")} & set(of_prod)
+    of_both = [event for event in events() if event["connector_id"] == other or event["connector_name"] == "Work"]
+    assert events(q="connector:work") == of_both, "the other connector's events, and those that have its name"
