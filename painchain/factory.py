@@ -19,6 +19,7 @@ from painchain.core.runtime import EXTENSION, Runtime
 from painchain.database.errors import classify
 from painchain.database.session import configure_sqlite, db, engine_options
 from painchain.eventlog.group_commit import GroupCommit
+from painchain.exports.slots import ExportSlots
 from painchain.web import blueprints, metrics_collector
 from painchain.web.api.log_middleware import LogMiddleware, report_failure
 from painchain.web.common import (
@@ -91,6 +92,7 @@ def build_app(settings: Settings) -> Flask:
         key_file.key_source(settings),
         Metrics(),
         GroupCommit(),
+        ExportSlots(),
         _provider(settings),
     )
     app.extensions[EXTENSION] = shared

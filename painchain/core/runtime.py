@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from painchain.database.errors import Fault
     from painchain.eventlog.chain import Chain
     from painchain.eventlog.group_commit import GroupCommit
+    from painchain.exports.slots import ExportSlots
     from painchain.web.common.known_browser import BrowserSigner
 
 EXTENSION = "painchain"
@@ -32,6 +33,7 @@ class Runtime:
     key_source: KeySource
     metrics: Metrics
     group_commit: GroupCommit
+    exports: ExportSlots
     oidc: Provider | None = None
     cache: SizedCache = field(default_factory=SizedCache)
     keys: Keyring = field(init=False)

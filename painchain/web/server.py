@@ -5,23 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Flask
-from waitress.channel import HTTPChannel
+from waitress.adjustments import Adjustments
 from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.server import create_server
-from waitress.task import ErrorTask
+from waitress.server import MultiSocketServer
+from waitress.task import ErrorTask, ThreadedTaskDispatcher
 from waitress.utilities import BadRequest
 
 from painchain.core import logs
 from painchain.core.config import Settings
 from painchain.web.common.client_address import normalized
 from painchain.web.common.security_headers import SECURITY
+from painchain.web.connection import DEFAULT_LIMITS, Connection, Limits, Listener, pausing
 
 # Request line and headers together.
 MAX_HEADER_BYTES = 65_536
 # An empty line whose end, or the end of the line before it, is a bare line feed.
 BARE_ENDS = (b"\n\n", b"\n\r\n")
-# Each browser keeps several open for a while.
-MAX_CONNECTIONS = 500
+# Connections whose requests are being answered do not give way, so a few more than the limit can be open.
+SPARE_CONNECTIONS = 50
+BUFFER_BYTES = 1_048_576  # of a response in one buffer, which keeps what was sent
 MESSAGES = {
     400: "Malformed request.",
     413: "Nothing was saved: the request is larger than the server accepts.",
@@ -72,34 +74,43 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
             raise ParsingError("conflicting Content-Length headers")
 
 
-class Channel(HTTPChannel):  # type: ignore[misc]
+class Channel(Connection):
     """One connection."""
 
     parser_class = Request
     error_task_class = Refusal
 
 
-def server_for(app: Flask, settings: Settings) -> Any:
+class Server(Listener):
+    """The server at one address."""
+
+    channel_class = Channel
+
+
+def server_for(app: Flask, settings: Settings, limits: Limits = DEFAULT_LIMITS) -> Any:
     """Return the server, listening.
 
     :raises OSError: when it cannot listen there.
     :raises ValueError: when host and port are not an address.
     """
-    sockets: dict[int, Any] = {}
-    server = create_server(
-        app,
-        map=sockets,
+    adjustments = Adjustments(
         host=settings.host,
         port=settings.port,
         threads=settings.threads,
         max_request_body_size=max(settings.max_request_bytes, settings.max_webhook_bytes),
         max_request_header_size=MAX_HEADER_BYTES,
-        connection_limit=MAX_CONNECTIONS,
+        connection_limit=limits.connections + SPARE_CONNECTIONS,
+        outbuf_high_watermark=BUFFER_BYTES,
         # Headers of untrusted proxies are dropped; the app reads those of as many proxies as the settings say.
         clear_untrusted_proxy_headers=not settings.trusted_proxies,
         ident=None,
     )
-    for listener in sockets.values():
-        if hasattr(listener, "channel_class"):
-            listener.channel_class = Channel
-    return server
+    sockets: dict[int, Any] = {}
+    threads = ThreadedTaskDispatcher()
+    shared = {"map": sockets, "dispatcher": threads, "adj": adjustments}
+    servers = [Server(limits, pausing(app), sockinfo=address, **shared) for address in adjustments.listen]
+    threads.set_thread_count(adjustments.threads)
+    if len(servers) == 1:
+        return servers[0]
+    addresses = [(server.effective_host, server.effective_port) for server in servers]
+    return MultiSocketServer(sockets, adjustments, addresses, threads, servers[0].log_info)

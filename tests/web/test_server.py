@@ -15,6 +15,7 @@ from flask import Flask, request
 from painchain.core.config import Settings
 from painchain.startup import create_app
 from painchain.web.common.security_headers import SECURITY
+from painchain.web.connection import DEFAULT_LIMITS, Limits
 from painchain.web.server import MAX_HEADER_BYTES, server_for
 from tests.conftest import close, settings_for
 
@@ -22,9 +23,9 @@ CANARY = b"c4nary-in-a-header"
 SECURITY_HEADERS = {name.lower(): value.lower() for name, value in SECURITY.items()}
 
 
-def serve(app: Flask, own: Settings) -> Iterator[int]:
+def serve(app: Flask, own: Settings, threads: int = 4, limits: Limits = DEFAULT_LIMITS) -> Iterator[int]:
     """Serve an app on a free port while a test runs."""
-    server = server_for(app, replace(own, host="127.0.0.1", port=0, threads=4))
+    server = server_for(app, replace(own, host="127.0.0.1", port=0, threads=threads), limits)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield server.effective_port

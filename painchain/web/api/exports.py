@@ -6,11 +6,13 @@ from flask import g, request
 from flask.typing import ResponseReturnValue
 
 from painchain.exports.export import ExportNeedsAuditing
+from painchain.exports.slots import TooManyExports
 from painchain.timeline.filter import BadFilter, parse_filter
 from painchain.web.api.common import api_blueprint
 from painchain.web.common.downloads import export_response, parse_format
 from painchain.web.common.responses import UTC_ZONE, json_error
 
+RETRY_SECONDS = "10"
 blueprint = api_blueprint("exports_api")
 
 
@@ -28,3 +30,5 @@ def exported() -> ResponseReturnValue:
         )
     except ExportNeedsAuditing as refusal:
         return json_error(409, str(refusal))
+    except TooManyExports as refusal:
+        return json_error(429, str(refusal), headers={"Retry-After": RETRY_SECONDS})

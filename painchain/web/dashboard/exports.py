@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from painchain.exports import export
 from painchain.exports.export import FORMATS, ExportNeedsAuditing
+from painchain.exports.slots import TooManyExports
 from painchain.presentation import formatting
 from painchain.timeline.filter import DEFAULT_RANGE, BadFilter, Filter, parse_filter
 from painchain.web.common import responses
@@ -44,6 +45,8 @@ def download() -> ResponseReturnValue:
         return responses.error(422, "Nothing was exported", str(error))
     except ExportNeedsAuditing as refusal:
         return responses.error(409, "Nothing was exported", str(refusal))
+    except TooManyExports as refusal:
+        return responses.error(429, "Nothing was exported", str(refusal))
 
 
 def _filter(view: View) -> Filter:

@@ -13,6 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from painchain.exports.slots import EXPORTS, OF_ONE_ACCOUNT, TooManyExports
 from tests.support.accounts import report_as
 from tests.support.html import form_of, soup, texts, words
 from tests.web.common.test_security import HOSTILE
@@ -165,3 +166,23 @@ def test_an_interrupted_export_is_detectable(app: Flask, client: FlaskClient) ->
     with pytest.raises(ValueError, match="Expecting"):
         json.loads(next(iter(response.response)))
     response.close()
+
+
+def test_one_export_too_many_is_refused_and_not_recorded(client: FlaskClient, app: Flask, events: Events) -> None:
+    slots = app.extensions["painchain"].exports
+    before = events()
+    running = [slots.take(None) for _ in range(OF_ONE_ACCOUNT)] + [slots.take(1) for _ in range(OF_ONE_ACCOUNT)]
+    with pytest.raises(TooManyExports, match="This server is sending 8 exports"):
+        slots.take(2)
+    running.pop()()
+    response = press(client, "/", "csv")
+    assert response.status_code == 429
+    page = words(soup(response).select_one("main"))
+    assert "Nothing was exported" in page
+    assert "4 exports of yours are running, the most at a time. Try again when one has ended." in page
+    assert events() == before
+    for end in running:
+        end()
+        end()
+    for _ in range(EXPORTS):
+        assert press(client, "/", "csv").status_code == 200, "a read export ends without being closed"

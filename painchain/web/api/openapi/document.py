@@ -34,6 +34,7 @@ REFUSALS = {
     415: "The body is not application/json.",
     422: "Parameters or body do not match this description; see `errors`.",
     428: "If-Match is missing.",
+    429: "Too many exports are running.",
     503: "The database is unavailable. Nothing was saved, unless `outcome` is unknown.",
 }
 

@@ -98,7 +98,7 @@ ROUTES = (
         "POST",
         "/api/export",
         list[OcsfEvent],
-        (400, 403, 409, 415, 422, 503),
+        (400, 403, 409, 415, 422, 429, 503),
         headers=("Content-Disposition",),
         query=FILTER | EXPORT,
         also=tuple(format.mimetype for format in FORMATS.values() if format.mimetype != "application/json"),

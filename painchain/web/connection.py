@@ -1,0 +1,296 @@
+"""Serve connections so that no client keeps others waiting: not by reading slowly, and not by sending nothing.
+
+waitress alone lets the thread of a response wait for its client, and accepts no connection while too many are open.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import socket
+import struct
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from waitress.channel import HTTPChannel
+from waitress.server import TcpWSGIServer
+from waitress.task import WSGITask
+
+from painchain.web.common.client_address import normalized
+
+log = logging.getLogger(__name__)
+
+TASK = "painchain.task"  # in the WSGI environment
+LOOK_SECONDS = 1.0
+WARN_SECONDS = 60.0
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: the client learns that the response is incomplete
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of connections, in seconds and bytes.
+
+    If more than `connections` are open, those give way that have been waiting for their client. Its next request may
+    take `idle_seconds` to begin and, once its head has arrived, as long for the body. The head of a request, and the
+    first request of a connection, may take `head_seconds`. A client may read nothing of a response for
+    `unread_seconds`. A response is produced while less than `unread_bytes` of it are unread.
+    """
+
+    connections: int = 500
+    head_seconds: float = 20
+    idle_seconds: float = 120
+    unread_seconds: float = 60
+    unread_bytes: int = 262_144
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class Paused(BaseException):
+    """The rest of a response has to wait, and the thread does something else. waitress handles each `Exception`."""
+
+
+class Stream:
+    """The body of a response of unknown length, which may pause before each of its parts.
+
+    Each part can be produced by another thread, so all of them run in the context of the request.
+    """
+
+    def __init__(self, channel: Connection, context: Context, parts: Iterable[bytes]):
+        self._channel = channel
+        self._context = context
+        self._parts = parts
+        self._iterator = iter(parts)
+        self._has_paused = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._has_paused:
+            self._has_paused = False  # each turn of a thread produces a part
+        elif self._channel.is_behind or self._channel.others_wait:
+            self._has_paused = True
+            raise Paused
+        return self._context.run(next, self._iterator)
+
+    def end(self) -> None:
+        """Release what the rest of the body would need. waitress would call this at each pause if it were `close`."""
+        if close := getattr(self._parts, "close", None):
+            self._context.run(close)
+
+
+class Response(WSGITask):  # type: ignore[misc]
+    """The response to one request."""
+
+    _stream: Stream | None = None
+
+    def get_environment(self) -> WSGIEnvironment:
+        """Return the WSGI environment, with which `begin` finds this response."""
+        environ: WSGIEnvironment = super().get_environment()
+        environ[TASK] = self
+        return environ
+
+    def begin(self, app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Call the app and return the body; after a pause, return the rest of it."""
+        if self._stream:
+            return self._stream
+        context = copy_context()
+        parts = context.run(app, environ, start_response)
+        if self.content_length is not None or hasattr(parts, "__len__"):
+            return parts
+        self._stream = Stream(self.channel, context, parts)
+        return self._stream
+
+    def service(self) -> None:
+        """Send the response, or what comes after a pause."""
+        try:
+            super().service()
+        except Paused:
+            raise
+        except BaseException:
+            self.end()
+            raise
+        self.end()
+
+    def end(self) -> None:
+        """End the body, if it has not ended."""
+        stream, self._stream = self._stream, None
+        self.channel.forget(self)
+        if stream:
+            stream.end()
+
+
+def pausing(app: WSGIApplication) -> WSGIApplication:
+    """Return an app whose responses can pause."""
+
+    def begin(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        response: Response = environ[TASK]
+        return response.begin(app, environ, start_response)
+
+    return begin
+
+
+class Connection(HTTPChannel):  # type: ignore[misc]
+    """One connection. The main thread reads and writes it, another thread answers its requests."""
+
+    _response: Response | None = None
+    _requests = 0  # that were answered
+    _waits = False  # a request waits until the client has read more of the responses
+    _state: tuple[float, str, int] = (math.inf, "", 0)
+
+    def __init__(self, server: Listener, *arguments: Any, **more: Any):
+        self._limits = server.limits
+        self.since = time.monotonic()  # when the client last did something
+        super().__init__(server, *arguments, **more)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the client has too much left to read."""
+        return bool(self.total_outbufs_len > self._limits.unread_bytes)
+
+    @property
+    def others_wait(self) -> bool:
+        """Whether other requests wait for a thread."""
+        return bool(self.server.task_dispatcher.queue)
+
+    def task_class(self, channel: Connection, request: Any) -> Response:
+        """Return the response that has paused, or one to the next request."""
+        if self._response is None:
+            self._requests += 1
+            self._response = Response(channel, request)
+        return self._response
+
+    def forget(self, response: Response) -> None:
+        """End a response: the next one can begin."""
+        if self._response is response:
+            self._response = None
+
+    def service(self) -> None:
+        """Answer the next request, or continue to, if the client has read the responses before."""
+        if self.is_behind:
+            self._wait()
+            return
+        paused = self._response
+        try:
+            super().service()
+        except Paused:
+            self._wait()
+            return
+        if paused:
+            paused.end()  # if the connection is closed, nothing else has ended it
+
+    def _wait(self) -> None:
+        """Continue later, when the client has read enough; at once if it has, after the requests that wait."""
+        with self.outbuf_lock:
+            self._waits = is_too_early = self.connected and self.is_behind
+        if not is_too_early:
+            self._queue()
+
+    def _flush_outbufs_below_high_watermark(self) -> None:
+        """Let no thread wait here, as waitress does: `_wait` waits without one."""
+
+    def handle_write(self) -> None:
+        """Send what the client can take."""
+        super().handle_write()
+        self._go_on()
+
+    def handle_close(self) -> None:
+        """Close the connection."""
+        super().handle_close()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._waits and not (self.connected and self.is_behind):
+            self._waits = False
+            self._queue()
+
+    def _queue(self) -> None:
+        """Wait for a thread. waitress logs that a new request does; the rest of a response is none."""
+        tasks = self.server.task_dispatcher
+        with tasks.queue_cv:
+            tasks.queue.append(self)
+            tasks.queue_cv.notify()
+
+    def check(self, now: float) -> None:
+        """Close the connection if its client has done nothing for too long."""
+        state = self._waiting_for()
+        if state != self._state:
+            self._state, self.since = state, now
+        elif now - self.since > state[0]:
+            if self.total_outbufs_len:
+                address = normalized(self.addr[0])
+                log.warning("A response was cut off: %s read nothing for %g seconds.", address, state[0])
+            self.cut_off()
+
+    def _waiting_for(self) -> tuple[float, str, int]:
+        """Return for how many seconds the client may do nothing, and what changes when it does something."""
+        limits = self._limits
+        if self.total_outbufs_len:
+            return limits.unread_seconds, "to read", self.total_outbufs_len
+        if self.requests:
+            return math.inf, "", 0
+        if self.request is None and self._requests:
+            return limits.idle_seconds, "to ask", self._requests
+        if self.request is not None and self.request.headers_finished:
+            return limits.idle_seconds, "to send", self._requests
+        return limits.head_seconds, "to begin", self._requests
+
+    def cut_off(self) -> None:
+        """Close the connection soon, in the main thread; at once if the client reads nothing."""
+        self.will_close = True
+        if self.total_outbufs_len:
+            with suppress(OSError):
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                self.socket.shutdown(socket.SHUT_RDWR)  # otherwise it would count as not writable, and stay open
+
+
+class Listener(TcpWSGIServer):  # type: ignore[misc]
+    """The server at one address."""
+
+    channel_class: Callable[..., Connection]
+    _next_look = _next_warning = -math.inf
+
+    def __init__(self, limits: Limits, *arguments: Any, **more: Any):
+        self.limits = limits
+        super().__init__(*arguments, **more)
+
+    def readable(self) -> bool:
+        """Return whether it accepts connections. Once a second, look at those that it has."""
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + LOOK_SECONDS
+            for connection in self.active_channels.values():
+                connection.check(now)
+        return bool(super().readable())
+
+    def maintenance(self, now: float) -> None:
+        """Do nothing: `readable` closes connections, and does not depend on the clock of the machine."""
+
+    def handle_accept(self) -> None:
+        """Accept a connection. If too many are open, another one gives way."""
+        super().handle_accept()
+        if len(self.active_channels) > self.limits.connections:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Close the connection that has waited longest for its client, of the address that has the most.
+
+        Behind a proxy, all connections have the same address.
+        """
+        *earlier, _ = self.active_channels.values()
+        counts = Counter(connection.addr[0] for connection in earlier)
+        waiting = [connection for connection in earlier if not connection.requests and not connection.will_close]
+        if waiting:
+            min(waiting, key=lambda connection: (-counts[connection.addr[0]], connection.since)).cut_off()
+        if (now := time.monotonic()) >= self._next_warning:
+            self._next_warning = now + WARN_SECONDS
+            log.warning(
+                "%d connections are open. Those that have waited longest are closed for new ones.", len(earlier)
+            )
