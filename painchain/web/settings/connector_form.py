@@ -25,6 +25,8 @@ from painchain.database.models import Connector
 from painchain.timeline import visibility
 from painchain.timeline.visibility import Toggle
 
+MASKED = "A password or token in it was replaced by ***, so that this page does not show it."
+
 _INPUTS: dict[Kind, Any] = {
     Kind.TEXT: StringField,
     Kind.URL: lambda label, **more: StringField(label, widget=URLInput(), **more),
@@ -172,11 +174,12 @@ def toggle_name(toggle: Toggle) -> str:
 
 
 def show_errors(form: Any, errors: Mapping[str, str]) -> None:
-    """Mark the fields that are wrong. What was typed stays, but for credentials in addresses."""
+    """Mark the fields that are wrong. What was typed stays, but for credentials in addresses; the error says so."""
     for key, message in errors.items():
         form[key].errors = [message]
-        if isinstance(form[key].data, str):
-            form[key].data = scrub(form[key].data)
+        typed = form[key].data
+        if isinstance(typed, str) and (masked := scrub(typed)) != typed:
+            form[key].data, form[key].errors = masked, [f"{message} {MASKED}"]
 
 
 def conflict(form: Any, stored: StoredConnector) -> Conflict:
