@@ -25,8 +25,6 @@ from painchain.database.models import Connector
 from painchain.timeline import visibility
 from painchain.timeline.visibility import Toggle
 
-MASKED = "A password or token in it was replaced by ***, so that this page does not show it."
-
 _INPUTS: dict[Kind, Any] = {
     Kind.TEXT: StringField,
     Kind.URL: lambda label, **more: StringField(label, widget=URLInput(), **more),
@@ -174,12 +172,13 @@ def toggle_name(toggle: Toggle) -> str:
 
 
 def show_errors(form: Any, errors: Mapping[str, str]) -> None:
-    """Mark the fields that are wrong. What was typed stays, but for credentials in addresses; the error says so."""
+    """Mark the fields that are wrong. What was typed stays, but for credentials in addresses; the form says so."""
     for key, message in errors.items():
         form[key].errors = [message]
         typed = form[key].data
-        if isinstance(typed, str) and (masked := scrub(typed)) != typed:
-            form[key].data, form[key].errors = masked, [f"{message} {MASKED}"]
+        if isinstance(typed, str):
+            form[key].data = scrub(typed)
+            form[key].is_masked = form[key].data != typed
 
 
 def conflict(form: Any, stored: StoredConnector) -> Conflict:
