@@ -8,12 +8,12 @@ head was restored with it: only a checkpoint stored elsewhere detects that (``pa
 from __future__ import annotations
 
 import hmac
-import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
 from painchain.core.crypto import Keyring
+from painchain.core.json_encoder import json_encoder
 from painchain.database.types import microseconds
 
 VERSION = 1
@@ -26,7 +26,7 @@ FIELDS = (
 )
 
 # In ASCII. Values are never circular, so that is not checked.
-encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False).encode
+encode = json_encoder(sort_keys=True, allow_nan=False)
 
 
 def canonical(event: Mapping[str, Any]) -> bytes:

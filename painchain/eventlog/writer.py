@@ -21,7 +21,7 @@ from painchain.database.commit import OutcomeUnknown, settle, transaction_id
 from painchain.database.models import ChangeEvent, LogHead
 from painchain.database.prepared import Prepared
 from painchain.database.session import Base, WrongKey, db, write_transaction
-from painchain.database.types import microseconds, moment, stored_json
+from painchain.database.types import microseconds, moment, stored_json, stored_text
 from painchain.eventlog import pruned_ranges
 from painchain.eventlog.chain import Chain, canonical_form
 from painchain.indexes import fulltext, notes, rollups
@@ -76,23 +76,39 @@ class NewEvent:
     @cached_property
     def prepared(self) -> PreparedEvent:
         """The event as the writer stores it. Computed before the write lock is taken, it keeps nobody waiting."""
+        return self._prepared(self._facts(), of_event(vars(self)))
+
+    def _facts(self) -> tuple[str, str]:
+        return _stored_description(self.description), stored_json(self.metadata)
+
+    def _prepared(self, facts: tuple[str, str], words: str) -> PreparedEvent:
         connector = (self.connector_id, self.connector_name, self.connector_type)
         names = (self.event_id, self.source, self.event_type, *connector, self.title)
-        facts = _stored_description(self.description), stored_json(self.metadata)
         outcome = (self.author, self.status, self.url)
         request = (self.request_id, microseconds(self.timestamp), microseconds(self.recorded_at))
         return PreparedEvent(
-            (*names, *facts, *outcome, _stored_tags(tuple(self.tags)), *request, of_event(vars(self))),
+            (*names, *facts, *outcome, _stored_tags(tuple(self.tags)), *request, words),
             facts,
             canonical_form([*names, self.description, self.metadata, *outcome, self.tags, *request]),
         )
+
+
+def prepare(events: Sequence[NewEvent]) -> None:
+    """Compute ``NewEvent.prepared`` of many events: first the JSON of all of them, then their words, then the rest.
+
+    The processor's caches then hold the code of each step. Event by event, it takes a tenth longer.
+    """
+    facts = [event._facts() for event in events]
+    words = [of_event(vars(event)) for event in events]
+    for event, facts_of_event, words_of_event in zip(events, facts, words, strict=True):
+        vars(event)["prepared"] = event._prepared(facts_of_event, words_of_event)
 
 
 def _stored_description(description: dict[str, Any]) -> str:
     """Return the JSON of a description. Most have a text only, which JSON is written around sooner."""
     text = description.get("text")
     if len(description) == 1 and isinstance(text, str):
-        return f'{{"text":{stored_json(text)}}}'
+        return f'{{"text":{stored_text(text)}}}'
     return stored_json(description)
 
 

@@ -7,7 +7,6 @@ do not touch the rollups. The write that advances `counted` adds all of these ev
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -64,7 +63,7 @@ def subtract(connection: Connection, ids: Sequence[int], upto: int) -> None:
     old = [number for number in ids if number <= upto]
     groups = grouped(connection.execute(_EVENTS.where(_event.id.in_(old))))
     counts = counted(groups)
-    _write(connection, Counter({row: -number for row, number in counts.items()}))
+    _write(connection, {row: -number for row, number in counts.items()})
     if counts:
         _SWEEP.run(connection, *(dict(zip(_KEY, row, strict=True)) for row in counts))
         bitmaps.remove(connection, members(groups))
@@ -133,29 +132,37 @@ def _facets(
             yield facet, value
 
 
-def counted(groups: Groups) -> Counter[Row]:
-    """Count events in slots of every grain, starting from quarters of an hour."""
-    fine: Counter[tuple[str, str, int, str]] = Counter()
+def counted(groups: Groups) -> dict[Row, int]:
+    """Count events in slots of every grain, the coarse ones from the finer ones."""
+    quarters: dict[Row, int] = {}
     for (quarter, source, facets), numbers in groups.items():
         for facet, value in facets:
-            fine[facet, value, quarter, source] += len(numbers)
-    counts: Counter[Row] = Counter()
-    for (facet, value, quarter, source), events in fine.items():
-        for grain in GRAINS:
-            counts[facet, grain, value, quarter * QUARTER // grain, source] += events
-        counts[facet, ALL_TIME, value, 0, source] += events
+            row = facet, QUARTER, value, quarter, source
+            quarters[row] = quarters.get(row, 0) + len(numbers)
+    counts = finer = quarters
+    for finer_grain, grain in ((QUARTER, HOUR), (HOUR, DAY), (DAY, ALL_TIME)):
+        coarse: dict[Row, int] = {}
+        for (facet, _, value, slot, source), events in finer.items():
+            row = facet, grain, value, slot * finer_grain // grain if grain else 0, source
+            coarse[row] = coarse.get(row, 0) + events
+        counts, finer = counts | coarse, coarse
     return counts
 
 
 def members(groups: Groups) -> Iterator[bitmaps.Member]:
-    """Yield the numbers of each group of events, with the bitmaps that contain them."""
+    """Yield the numbers of the events with the same facets, and of one slot, with the bitmaps that contain them."""
+    by_facets: dict[tuple[str, Facets], list[int]] = {}
+    by_quarter: dict[int, list[int]] = {}
     for (quarter, source, facets), numbers in groups.items():
-        keys = [(bitmaps.SOURCE, ALL_TIME, 0, source)]
-        keys += [(facet, ALL_TIME, 0, value) for facet, value in facets if facet != ALL]
-        keys += [(ALL, grain, quarter * QUARTER // grain, "") for grain in GRAINS]
-        yield keys, numbers
+        by_facets.setdefault((source, facets), []).extend(numbers)
+        by_quarter.setdefault(quarter, []).extend(numbers)
+    for (source, facets), numbers in by_facets.items():
+        keys = [(facet, ALL_TIME, 0, value) for facet, value in facets if facet != ALL]
+        yield [(bitmaps.SOURCE, ALL_TIME, 0, source), *keys], numbers
+    for quarter, numbers in by_quarter.items():
+        yield [(ALL, grain, quarter * QUARTER // grain, "") for grain in GRAINS], numbers
 
 
-def _write(connection: Connection, rows: Counter[Row]) -> None:
+def _write(connection: Connection, rows: Mapping[Row, int]) -> None:
     # Sorted, so that adjacent rows are in the same page.
     _ADD.run(connection, [(*row, events) for row, events in sorted(rows.items())])

@@ -88,7 +88,7 @@ def of_event(event: Mapping[str, Any]) -> str:
     """Return the search terms of an event, given as a mapping of its columns. Keys of JSON objects are left out."""
     description, metadata = event["description"], event["metadata"]
     own = (event["title"], event["connector_name"], event["author"], event["status"])
-    texts = " ".join(_texts((own, description, metadata)))[:MAX_CHARACTERS]
+    texts = " ".join(_texts([*own, description, metadata]))[:MAX_CHARACTERS]
     terms = " ".join([*_qualifier_terms(event, metadata), _joined(texts)]).rstrip()
     return terms if terms.count(" ") < MAX_WORDS else " ".join(terms.split()[:MAX_WORDS])
 
@@ -100,7 +100,7 @@ def former_repository(event_id: str) -> str:
     ('acme/api-2', '')
     """
     match = _FORMER_ID.fullmatch(event_id)
-    return next(filter(None, match.groups()), "") if match else ""
+    return match[match.lastindex or 0] if match else ""
 
 
 def reasons(text: str) -> Iterator[str]:
@@ -108,13 +108,12 @@ def reasons(text: str) -> Iterator[str]:
     return (search_term(REASON, f"w{word}") for word in tokens(text))  # as stored terms of words once began
 
 
-def _qualifier_terms(event: Mapping[str, Any], metadata: Any) -> Iterator[str]:
+def _qualifier_terms(event: Mapping[str, Any], metadata: Any) -> list[str]:
     facts = metadata if isinstance(metadata, dict) else {}
     action, changes, status = facts.get("action"), facts.get("changes"), event["status"]
     repository = facts.get("repository") or former_repository(event["event_id"])
-    if isinstance(repository, str) and repository:
-        yield search_term(REPOSITORY, repository)
-    yield _common_terms(
+    terms = [search_term(REPOSITORY, repository)] if isinstance(repository, str) and repository else []
+    common = _common_terms(
         event["source"],
         event["event_type"],
         action if isinstance(action, str) else None,
@@ -123,13 +122,15 @@ def _qualifier_terms(event: Mapping[str, Any], metadata: Any) -> Iterator[str]:
         event["author"],
         tuple(event["tags"]),
     )
+    terms.append(common)
     fields = (facts.get("field"), *(islice(changes, 1000) if isinstance(changes, dict) else ()))
-    yield from (search_term("field", value) for value in fields if isinstance(value, str) and value)
+    terms += [search_term("field", value) for value in fields if isinstance(value, str) and value]
     if status:
-        yield search_term("status", status)
+        terms.append(search_term("status", status))
     reason = event["description"].get("reason") if isinstance(event["description"], dict) else None
     if isinstance(reason, str):
-        yield from reasons(reason)
+        terms += reasons(reason)
+    return terms
 
 
 @lru_cache(4096)
@@ -158,9 +159,9 @@ def _common_terms(
 def _texts(values: Iterable[Any]) -> dict[str, None]:
     """Return every text and number in JSON values once, in order, without the keys of objects."""
     texts: dict[str, None] = {}
-    levels = [iter(values)]
-    while levels:
-        for item in levels[-1]:
+    items, outer = iter(values), []
+    while True:
+        for item in items:
             kind = type(item)
             if kind is str:
                 texts[item] = None
@@ -169,13 +170,16 @@ def _texts(values: Iterable[Any]) -> dict[str, None]:
             elif kind is bool or item is None:
                 continue
             elif isinstance(item, dict):
-                levels.append(iter(item.values()))
+                outer.append(items)
+                items = iter(item.values())
                 break
-            elif isinstance(item, list | tuple):
-                levels.append(iter(item))
+            elif kind is list or isinstance(item, list | tuple):
+                outer.append(items)
+                items = iter(item)
                 break
             elif isinstance(item, str):
                 texts[item] = None
         else:
-            levels.pop()
-    return texts
+            if not outer:
+                return texts
+            items = outer.pop()

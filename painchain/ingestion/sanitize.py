@@ -47,8 +47,9 @@ def is_safe(event: SourceEvent, secrets: Sequence[str], facts: Sequence[str]) ->
     for sign in _SUSPICIOUS:
         if sign in text:
             return False
+    is_escaped = "\\" in text
     for secret in secrets:
-        if secret in text or stored_json(secret)[1:-1] in text:  # a quote in it is written otherwise there
+        if secret in text or (is_escaped and stored_json(secret)[1:-1] in text):  # a quote in it is written otherwise
             return False
     return _is_line(event.title) and _are_lines(lines[1:])
 

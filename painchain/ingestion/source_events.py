@@ -19,10 +19,11 @@ from painchain.core.crypto import KeyUnusable
 from painchain.database.dialects import is_one_of
 from painchain.database.models import IS_FOUND, ChangeEvent, Connector, LogHead
 from painchain.database.session import autocommit_connection
-from painchain.eventlog.writer import EventLogWriter, NewEvent, new_request_ids
+from painchain.eventlog.writer import EventLogWriter, NewEvent, new_request_ids, prepare
 from painchain.ingestion.sanitize import MIN_SECRET, UNSTORABLE, cleaned, is_safe, safe_event_id
 
 STEP = 500  # events of one transaction at most, so that other writers need not wait long
+TOGETHER = 100  # events that are converted one step after the other
 ROUNDING = timedelta(seconds=2)  # between the time of the same event in a webhook and in the source's API
 PROVISIONAL = timedelta(minutes=1)  # between an event and the delivery that reported it
 ANY_PART = "*"  # in a former id that ends with it: this part is not known
@@ -78,10 +79,11 @@ def new_events(source: Origin, events: Sequence[SourceEvent], now: datetime) -> 
     Each has a request id of its own: a poll is no action of a person.
     """
     by_id: dict[str, NewEvent] = {}
-    for event, request_id in zip(events, new_request_ids(now, len(events)), strict=True):
-        new_event = _new_event(source, event, request_id, now)
-        if by_id.setdefault(new_event.event_id, new_event) is new_event:
-            _ = new_event.prepared
+    requests = list(zip(events, new_request_ids(now, len(events)), strict=True))
+    for start in range(0, len(requests), TOGETHER):
+        for new_event in _new_events(source, requests[start : start + TOGETHER], now):
+            if by_id.setdefault(new_event.event_id, new_event) is new_event:
+                _ = new_event.prepared
     return list(by_id.values())
 
 
@@ -223,14 +225,24 @@ def _known_by_any_ending(
     }
 
 
-def _new_event(source: Origin, event: SourceEvent, request_id: str, now: datetime) -> NewEvent:
-    """Return an event of a source as it is written: unchanged if it is safe, else cleaned."""
+def _new_events(source: Origin, requests: Sequence[tuple[SourceEvent, str]], now: datetime) -> list[NewEvent]:
+    """Return events of a source, given with their request ids, as they are written: unchanged if they are safe."""
     try:
-        new_event = _as_written(source, event, request_id, now)
-        if is_safe(event, source.secrets, new_event.prepared.facts):
-            return new_event
+        new_events = [_as_written(source, event, request_id, now) for event, request_id in requests]
+        prepare(new_events)
+        pairs = zip(requests, new_events, strict=True)
+        are_safe = [is_safe(event, source.secrets, new_event.prepared.facts) for (event, _), new_event in pairs]
     except UNSTORABLE:
-        pass
+        if len(requests) == 1:
+            return [_cleaned(source, *requests[0], now)]
+        return [new_event for request in requests for new_event in _new_events(source, [request], now)]
+    return [
+        new_event if safe else _cleaned(source, *request, now)
+        for request, new_event, safe in zip(requests, new_events, are_safe, strict=True)
+    ]
+
+
+def _cleaned(source: Origin, event: SourceEvent, request_id: str, now: datetime) -> NewEvent:
     return _as_written(source, cleaned(event, source.secrets), request_id, now)
 
 
