@@ -99,6 +99,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         (f"{len(config.stash.get(LEFT_OUT, [])):,} tests on PostgreSQL too", "make test-all"),
         ("more examples against the API's description", "make test-fuzz"),
         ("long runs with kills, full disks and clock changes", "make test-faults"),
+        ("half an hour of an incident with kills", "make test-soak"),
         ("a real Kubernetes API server", "make test-kubernetes"),
     ]
     terminalreporter.section("left out")

@@ -15,68 +15,82 @@ import itertools
 import json
 import re
 import sys
+import threading
 import time
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 
 HTMX = {"HX-Request": "true", "Accept-Encoding": "gzip"}
 JSON = {"Content-Type": "application/json"}
 NEWS_PAUSE, EDIT_PAUSE, READ_PAUSE, EXPORT_PAUSE = 2, 1, 1, 20
 _NEWS = re.compile(rb'hx-get="(/news\?[^"]*)"')
+READERS = 3  # two people, and an export
 SEARCHES = ("poll%20inter", "deploy", "author:demo-alice", "-tag:test")
 
 
 class Incident:
-    """The load: the server's port, when it ends, and the milliseconds of the requests so far."""
+    """The load: the server's port, when it ends, and the milliseconds of the requests so far.
+
+    `acknowledged` are the request IDs of the edits that the server answered.
+    """
 
     def __init__(self, port: int, seconds: float):
         self.port = port
         self.end = time.monotonic() + seconds
+        self.stopped = threading.Event()
         self.times: dict[str, list[float]] = defaultdict(list)
+        self.acknowledged: list[str] = []
 
     @property
     def goes_on(self) -> bool:
         """Whether the load has not ended yet."""
-        return time.monotonic() < self.end
+        return time.monotonic() < self.end and not self.stopped.is_set()
+
+    def pause(self, seconds: float) -> None:
+        """Wait, but not longer than the load goes on."""
+        self.stopped.wait(seconds)
 
     def dashboard(self, delay: float) -> None:
         """Open a dashboard and ask for news, as its page does."""
-        client = Client(self)
-        time.sleep(delay)
-        address = _news(client.send("page", "GET", "/", {"Accept-Encoding": "gzip"}))
-        while address and self.goes_on:
-            time.sleep(NEWS_PAUSE)
-            address = _news(client.send("news", "GET", address, HTMX)) or address
+        with closing(Client(self)) as client:
+            self.pause(delay)
+            address = _news(client.send("page", "GET", "/", {"Accept-Encoding": "gzip"}))
+            while address and self.goes_on:
+                self.pause(NEWS_PAUSE)
+                address = _news(client.send("news", "GET", address, HTMX)) or address
 
     def write(self, name: str) -> None:
         """Add a connector and edit it through the API."""
-        client = Client(self)
-        body = {"name": name, "type": "github", "enabled": False, "config": {"token": "made-up"}}
-        address = f"/api/connectors/{json.loads(client.send('create', 'POST', '/api/connectors', JSON, body))['id']}"
-        for edit in itertools.count(1):
-            if not self.goes_on:
-                return
-            time.sleep(EDIT_PAUSE)
-            client.send("get", "GET", address)
-            change = {"config": {"poll_interval": 300 + edit % 600}}
-            client.send("edit", "PATCH", address, {**JSON, "If-Match": "*"}, change)
+        with closing(Client(self)) as client:
+            body = {"name": name, "type": "github", "enabled": False, "config": {"token": "made-up"}}
+            address = (
+                f"/api/connectors/{json.loads(client.send('create', 'POST', '/api/connectors', JSON, body))['id']}"
+            )
+            for edit in itertools.count(1):
+                if not self.goes_on:
+                    return
+                self.pause(EDIT_PAUSE)
+                client.send("get", "GET", address)
+                change = {"config": {"poll_interval": 300 + edit % 600}}
+                client.send("edit", "PATCH", address, {**JSON, "If-Match": "*"}, change)
 
     def read(self) -> None:
         """Read the feed and search it."""
-        client = Client(self)
-        for words in itertools.cycle(SEARCHES):
-            client.send("feed", "GET", "/?range=90d", HTMX)
-            client.send("search", "GET", f"/?range=90d&q={words}", HTMX)
-            time.sleep(READ_PAUSE)
-            if not self.goes_on:
-                return
+        with closing(Client(self)) as client:
+            for words in itertools.cycle(SEARCHES):
+                client.send("feed", "GET", "/?range=90d", HTMX)
+                client.send("search", "GET", f"/?range=90d&q={words}", HTMX)
+                self.pause(READ_PAUSE)
+                if not self.goes_on:
+                    return
 
     def export(self) -> None:
         """Export the log as NDJSON."""
-        client = Client(self)
-        while self.goes_on:
-            client.send("export", "POST", "/api/export?format=ndjson")
-            time.sleep(EXPORT_PAUSE)
+        with closing(Client(self)) as client:
+            while self.goes_on:
+                client.send("export", "POST", "/api/export?format=ndjson")
+                self.pause(EXPORT_PAUSE)
 
 
 class Client:
@@ -85,6 +99,10 @@ class Client:
     def __init__(self, incident: Incident):
         self.incident = incident
         self.connection = http.client.HTTPConnection("127.0.0.1", incident.port, timeout=120)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
 
     def send(
         self, kind: str, method: str, address: str, headers: dict[str, str] | None = None, body: object = None
@@ -100,6 +118,8 @@ class Client:
         self.incident.times[kind].append(1000 * (time.perf_counter() - begin))
         if response.status >= 400:
             raise SystemExit(f"{method} {address} was answered with {response.status}: {data[:300]!r}")
+        if kind in ("create", "edit"):
+            self.incident.acknowledged.append(response.headers["X-Request-Id"])
         return gzip.decompress(data) if response.getheader("Content-Encoding") == "gzip" else data
 
 
@@ -111,16 +131,21 @@ def _news(page: bytes) -> str | None:
 def load(port: int, seconds: float, dashboards: int, writers: int) -> dict[str, list[float]]:
     """Put the load on a server, and return the milliseconds of its requests by kind."""
     incident = Incident(port, seconds)
-    spread = NEWS_PAUSE / dashboards if seconds else 0
-    names = [f"Incident {time.time_ns()} {number}" for number in range(writers)]
-    with ThreadPoolExecutor(dashboards + writers + 3) as threads:
-        running = [threads.submit(incident.dashboard, number * spread) for number in range(dashboards)]
-        running += [threads.submit(incident.write, name) for name in names]
-        if seconds:
-            running += [threads.submit(part) for part in (incident.read, incident.read, incident.export)]
-        for part in running:
+    with ThreadPoolExecutor(dashboards + writers + READERS) as threads:
+        for part in start(incident, threads, dashboards, writers):
             part.result()
     return incident.times
+
+
+def start(incident: Incident, threads: ThreadPoolExecutor, dashboards: int, writers: int) -> list[Future[None]]:
+    """Start the parts of the load, each in a thread, and return them."""
+    names = [f"Incident {time.time_ns()} {number}" for number in range(writers)]
+    spread = NEWS_PAUSE / dashboards if incident.goes_on else 0
+    running = [threads.submit(incident.dashboard, number * spread) for number in range(dashboards)]
+    running += [threads.submit(incident.write, name) for name in names]
+    if incident.goes_on:
+        running += [threads.submit(part) for part in (incident.read, incident.read, incident.export)]
+    return running
 
 
 if __name__ == "__main__":
