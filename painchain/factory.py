@@ -36,6 +36,7 @@ from painchain.web.common import (
 )
 from painchain.web.common.client_address import ClientAddressMiddleware
 from painchain.web.common.csrf import MaskedCSRFProtect
+from painchain.web.common.deadline_middleware import DeadlineMiddleware
 from painchain.web.common.hosts import host_of, is_known, refuse_other_hosts
 from painchain.web.common.live_update_middleware import LiveUpdateMiddleware
 from painchain.web.common.security_headers import headers_for, protect
@@ -166,5 +167,6 @@ def install_middleware(app: Flask, shared: Runtime) -> None:
         shared.metrics.count_request,
     )
     app.wsgi_app = ClientAddressMiddleware(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = DeadlineMiddleware(app.wsgi_app)  # type: ignore[method-assign]
     if proxies := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]

@@ -14,6 +14,7 @@ from painchain import startup
 from painchain.accounts import password_links, users
 from painchain.cli.common import app, reachable, stop
 from painchain.core import memory, runtime, server_address
+from painchain.database import deadlines
 from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.workers.completion import CompletionWorker
@@ -38,6 +39,7 @@ def serve() -> None:
 def run() -> None:
     """Serve until Ctrl-C or SIGTERM, or stop with one line that says why the server cannot start."""
     application = app(serving=True)
+    deadlines.limit_statements()
     settings = runtime.of(application).settings
     try:
         server = startup.listen(application)

@@ -12,6 +12,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from painchain.database import deadlines
+
 LOOKUP_SECONDS = 1.5
 RETRY_SECONDS = 0.05
 
@@ -56,7 +58,7 @@ def is_outcome_unknown(error: DBAPIError) -> bool:
     can happen before or after the commit. SQLite knows what it did.
     """
     diagnostics = getattr(error.orig, "diag", None)
-    if diagnostics is None:
+    if diagnostics is None or not getattr(error.orig, "was_sent", True):
         return False
     state = diagnostics.sqlstate or "08"
     return diagnostics.severity_nonlocalized != "ERROR" or state.startswith("08") or state == "40003"
@@ -72,6 +74,7 @@ def settle(unknown: OutcomeUnknown, engine: Engine, transaction_id: str | None) 
     if is_committed is None or not transaction_id:
         log.error("The answer to a COMMIT was lost. It is not known whether the changes were saved.")
         raise unknown
+    deadlines.extend()
     log.warning("The answer to a COMMIT was lost. The changes were %s.", "saved" if is_committed else "not saved")
     if not is_committed:
         raise unknown.__cause__ or unknown

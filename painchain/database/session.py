@@ -21,11 +21,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.util import ScopedRegistry
 
+from painchain.database import deadlines
 from painchain.database.commit import OutcomeUnknown, is_outcome_unknown
 from painchain.database.prepared import execute_raw
 from painchain.database.types import stored_json
 
 BUSY_SECONDS = 10
+POOL_SECONDS = 5  # for which a thread waits for a connection to PostgreSQL
 IDLE_CONNECTIONS = 6  # connections to SQLite that stay open
 CACHED_KIB = 1_000  # of the database in the memory of each
 
@@ -94,10 +96,9 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
         options["pool_size"] = min(threads, IDLE_CONNECTIONS)
         options["max_overflow"] += threads - options["pool_size"]
     else:
-        options |= {
-            "pool_pre_ping": True,
-            "connect_args": {"connect_timeout": BUSY_SECONDS, "options": f"-c lock_timeout={BUSY_SECONDS}s"},
-        }
+        from painchain.database import postgresql  # the driver takes memory
+
+        options |= {"module": postgresql.driver(), "pool_pre_ping": True, "pool_timeout": POOL_SECONDS}
     return options
 
 
@@ -240,10 +241,14 @@ def _committed(connection: Connection) -> Iterator[None]:
         with connection.begin():
             yield
             is_committing = True
+            deadlines.begin_commit()
     except DBAPIError as error:
         if is_committing and is_outcome_unknown(error):
             raise OutcomeUnknown from error
         raise
+    finally:
+        if is_committing:
+            deadlines.end_commit()
 
 
 @contextmanager

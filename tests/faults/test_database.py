@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -162,3 +163,25 @@ def test_a_lost_database_server_is_reported_and_everything_works_again_when_it_r
     assert server.ask("GET", "/health")[0] == 200
     server.stop()
     assert (verify_log(instance, url).broken, verify_log(instance, url).last) == (None, 3)
+
+
+@WITH_POSTGRES
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_silent_database_server_keeps_nobody_waiting_and_everything_works_again_when_it_answers(
+    start: Callable[..., Server], instance: Path, url: str, proxy: DatabaseProxy
+) -> None:
+    server = start(database_url=proxy.url, log_level="error")
+    assert server.ask("POST", LOG, REPORT)[0] == 201
+    proxy.silence(True)
+    status, body = server.ask("GET", "/health")
+    assert (status, body["database"]) == (503, "the database server does not answer")
+    status, body = server.ask("POST", LOG, REPORT)
+    assert (status, "the database server does not answer" in body["message"]) == (503, True)
+    with ThreadPoolExecutor(50) as people:  # more than the server has threads
+        answers = list(people.map(lambda address: server.ask("GET", address), PAGES * 10))
+    assert {status for status, body in answers} == {503}
+    proxy.silence(False)
+    assert server.ask("POST", LOG, REPORT)[0] == 201
+    assert server.ask("GET", "/health")[0] == 200
+    server.stop()
+    assert verify_log(instance, url).broken is None

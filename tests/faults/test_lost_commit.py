@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from painchain.database import deadlines
 from painchain.startup import create_app
 from tests.cli.test_main import Run, environment, run  # noqa: F401  fixtures
 from tests.conftest import WITH_POSTGRES, add_connector, close, settings_for
@@ -98,6 +99,17 @@ def test_people_are_told_what_was_saved_when_the_answer_to_a_commit_is_lost(
         assert (status, UNKNOWN in text, "Nothing" in text, doors.stored()) == (503, True, False, 1), (door, text)
         assert door in (doors.form, doors.htmx) or "outcome=unknown" in text
     assert client.get("/health").status_code == 200
+
+
+def test_a_commit_whose_answer_vanishes_is_looked_up(
+    client: FlaskClient, proxy: DatabaseProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doors = Doors(client)
+    monkeypatch.setattr(deadlines, "REQUEST_SECONDS", 1.0)
+    for door in (doors.form, doors.log):
+        proxy.next_commit = "silent"
+        status, text = door()
+        assert (status in (200, 201), "not known" in text, doors.stored()) == (True, False, 1), (door, text)
 
 
 def test_a_secret_of_a_save_with_an_unknown_outcome_is_not_lost_without_a_word(
