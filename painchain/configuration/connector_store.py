@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 
 from painchain import connectors
 from painchain.audit.diff import SET, Change, diff
@@ -20,11 +20,14 @@ from painchain.connectors.painchain import SYSTEM_NAME, SYSTEM_TAGS
 from painchain.core.crypto import KeyUnusable
 from painchain.core.redaction import scrub_value
 from painchain.database.models import Connector
+from painchain.database.prepared import Prepared
 from painchain.database.session import db
 from painchain.scheduling import poll_leases
 from painchain.timeline import coverage
 from painchain.timeline import visibility as timeline_visibility
 from painchain.timeline.visibility import Toggle
+
+_NAME = Prepared(select(Connector.name).where(Connector.id == bindparam("connector_id")))
 
 
 def type_of(connector: Connector) -> ConnectorType:
@@ -59,6 +62,11 @@ def in_page_order(by_name: Iterable[Connector]) -> list[Connector]:
 def get(connector_id: int) -> Connector | None:
     """Return the connector with this ID, or None."""
     return db.session.get(Connector, connector_id)
+
+
+def name_of(connector_id: int) -> str | None:
+    """Return the name of the connector with this ID, or None."""
+    return next((name for (name,) in _NAME.all(db.session.connection(), connector_id=connector_id)), None)
 
 
 def get_many(ids: Sequence[int]) -> list[Connector]:

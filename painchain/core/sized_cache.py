@@ -18,7 +18,8 @@ WAIT_SECONDS = 30
 class SizedCache:
     """The most recently used values, whose sizes together are at most `max_bytes`.
 
-    A key contains everything that its value depends on, so that no value has to be removed because it is outdated.
+    A key contains everything that its value depends on, so that no value has to be removed to be correct. Values that
+    depend on a revision of the database are removed to save memory, as soon as there is one of a later revision.
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
@@ -26,6 +27,8 @@ class SizedCache:
         self._values: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._computing: dict[Hashable, Event] = {}
         self._lock = Lock()
+        self._revision = 0
+        self._of_revision: set[Hashable] = set()
         self.size = 0
 
     def get(self, key: Hashable) -> Any:
@@ -37,8 +40,10 @@ class SizedCache:
             self._values.move_to_end(key)
             return found[0]
 
-    def put(self, key: Hashable, value: Any, size: int) -> None:
+    def put(self, key: Hashable, value: Any, size: int, revision: int | None = None) -> None:
         """Cache a value of `size` bytes, and remove the least recently used ones for which there is no space.
+
+        If it depends on a `revision` of the database, also remove the values of earlier ones.
 
         >>> cache = SizedCache(3 * ENTRY_BYTES)
         >>> for key in "abc":
@@ -49,7 +54,7 @@ class SizedCache:
         size += ENTRY_BYTES
         with self._lock:
             self._drop(key)
-            if size > self._max_bytes:
+            if size > self._max_bytes or not self._is_of_newest(key, revision):
                 return
             self._values[key] = value, size
             self.size += size
@@ -57,9 +62,15 @@ class SizedCache:
                 self._drop(next(iter(self._values)))
 
     def get_or_compute(
-        self, key: Hashable, compute: Callable[[], Value | None], size_of: Callable[[Value], int] = sys.getsizeof
+        self,
+        key: Hashable,
+        compute: Callable[[], Value | None],
+        size_of: Callable[[Value], int] = sys.getsizeof,
+        revision: int | None = None,
     ) -> Value | None:
         """Return the cached value of a key, or compute and cache it. Threads that ask for it meanwhile wait.
+
+        `revision` is the one that the value depends on, if any (see `put`).
 
         A result of None is not cached: then each of them computes it.
         """
@@ -78,12 +89,25 @@ class SizedCache:
         try:
             value = compute()
             if value is not None:
-                self.put(key, value, size_of(value))
+                self.put(key, value, size_of(value), revision)
             return value
         finally:
             with self._lock:
                 self._computing.pop(key).set()
 
+    def _is_of_newest(self, key: Hashable, revision: int | None) -> bool:
+        """Return whether a value of this revision may be cached. Remove those of earlier revisions."""
+        if revision is None:
+            return True
+        if revision > self._revision:
+            self._revision = revision
+            for outdated in list(self._of_revision):
+                self._drop(outdated)
+        if revision == self._revision:
+            self._of_revision.add(key)
+        return revision == self._revision
+
     def _drop(self, key: Hashable) -> None:
+        self._of_revision.discard(key)
         _, size = self._values.pop(key, (None, 0))
         self.size -= size

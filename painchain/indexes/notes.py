@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, TypeDecorator, cast, delete, select, type_coerce
+from sqlalchemy import ColumnElement, Select, Text, TypeDecorator, cast, delete, func, select, type_coerce
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
@@ -24,6 +24,8 @@ MAX_NUMBER = 2**63 - 1
 
 _notes = Base.metadata.tables[EventNote.__tablename__]
 _INSERT = BulkInsert(_notes)
+# The number of the newest note, as a column of any statement.
+NEWEST = select(func.max(_notes.c.note)).scalar_subquery()
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, namedtuple
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Row, Select, and_, bindparam, false, func, literal, or_, select, union_all
 from sqlalchemy.engine import Connection
 
+from painchain.core import runtime
 from painchain.database.models import IS_AUDIT, ChangeEvent, LogHead, Team
 from painchain.database.prepared import Prepared
-from painchain.database.session import db
+from painchain.database.session import db, is_writing
 from painchain.database.types import microseconds, moment
 from painchain.indexes import notes
 from painchain.indexes.search_query import EARLIEST as EARLIEST
@@ -26,12 +27,14 @@ from painchain.timeline import aggregates, event_classes, rollup_sums, saved_vie
 from painchain.timeline import pages as timeline_pages
 from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import Filter, page_queries
+from painchain.timeline.pages import Position
 from painchain.timeline.rollup_sums import RollupState
 from painchain.timeline.saved_views import ViewLink
 
 DAY = timedelta(hours=25)  # the longest day, when the clocks are set back
 PAGE = 50
 MANY = 500  # the most events of a page among which the group of a new event is looked for
+BYTES_OF_TEXT = 3  # that an event takes in memory for each character of its text, roughly
 _STATUS = -1  # the position of a status, whose kind is its source
 
 _event = ChangeEvent.__table__.c
@@ -55,35 +58,69 @@ class Head:
     revision: int
     last_event: int
     rollups: RollupState = field(default=RollupState(0, 0), compare=False)
+    newest_note: int = field(default=0, compare=False)  # the number of the newest note on an event
 
 
-_HEAD = Prepared(select(LogHead.__table__.c.revision, LogHead.__table__.c.last_event, *rollup_sums.STATE_COLUMNS))
+_HEAD = Prepared(
+    select(
+        *(LogHead.__table__.c.revision, LogHead.__table__.c.last_event),
+        *rollup_sums.STATE_COLUMNS,
+        notes.NEWEST,
+    )
+)
 
 
 def head(connection: Connection | None = None) -> Head:
     """Read the head of the log, through the session or on `connection`."""
-    [[revision, last_event, counted, total]] = _HEAD.all(connection or db.session.connection())
-    return Head(revision, last_event, RollupState(counted, int(total)))
+    [[revision, last_event, counted, total, newest_note]] = _HEAD.all(connection or db.session.connection())
+    return Head(revision, last_event, RollupState(counted, int(total)), newest_note or 0)
 
 
-def page(event_filter: Filter, before: Cursor | None = None, limit: int = PAGE) -> Page:
-    """Return the newest events of a filter, or the newest older than `before`."""
-    numbers, older = page_numbers(event_filter, before, limit)
-    return Page(events_by_number(numbers), older)
+def page(event_filter: Filter, before: Cursor | None = None, limit: int = PAGE, head: Head | None = None) -> Page:
+    """Return the newest events of a filter, or the newest older than `before`.
+
+    With the `head` of the log, as it was before, events that were read for another page are not read again.
+    """
+    positions, older = _page_positions(event_filter, before, limit)
+    if head is None or is_writing():  # what is read in a write transaction may be rolled back
+        return Page(events_by_number([number for _, number in positions]), older)
+    return Page(_events_at(positions, head.newest_note), older)
 
 
 def page_numbers(
     event_filter: Filter, before: Cursor | None = None, limit: int = PAGE
 ) -> tuple[list[int], Cursor | None]:
     """Return the numbers of the events of a page, newest first, and the cursor of the next older page."""
+    positions, older = _page_positions(event_filter, before, limit)
+    return [event_id for _, event_id in positions], older
+
+
+def _page_positions(
+    event_filter: Filter, before: Cursor | None, limit: int
+) -> tuple[Sequence[Position], Cursor | None]:
     position = (microseconds(before.timestamp), before.id) if before else None
     found = [timeline_pages.newest(query, position, limit + 1) for query in page_queries(event_filter, before)]
     positions = sorted(chain.from_iterable(found), reverse=True)
-    numbers = [event_id for _, event_id in positions[:limit]]
     if len(positions) <= limit:
-        return numbers, None
+        return positions, None
     time, last = positions[limit - 1]
-    return numbers, Cursor(moment(time), last)
+    return positions[:limit], Cursor(moment(time), last)
+
+
+def _events_at(positions: Sequence[Position], newest_note: int) -> list[Event]:
+    """Return the events at these positions.
+
+    An event never changes, but it can get notes. So those without notes are cached, until there is a new note.
+    """
+    cache = runtime.current().cache
+    known = {position: event for position in positions if (event := cache.get(("event", position, newest_note)))}
+    missing = [position for position in positions if position not in known]
+    for event in events_by_number([number for _, number in missing]):
+        position = (microseconds(event.timestamp), event.id)
+        known[position] = event
+        if not event.notes:
+            cache.put(("event", position, newest_note), event, BYTES_OF_TEXT * len(repr(tuple(event))))
+    return [known[position] for position in positions if position in known]
 
 
 def written_after(event_filter: Filter, after: int, limit: int = PAGE) -> Sequence[Event]:
@@ -153,9 +190,24 @@ def _shown(event_filter: Filter, oldest: Cursor | None) -> Select[Any]:
     return query.where(_event.timestamp >= oldest.timestamp, is_later)
 
 
+# The columns of a statement in SHOWN, as SQLAlchemy names them in its rows.
+_Shown = namedtuple("_Shown", [column.name for column in SHOWN])  # type: ignore[misc]
+_BY_ID = Prepared(select(*SHOWN).where(_event.id == bindparam("number")))
+_OF_REQUEST = Prepared(
+    select(*SHOWN)
+    .where(_event.request_id == bindparam("request_id"), IS_AUDIT)
+    .order_by(_event.timestamp.desc(), _event.id.desc())
+    .limit(bindparam("limit"))
+)
+
+
 def event_by_id(number: int) -> Event | None:
     """Return the event with that id, if there is one."""
-    return db.session.execute(select(*SHOWN).where(_event.id == number)).one_or_none()
+    return next(iter(_events(_BY_ID, number=number)), None)
+
+
+def _events(statement: Prepared, **values: Any) -> list[Event]:
+    return [cast(Event, _Shown(*row)) for row in statement.all(db.session.connection(), **values)]
 
 
 def event_by_event_id(event_id: str) -> Event | None:
@@ -167,8 +219,7 @@ def event_by_event_id(event_id: str) -> Event | None:
 
 def events_of_request(request_id: str, limit: int = PAGE) -> Sequence[Event]:
     """Return the events of one request in PainChain, newest first."""
-    query = select(*SHOWN).where(_event.request_id == request_id, IS_AUDIT)
-    return db.session.execute(query.order_by(_event.timestamp.desc(), _event.id.desc()).limit(limit)).all()
+    return _events(_OF_REQUEST, request_id=request_id, limit=limit)
 
 
 @dataclass(frozen=True)
@@ -219,5 +270,7 @@ def events_by_number(numbers: Sequence[int]) -> list[Event]:
     """Return the events with these ids, in the order of the ids given."""
     if not numbers:
         return []
+    if len(numbers) == 1:  # most pages miss only the newest event
+        return [event for event in (event_by_id(numbers[0]),) if event]
     rows = {row.id: row for row in db.session.execute(select(*SHOWN).where(_event.id.in_(numbers)))}
     return [rows[number] for number in numbers if number in rows]

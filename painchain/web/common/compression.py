@@ -29,12 +29,15 @@ class CompressedBodies:
     def set(self, key: str, value: bytes) -> None:
         """Keep a compressed body, unless its response has no key of its own (see `keep_compressed`)."""
         if not key.endswith(";"):
-            runtime.current().cache.put(("compressed", key), value, len(value))
+            runtime.current().cache.put(("compressed", key), value, len(value), g.get("compressed_revision"))
 
 
-def keep_compressed(key: str) -> None:
-    """Compress the body of this response only once for all responses with this key, which have the same body."""
-    g.compressed_key = key
+def keep_compressed(key: str, revision: int | None = None) -> None:
+    """Compress the body of this response only once for all responses with this key, which have the same body.
+
+    `revision` is the one of the database that the body depends on, if any.
+    """
+    g.compressed_key, g.compressed_revision = key, revision
 
 
 def install(app: Flask) -> None:
@@ -73,7 +76,9 @@ def install(app: Flask) -> None:
 
         if key := g.get("compressed_key"):  # others that answer with the same body meanwhile wait
             runtime.current().cache.get_or_compute(
-                ("compressing", key, request.headers.get("Accept-Encoding")), compress_first
+                ("compressing", key, request.headers.get("Accept-Encoding")),
+                compress_first,
+                revision=g.compressed_revision,
             )
         if not compressed:
             compress_first()

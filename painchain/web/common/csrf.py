@@ -8,12 +8,16 @@ from __future__ import annotations
 import hmac
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 from flask import Flask, current_app, g
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import generate_csrf
 from itsdangerous import Signer
+
+STAND_IN = secrets.token_urlsafe(32)  # random, so that no text of others contains it
 
 
 class MaskedCSRFProtect(CSRFProtect):  # type: ignore[misc]
@@ -32,10 +36,27 @@ class MaskedCSRFProtect(CSRFProtect):  # type: ignore[misc]
 
 def masked_token() -> str:
     """Return the CSRF token of this browser, masked. All forms of one response have the same text."""
+    if "renders_for_many" in g:
+        return STAND_IN
     if "masked_csrf_token" not in g:
         token = generate_csrf()
         g.masked_csrf_token = mask(f"{token} {binding_of(token)}")
     return cast(str, g.masked_csrf_token)
+
+
+@contextmanager
+def renders_for_many() -> Iterator[None]:
+    """Render a page that many browsers get: with a stand-in for the token, which `with_token` replaces."""
+    g.renders_for_many = True
+    try:
+        yield
+    finally:
+        del g.renders_for_many
+
+
+def with_token(html: str) -> str:
+    """Return a page with the token of this browser in place of the stand-in."""
+    return html.replace(STAND_IN, masked_token()) if STAND_IN in html else html
 
 
 def binding_of(token: str) -> str:

@@ -9,10 +9,12 @@ from flask import current_app, g, make_response, request, session
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
+from painchain.audit import trail as audit_trail
+from painchain.audit.trail import Auditing
 from painchain.core import runtime
 from painchain.database.session import autocommit_connection
 from painchain.timeline import queries, rollup_sums
-from painchain.web.common import compression, cookies
+from painchain.web.common import compression, cookies, csrf
 from painchain.web.common.responses import is_htmx, opened, zone
 
 
@@ -35,12 +37,33 @@ def cached(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseRetu
             return response.get_data() if response.status_code == 200 and not session.modified else None
 
         key = _key()
-        body = runtime.current().cache.get_or_compute(key, render)
+        body = runtime.current().cache.get_or_compute(key, render, revision=g.log_head.revision)
         if body is not None:
-            compression.keep_compressed(repr(key))
+            compression.keep_compressed(repr(key), g.log_head.revision)
         return rendered[-1] if rendered else Response(body, mimetype="text/html")
 
     return cached_view
+
+
+def page_for_many(key: Hashable, render: Callable[[Auditing], Response]) -> Response:
+    """Return a page that is rendered once for all who see the same: only its CSRF token differs by browser.
+
+    `key` contains what the page depends on, besides its reader, the date, and whether auditing is on.
+    """
+    auditing = audit_trail.auditing()
+    if cookies.read(current_app.config["SESSION_COOKIE_NAME"]) and session.get("_flashes"):
+        return render(auditing)
+
+    def render_for_many() -> str:
+        with csrf.renders_for_many():
+            return render(auditing).get_data(as_text=True)
+
+    seen_by = (zone().key, cookies.read_script_cookie("theme"), g.who.role, g.who.name, g.who.person_id)
+    today = g.now.astimezone(zone()).date()
+    of_layout = (auditing.on, auditing.since, auditing.by, auditing.broken)
+    cache = runtime.current().cache
+    html = cache.get_or_compute(("page", key, seen_by, today, of_layout), render_for_many) or render_for_many()
+    return make_response(csrf.with_token(html))
 
 
 def head_of_request() -> queries.Head:

@@ -5,7 +5,7 @@ A template would take ten times as long, and the chart of an open dashboard chan
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import quote_plus
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup, escape
 
 from painchain import connectors
+from painchain.core import runtime
 from painchain.presentation.formatting import printable
 from painchain.timeline.histogram import Bin, Histogram
 from painchain.web.dashboard.comparison import Comparison
@@ -21,12 +22,13 @@ from painchain.web.dashboard.filter_view import View, utc_text
 
 STEP = 10  # the width of a bin in the picture, which is 100 high
 TALLEST, LOWEST = 96, 2  # the height of the tallest bar, and of a single event
+KEY_BYTES = 300  # of a cached bar, roughly
 _START, _END = "\ue000", "\ue001"  # stand for the times of a bin in the address of a view
 
 
 @dataclass(frozen=True)
 class _Style:
-    """What all bars of a chart have in common: the patterns of their times, their addresses and the tallest bar.
+    """What all bars of a chart have in common: the patterns of their times, and their addresses.
 
     A pattern for the end of a bin is missing if bins are whole days. `earlier` says when the compared events happened.
     """
@@ -35,20 +37,30 @@ class _Style:
     end_pattern: str
     zone: ZoneInfo
     address: Callable[[Bin], str]
-    tallest: int
     earlier: str
 
 
 def draw(histogram: Histogram, view: View, zone: ZoneInfo, compared: Comparison | None = None) -> Markup:
-    """Return the bars as SVG: the tallest one, or the highest number it is compared with, has the full height."""
+    """Return the bars as SVG: the tallest one, or the highest number it is compared with, has the full height.
+
+    The link and the words of a bar whose numbers are as before are not made again.
+    """
     past = compared.counts if compared else [0] * len(histogram.bins)
     tallest = max(*(bin.total for bin in histogram.bins), *past)
     words = compared.words if compared else ""
-    style = _Style(*_patterns(histogram.width), zone, _addresses(view), tallest, words)
-    return Markup("\n").join(
-        _bar(position * STEP, bin, bool(histogram.since and bin.start < histogram.since), past[position], style)
-        for position, bin in enumerate(histogram.bins)
-    )
+    style = _Style(*_patterns(histogram.width), zone, _addresses(view), words)
+    of_all = ("bars", *_patterns(histogram.width), zone.key, _pattern(view), words)
+    cache = runtime.current().cache
+    before: dict[Hashable, str] = cache.get(of_all) or {}
+    links: dict[Hashable, str] = {}
+    drawn = []
+    for position, bin in enumerate(histogram.bins):
+        is_uncounted = bool(histogram.since and bin.start < histogram.since)
+        key = (position, bin.start, bin.end, *bin.counts.items(), bin.failures, is_uncounted, past[position])
+        links[key] = before.get(key) or _link(position * STEP, bin, is_uncounted, past[position], style)
+        drawn.append(f"{links[key]}{_parts(bin, position * STEP + 1, tallest)}</a>")
+    cache.put(of_all, links, sum(len(link) + KEY_BYTES for link in links.values()))
+    return Markup("\n".join(drawn))  # noqa: S704  every text in it is escaped
 
 
 def _patterns(width: timedelta) -> tuple[str, str]:
@@ -57,9 +69,14 @@ def _patterns(width: timedelta) -> tuple[str, str]:
     return ("%a %-d %b, %H:%M", "%H:%M") if width.seconds >= 60 else ("%-d %b, %H:%M:%S", "%H:%M:%S")
 
 
+def _pattern(view: View) -> str:
+    """Return the address of any bin of a view. It stands for all that their addresses depend on."""
+    return view.address("/", start_date=_START, end_date=_END, range="")
+
+
 def _addresses(view: View) -> Callable[[Bin], str]:
     """Return a function for the address of a bin. The other parameters of a view are encoded only once."""
-    pattern = view.address("/", start_date=_START, end_date=_END, range="")
+    pattern = _pattern(view)
     encoded_start, encoded_end = quote_plus(_START), quote_plus(_END)
     if pattern.count(encoded_start) != 1 or pattern.count(encoded_end) != 1:  # the search has the same characters
         return lambda bin: view.address("/", start_date=bin.start, end_date=bin.end, range="")
@@ -68,7 +85,8 @@ def _addresses(view: View) -> Callable[[Bin], str]:
     )
 
 
-def _bar(x: int, bin: Bin, is_uncounted: bool, past: int, style: _Style) -> Markup:
+def _link(x: int, bin: Bin, is_uncounted: bool, past: int, style: _Style) -> str:
+    """Return a bar without the parts, whose heights depend on the tallest bar, and without its end."""
     start, end = bin.start.astimezone(style.zone), bin.end.astimezone(style.zone)
     first = start.strftime(style.pattern)
     last = (end if style.end_pattern else (bin.end - datetime.resolution).astimezone(style.zone)).strftime(
@@ -86,9 +104,9 @@ def _bar(x: int, bin: Bin, is_uncounted: bool, past: int, style: _Style) -> Mark
     label = f'aria-label="{name}"' if bin.total or past else 'tabindex="-1" aria-hidden="true"'
     areas = ("uncounted", "hit") if is_uncounted else ("hit",)
     rectangles = "".join(f'<rect class="{area}" x="{x}" y="0" width="{STEP}" height="100"/>' for area in areas)
-    return Markup(  # noqa: S704  every text in it is escaped
+    return (
         f'<a id="bin-{int(bin.start.timestamp())}" href="{escape(style.address(bin))}"{data} {label}>'
-        f"<title>{name}</title>{rectangles}{_parts(bin, x + 1, style.tallest)}</a>"
+        f"<title>{name}</title>{rectangles}"
     )
 
 

@@ -6,10 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from markupsafe import Markup
+
 from painchain import connectors
+from painchain.core import runtime
 from painchain.timeline import histogram
 from painchain.timeline.filter import Filter
-from painchain.web.dashboard.filter_view import Choice
+from painchain.web.common import responses
+from painchain.web.dashboard.filter_view import Choice, View, has_start_page
 
 COUNTED = ("event_type", "author")  # if they are loaded when they are opened
 TYPES = "event_type"
@@ -53,6 +57,24 @@ def counted_beside_chart(
     if sources is not None:
         values["menu_counts"]["source"] = sources
     return values
+
+
+def rendered(view: View, values: Mapping[str, Any]) -> Markup:
+    """Return the menus of the filter as HTML. A menu is rendered again only if its choices, counts or links change."""
+    parameters = tuple((name, tuple(values)) for name, values in view.parameters.items())
+    shared = (parameters, view.path, has_start_page())
+
+    def menu(name: str, choices: Sequence[Choice]) -> str:
+        def render() -> str:
+            return responses.fragment("dashboard/menu", **{**values, "view": view, "name": name, "choices": choices})
+
+        if f"menu-{name}" in responses.opened():
+            return render()
+        counts = values["menu_counts"].get(name)
+        key = ("menu", name, tuple(choices), tuple(counts.items()) if counts is not None else None, shared)
+        return runtime.current().cache.get_or_compute(key, render) or render()
+
+    return Markup("").join(Markup(menu(name, choices)) for name, choices in values["lists"].items())  # noqa: S704
 
 
 def _counts(name: str, event_filter: Filter) -> Counts:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, abort, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
+from werkzeug.wrappers import Response
 from wtforms import TextAreaField
 
+from painchain.audit.trail import Auditing
 from painchain.configuration import connector_store
 from painchain.history import notes
 from painchain.ingestion import health as connector_polls
@@ -18,7 +21,7 @@ from painchain.timeline import queries, visibility
 from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import BadFilter
 from painchain.web.common import connector_health, responses
-from painchain.web.common.response_cache import cached, head_of_request
+from painchain.web.common.response_cache import cached, head_of_request, page_for_many
 from painchain.web.dashboard import before, empty_feed, menus, onboarding, time_range, view_menu
 from painchain.web.dashboard.filter_view import View, choices, filter_of, view_of
 from painchain.web.dashboard.widgets import chart_fragment, chart_values, days_of, feed_values
@@ -65,6 +68,7 @@ def index() -> ResponseReturnValue:
     }
     values |= menus.counted_beside_chart(responses.opened(), values["lists"], event_filter, values["chart"].counts)
     values |= before.form_values(view, [connector for connector, _ in records], values["shown_events"])
+    values["menus"] = menus.rendered(view, values)
     values["typed_search"] = typed
     values["failing_connectors"] = connector_health.failing(records)
     if responses.is_htmx():
@@ -143,25 +147,43 @@ def menu(name: str) -> ResponseReturnValue:
 @blueprint.get("/events/<int:number>")
 def event(number: int) -> ResponseReturnValue:
     """Show one event with every recorded detail, and the other events of the same action."""
-    return event_page(number, NoteForm(formdata=None))
+    event = _event_or_404(number)
+    hidden, related, connector_name = visibility.all_hidden(), _related(event), _connector_name(event)
+    shown = [
+        ShownEvent(each, hidden.of(each.source, each.connector_id), responses.zone()) for each in (event, *related)
+    ]
+    notes_on_it = tuple(note.id for note in event.notes)
+    key = ("event", tuple(each.identity for each in shown), notes_on_it, connector_name)
+
+    def render(auditing: Auditing) -> Response:
+        values = _event_values(shown[0], related, connector_name)
+        return responses.page("pages/dashboard/event.html", auditing=auditing, **values)
+
+    return page_for_many(key, render)
 
 
 def event_page(number: int, note_form: NoteForm, status: int = 200) -> ResponseReturnValue:
     """Return the page of an event with a form for a note."""
     event = _event_or_404(number)
-    shown = _shown(event)
+    values = _event_values(_shown(event), _related(event), _connector_name(event)) | {"note_form": note_form}
+    return responses.page("pages/dashboard/event.html", status, **values)
+
+
+def _event_values(shown: ShownEvent, related: Sequence[queries.Event], connector_name: str | None) -> dict[str, Any]:
+    return {
+        "event_view": shown.view,
+        "row": event_groups.EventRow(shown),
+        "days": days_of(related),
+        "connector_name": connector_name,
+        "note_form": NoteForm(formdata=None),
+        "note_length": notes.MAX_LENGTH,
+    }
+
+
+def _related(event: queries.Event) -> list[queries.Event]:
+    """Return the other events of the same action."""
     of_request = queries.events_of_request(event.request_id) if event_groups.is_of_action(event) else ()
-    related = [other for other in of_request if other.id != event.id and event_groups.is_of_action(other)]
-    return responses.page(
-        "pages/dashboard/event.html",
-        status,
-        event_view=shown.view,
-        row=event_groups.EventRow(shown),
-        days=days_of(related),
-        connector=_connector_of(event),
-        note_form=note_form,
-        note_length=notes.MAX_LENGTH,
-    )
+    return [other for other in of_request if other.id != event.id and event_groups.is_of_action(other)]
 
 
 @blueprint.get("/events/<int:number>/details")
@@ -193,5 +215,5 @@ def _shown(event: queries.Event) -> ShownEvent:
     return ShownEvent(event, visibility.all_hidden().of(event.source, event.connector_id), responses.zone())
 
 
-def _connector_of(event: queries.Event) -> Any:
-    return connector_store.get(event.connector_id) if event.connector_id else None
+def _connector_name(event: queries.Event) -> str | None:
+    return connector_store.name_of(event.connector_id) if event.connector_id else None

@@ -28,7 +28,7 @@ def feed_values(
 ) -> dict[str, Any]:
     """Return the values for the feed partial; `head` is the head of the log, if it was read before."""
     head = head or queries.head()
-    page = queries.page(event_filter, before, limit)
+    page = queries.page(event_filter, before, limit, head)
     return {
         "days": days_of(page.events),
         "shown_events": page.events,
@@ -103,7 +103,8 @@ def chart_fragment(view: View, event_filter: Filter, head: queries.Head, oob: bo
     minute = int(g.now.timestamp()) // 60
     shown = (view.path, has_start_page(), responses.zone().key, "chart-text" in responses.opened(), oob)
     key = ("chart", head, minute, parameters, *shown)
-    cached = runtime.current().cache.get_or_compute(key, render, lambda chart: sys.getsizeof(chart.html))
+    cache = runtime.current().cache
+    cached = cache.get_or_compute(key, render, lambda chart: sys.getsizeof(chart.html), head.revision)
     return cached or render()
 
 

@@ -11,7 +11,8 @@ import pytest
 from flask import Flask, before_render_template, request_started
 
 from tests.support.accounts import add_person, sign_in
-from tests.support.html import soup, texts
+from tests.support.html import fill, form_of, soup, texts
+from tests.support.statements import recorded_statements
 
 HTMX = {"HX-Request": "true"}
 AUDIT = "/settings/integrations?type=painchain"
@@ -141,3 +142,55 @@ def test_a_page_is_never_shared_by_two_browsers(app, client):
     assert other.post("/sign-out", data=second).status_code == 303
     assert client.get("/").status_code == 200
     assert client.post("/sign-out", data=first).status_code == 303
+
+
+def test_the_page_of_an_event_is_rendered_once_and_contains_the_token_of_each_browser(app, client, make_connector):
+    make_connector()
+    add_person(app)
+    sign_in(client)
+    other = app.test_client()
+    sign_in(other)
+    number = soup(client.get("/")).select("#feed article[data-event-type=ConnectorCreated]")[0]["data-id"]
+    with rendered(app) as names:
+        pages = [reader.get(f"/events/{number}") for reader in (client, other)]
+    assert names == ["event.html"]
+    forms = [fill(form_of(page, "#add-note"), text=text) for page, text in zip(pages, ("One", "Two"), strict=True)]
+    assert len({form["csrf_token"] for form in forms}) == 2
+    for reader, form in ((other, forms[1]), (client, forms[0])):
+        assert reader.post(f"/events/{number}/notes", data=form).status_code == 303
+    assert texts(soup(client.get(f"/events/{number}")), ".notes .note-text") == ["Two", "One"]
+
+
+def test_the_page_of_an_event_changes_with_what_it_shows(app, client, make_connector):
+    number = make_connector(name="Before")
+    event = soup(client.get("/")).select("#feed article[data-event-type=ConnectorCreated]")[0]["data-id"]
+    address, connector, latest = f"/events/{event}", f"/api/connectors/{number}", {"If-Match": "*"}
+
+    def words() -> str:
+        return soup(client.get(address)).select_one("main .meta").get_text()
+
+    assert "Open settings of Before" in words()
+    assert client.patch(connector, json={"name": "After"}, headers=latest).status_code == 200
+    assert "Open settings of After" in words()
+    assert client.delete(connector, headers=latest).status_code in (200, 204)
+    assert "the connector was deleted" in words()
+    add_person(app, "vic", "viewer")
+    sign_in(client, "vic")
+    assert soup(client.get(address)).select("#add-note") == []
+    client.set_cookie("zone", "Asia/Kolkata")
+    client.set_cookie("theme", "dark")
+    root = soup(client.get(address)).html
+    assert (root["data-zone"], root["data-theme"]) == ("Asia/Kolkata", "dark")
+
+
+def test_a_page_after_a_write_reads_only_the_events_that_are_new(app, client, make_connector):
+    for name in ("one", "two", "three"):
+        make_connector(name=name)
+    shown = soup(client.get("/")).select("#feed article")
+    make_connector(name="other")
+    with recorded_statements(app) as statements:
+        page = soup(client.get("/"))
+    assert len(page.select("#feed article")) > len(shown)
+    [rows] = [text for text in statements if text.startswith("SELECT change_events.id,")]
+    of_notes = 2
+    assert rows.count("?") - of_notes == len(page.select("#feed article")) - len(shown)
