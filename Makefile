@@ -5,7 +5,7 @@ COMPILE = .venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-in
 # Payloads, descriptions and servers that tests compare with. Where there is no npm, the tests that need them are skipped.
 NODE = $(if $(shell command -v npm),tests/node/node_modules/.package-lock.json)
 
-.PHONY: run test test-all test-fuzz test-faults test-soak test-kubernetes bench lint lock lock-check wheel-check screenshots clean
+.PHONY: run test test-all test-fuzz test-faults test-soak test-newest test-kubernetes bench lint lock lock-check wheel-check screenshots clean
 
 run: .venv/.run
 	.venv/bin/python app.py
@@ -28,6 +28,10 @@ test-faults: .venv/.dev
 # The load of an incident, and a kill every two minutes, for half an hour on each database: make test-soak MINUTES=4.
 test-soak: .venv/.dev
 	PAINCHAIN_TEST_SOAK=$(or $(MINUTES),30) .venv/bin/python -m pytest -rs -s tests/faults/test_soak.py $(ARGS)
+
+# What may differ between versions of Python, on the newest one that is installed.
+test-newest: .venv/.dev
+	.ci/newest
 
 # Against a real kube-apiserver with etcd, built once from Debian's sources: minutes, and 130 MB in .kubernetes.
 test-kubernetes: .venv/.dev
