@@ -44,6 +44,8 @@ class Runtime:
     key_order: Sequence[str] = ()
     # Set once the first account exists: from then on everybody must sign in.
     sign_in_required: bool = False
+    # Whether the last attempt to write events failed. /health then tries it again (`eventlog.write_check`).
+    write_failed: bool = False
     # A database error that needs a restart or an operator.
     database_fault: Fault | None = None
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
 from painchain.core import runtime
 from painchain.database.bulk import BulkInsert
@@ -249,7 +250,11 @@ def writing(before_read: Callable[[Connection], None] = lambda connection: None)
             _finish(event_log, head)
     except OutcomeUnknown as unknown:
         settle(unknown, db.engine, event_log.transaction_id if event_log else None)
+    except DBAPIError:
+        runtime.current().write_failed = True
+        raise
     if event_log and event_log.written:
+        runtime.current().write_failed = False
         runtime.current().metrics.count_events(event_log.written)  # only after the commit
 
 

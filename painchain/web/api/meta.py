@@ -11,7 +11,7 @@ from painchain.audit import trail as audit_trail
 from painchain.core import runtime
 from painchain.database.models import LogHead
 from painchain.database.session import db, write_transaction
-from painchain.eventlog import writer
+from painchain.eventlog import write_check, writer
 from painchain.web.api import openapi
 from painchain.web.api.common import api_blueprint
 from painchain.web.api.resources.base import Health, answer, answer_list
@@ -29,6 +29,7 @@ def health() -> ResponseReturnValue:
     writer.check_key()
     with write_transaction():
         db.session.execute(update(LogHead).values(id=1))
+    write_check.check()
     return answer(Health(status="ok", database="ok", auditing=audit_trail.auditing().on, version=__version__))
 
 
