@@ -11,6 +11,7 @@ from time import monotonic
 # A request has REQUEST_SECONDS for its statements, LAST_SECONDS more for its COMMIT, as much to look up whether it was
 # carried out, and as much for what the response then shows: less than 15 seconds in total.
 REQUEST_SECONDS, LAST_SECONDS = 8.0, 2.0
+LOCK_SECONDS = 7  # for which a statement waits for a lock: less than a request has
 QUICK_SECONDS = 2.5  # for requests that programs repeat
 STATEMENT_SECONDS = 300.0  # for one statement of a server's background work, or one batch of an export
 COMMIT_SECONDS = 30.0

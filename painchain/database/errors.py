@@ -55,6 +55,9 @@ SERVER_GONE = Fault(
     "Start it, or check the connection to it. PainChain then recovers by itself",
 )
 UNKNOWN = Fault(str(OutcomeUnknown()))
+STATEMENT_MODE = Fault(
+    "PgBouncer is in statement mode", "Set its pool_mode to transaction or session, and restart PainChain"
+)
 POOL_EXHAUSTED = Fault("too many requests are waiting for the database")
 BUSY = Fault("the database is busy with other changes")
 KEY_REPLACED = Fault("the encryption key was replaced", "Restart PainChain with the new key")
@@ -84,6 +87,8 @@ def classify(error: BaseException) -> Fault:
     if isinstance(error, OutcomeUnknown):
         return UNKNOWN
     cause = getattr(error, "orig", None) or error
+    if "statement pooling mode" in str(cause):
+        return STATEMENT_MODE
     code = getattr(cause, "sqlite_errorcode", None)
     state = getattr(cause, "sqlstate", None)
     if code is not None:

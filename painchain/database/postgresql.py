@@ -7,6 +7,7 @@ drops the packets. Keepalives notice only that the machine is gone, so the clien
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
 from time import monotonic
@@ -17,8 +18,6 @@ import psycopg
 
 from painchain.database import deadlines
 
-LOCK_SECONDS = 7  # for which a statement waits for a lock: less than a request has
-
 CONNECT_SECONDS, MIN_CONNECT_SECONDS = 5, 2  # the second is the driver's own minimum
 PROBE_SECONDS = 2.0  # for which the one thread waits that asks a silent server
 RECEIVED = 1  # a bit of what the driver is told: that the server has sent something
@@ -26,12 +25,13 @@ RECEIVED = 1  # a bit of what the driver is told: that the server has sent somet
 # The client notices that the server's machine is gone, and the server that the client's is.
 KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 SESSION = {
-    "lock_timeout": f"{LOCK_SECONDS}s",
+    "lock_timeout": f"{deadlines.LOCK_SECONDS}s",
     "tcp_keepalives_idle": "10s",
     "tcp_keepalives_interval": "5s",
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "20s",
 }
+OPTIONS = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
 
 Value = TypeVar("Value")
 
@@ -90,6 +90,7 @@ class BoundedConnection(psycopg.Connection[Any]):
     """A connection whose waits end at the deadline of the thread."""
 
     silence: Silence
+    is_pooled: bool
 
     def wait(self, gen: Generator[Any, Any, Value], *arguments: Any, **more: Any) -> Value:
         """Wait until the driver's `gen` has its answer. A connection whose answer is late is closed.
@@ -129,37 +130,62 @@ class BoundedConnection(psycopg.Connection[Any]):
                 silence.stop_asking()
 
 
+@dataclass
+class Server:
+    """What is known of a server: whether it is silent, and whether a pooler such as PgBouncer is in front of it."""
+
+    silence: Silence = field(default_factory=Silence)
+    is_pooled: bool = False
+
+
 def driver() -> ModuleType:
     """Return the driver, with bounded connections, for an engine."""
     bounded = ModuleType(psycopg.__name__)
-    vars(bounded).update(vars(psycopg), connect=partial(_connect, Silence()))
+    vars(bounded).update(vars(psycopg), connect=partial(_connect, Server()))
     return bounded
 
 
-def _connect(silence: Silence, **parameters: Any) -> BoundedConnection:
-    asks = silence.ask()
+def _connect(server: Server, **parameters: Any) -> BoundedConnection:
+    asks = server.silence.ask()
     try:
-        connection = _open(silence, parameters, PROBE_SECONDS if asks else CONNECT_SECONDS)
+        connection = _open(server, parameters, PROBE_SECONDS if asks else CONNECT_SECONDS)
     finally:
         if asks:
-            silence.stop_asking()
-    silence.answered()
+            server.silence.stop_asking()
+    connection.silence = server.silence
+    if not server.is_pooled:
+        server.is_pooled = _has_lost_settings(connection)
+    connection.is_pooled = server.is_pooled
+    if server.is_pooled:  # the pooler has answered, not the server
+        connection.prepare_threshold = None  # the next statement may reach another session of the server
     return connection
 
 
-def _open(silence: Silence, parameters: dict[str, Any], limit: float) -> BoundedConnection:
+def _open(server: Server, parameters: dict[str, Any], limit: float) -> BoundedConnection:
+    """Open a connection. If a pooler refuses the settings of the session, open it without them."""
     began = monotonic()
     hosts = str(parameters.get("host", "")).count(",") + 1  # the driver tries one after the other
     seconds = min(limit, (deadlines.expiry() - began) / hosts)
     if seconds < MIN_CONNECT_SECONDS / 2:
         raise NotAsked("no time is left to connect to the server")
-    options = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
-    given = {**KEEPALIVES, **parameters, "options": f"{options} {parameters.get('options', '')}".rstrip()}
+    given = {**KEEPALIVES, **parameters, "connect_timeout": max(MIN_CONNECT_SECONDS, int(seconds))}
+    settings = {} if server.is_pooled else {"options": f"{parameters.get('options', '')} {OPTIONS}".strip()}
     try:
-        connection = BoundedConnection.connect(**given, connect_timeout=max(MIN_CONNECT_SECONDS, int(seconds)))
+        return BoundedConnection.connect(**given | settings)
     except psycopg.errors.ConnectionTimeout:
-        silence.expired(began)
+        server.silence.expired(began)
         deadlines.give_up()
         raise
-    connection.silence = silence
-    return connection
+    except psycopg.OperationalError as error:
+        if server.is_pooled or "startup parameter" not in str(error):
+            raise
+        server.is_pooled = True
+        return BoundedConnection.connect(**given)
+
+
+def _has_lost_settings(connection: BoundedConnection) -> bool:
+    """Return whether the session does not have the settings that it was opened with: a pooler ignored them."""
+    connection.autocommit = True
+    [lock_timeout] = connection.execute("SHOW lock_timeout").fetchone() or [""]
+    connection.autocommit = False
+    return bool(lock_timeout != SESSION["lock_timeout"])

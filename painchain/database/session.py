@@ -149,6 +149,7 @@ def migration_transaction(engine: Engine) -> Iterator[Connection]:
     """
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         if engine.dialect.name == "postgresql":
+            _limit_locks(connection)
             connection.execute(text("SELECT pg_advisory_xact_lock(7240917)"))
         yield connection
 
@@ -233,12 +234,19 @@ def write_transaction() -> Iterator[Connection]:
         yield connection
 
 
+def _limit_locks(connection: Connection) -> None:
+    """Limit how long a transaction waits for locks, if a pooler ignores the settings of the session."""
+    if getattr(connection.connection.driver_connection, "is_pooled", False):
+        execute_raw(connection, f"SET LOCAL lock_timeout = '{deadlines.LOCK_SECONDS}s'")
+
+
 @contextmanager
 def _committed(connection: Connection) -> Iterator[None]:
     """Begin a transaction, and commit it at the end."""
     is_committing = False
     try:
         with connection.begin():
+            _limit_locks(connection)
             yield
             is_committing = True
             deadlines.begin_commit()

@@ -26,7 +26,7 @@ from painchain.configuration.connector_edit import ConnectorEdit
 from painchain.connectors import TYPES
 from painchain.core.config import Settings
 from painchain.core.crypto import Keyring
-from painchain.database.postgresql import LOCK_SECONDS
+from painchain.database.deadlines import LOCK_SECONDS
 from painchain.database.session import BUSY_SECONDS, db
 from painchain.database.types import moment
 from painchain.eventlog import writer
