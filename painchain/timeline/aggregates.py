@@ -42,7 +42,7 @@ _tags: ColumnElement[str] = cast(_event.tags, Text)
 COUNTED = bindparam("counted", type_=BigInteger)
 AUTHORS: Sequence[Select[tuple[str]]] = (
     select(_count.value).where(_count.facet == "author", _count.grain == ALL_TIME),
-    select(_event.author).where(_event.id > COUNTED),
+    select(_event.author).where(_event.id > COUNTED).distinct(),
 )
 # The queries that together find every list of tags of an event, as JSON.
 TAG_LISTS: Sequence[Select[Any]] = (

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, insert, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, insert, or_, select, update
 
 from painchain.database.models import Connector, Lapse
+from painchain.database.prepared import Prepared
 from painchain.database.session import Base, db
 from painchain.timeline.filter import Filter
 
@@ -35,16 +37,30 @@ class CoverageGap:
     words: str
 
 
+_START, _END = (bindparam(name, type_=_gaps.c.since.type) for name in ("start", "end"))
+_BETWEEN = (
+    select(*(_gaps.c[name] for name in CoverageGap.__annotations__))
+    .where(_gaps.c.since < _END, or_(_gaps.c.until.is_(None), _gaps.c.until > _START))
+    .order_by(_gaps.c.since.desc(), _gaps.c.id.desc())
+    .limit(MAX_GAPS)
+)
+_ALL_BETWEEN = Prepared(_BETWEEN)
+
+
 def gaps_between(event_filter: Filter, start: datetime, end: datetime) -> Sequence[CoverageGap]:
-    """Return the newest ``MOST`` gaps between `start` and `end`, oldest first, of the connectors of a filter."""
-    query = select(*(_gaps.c[name] for name in CoverageGap.__annotations__))
-    query = query.where(_gaps.c.since < end, or_(_gaps.c.until.is_(None), _gaps.c.until > start))
+    """Return the newest ``MAX_GAPS`` gaps between `start` and `end`, oldest first, of the connectors of a filter."""
+    times = {"start": start, "end": end}
+    conditions: list[ColumnElement[bool]] = []
     if event_filter.source:
-        query = query.where(_gaps.c.connector_type.in_(event_filter.source))
+        conditions.append(_gaps.c.connector_type.in_(event_filter.source))
     if names := event_filter.connector_values:
         ids = [int(name) for name in names if name.isdecimal() and len(name) < 18]
-        query = query.where(or_(_gaps.c.connector_id.in_(ids), _gaps.c.connector_name.in_(names)))
-    rows = db.session.execute(query.order_by(_gaps.c.since.desc(), _gaps.c.id.desc()).limit(MAX_GAPS)).all()
+        conditions.append(or_(_gaps.c.connector_id.in_(ids), _gaps.c.connector_name.in_(names)))
+    rows: Sequence[Sequence[Any]]
+    if conditions:
+        rows = db.session.execute(_BETWEEN.where(*conditions), times).all()
+    else:
+        rows = _ALL_BETWEEN.all(db.session.connection(), **times)
     return [CoverageGap(*row) for row in reversed(rows)]
 
 

@@ -24,7 +24,7 @@ _count = EventCount.__table__.c
 # The queries that together find every status and its source: in the rollups, and in newer events.
 STATUSES: Sequence[Select[tuple[str, str]]] = (
     select(_count.value, _count.source).where(_count.facet == "status", _count.grain == ALL_TIME),
-    select(_event.status, _event.source).where(_event.id > aggregates.COUNTED, _event.status.is_not(None)),
+    select(_event.status, _event.source).where(_event.id > aggregates.COUNTED, _event.status.is_not(None)).distinct(),
 )
 _STATUSES = Prepared(union_all(*STATUSES))
 SourceStatus = tuple[str, str]  # a source and a status
