@@ -9,13 +9,14 @@ from typing import Any, NoReturn
 
 import click
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 
 from painchain import startup
 from painchain.accounts import password_links, users
-from painchain.cli.common import app, reachable, stop
+from painchain.cli.common import app, reachable, reason, stop
 from painchain.core import memory, runtime, server_address
 from painchain.database import deadlines
-from painchain.database.session import db
+from painchain.database.session import WriteBusy, db
 from painchain.eventlog import writer
 from painchain.workers.completion import CompletionWorker
 from painchain.workers.integrity import IntegrityWorker
@@ -44,8 +45,8 @@ def run() -> None:
     try:
         server = startup.listen(application)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        stop(f"Cannot listen on {settings.host}:{settings.port}: {reason.rstrip('.')}.")
+        words = getattr(error, "strerror", None) or str(error)
+        stop(f"Cannot listen on {settings.host}:{settings.port}: {words.rstrip('.')}.")
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     workers = (
@@ -77,11 +78,14 @@ def run() -> None:
 
 def offer_setup(application: Flask, address: str) -> None:
     """Print the link that creates the first account. Beyond loopback nothing else is served until it is used."""
-    with application.app_context():
-        if users.any_exist():
-            return
-        with writer.writing():
-            secret = password_links.make_link(None, datetime.now(UTC))
+    try:
+        with application.app_context():
+            if users.any_exist():
+                return
+            with writer.writing():
+                secret = password_links.make_link(None, datetime.now(UTC))
+    except (SQLAlchemyError, WriteBusy) as error:
+        stop(f"Cannot make the setup link: {reason(error)}. Start PainChain again.")
     click.echo(f"No accounts yet. Create the first one here (the link works once): {address}/link/{secret}")
 
 

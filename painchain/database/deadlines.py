@@ -38,6 +38,11 @@ def limit_statements() -> None:
     _Process.statement_seconds = STATEMENT_SECONDS
 
 
+def are_statements_limited() -> bool:
+    """Return whether each statement of this process is limited. Then the server ends it, too."""
+    return _Process.statement_seconds < inf
+
+
 def expiry() -> float:
     """Return when a statement that begins now must have been answered, by the clock of `monotonic`."""
     now = monotonic()

@@ -31,7 +31,6 @@ SESSION = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "20s",
 }
-OPTIONS = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
 
 Value = TypeVar("Value")
 
@@ -169,7 +168,7 @@ def _open(server: Server, parameters: dict[str, Any], limit: float) -> BoundedCo
     if seconds < MIN_CONNECT_SECONDS / 2:
         raise NotAsked("no time is left to connect to the server")
     given = {**KEEPALIVES, **parameters, "connect_timeout": max(MIN_CONNECT_SECONDS, int(seconds))}
-    settings = {} if server.is_pooled else {"options": f"{parameters.get('options', '')} {OPTIONS}".strip()}
+    settings = {} if server.is_pooled else {"options": f"{parameters.get('options', '')} {_options()}".strip()}
     try:
         return BoundedConnection.connect(**given | settings)
     except psycopg.errors.ConnectionTimeout:
@@ -181,6 +180,12 @@ def _open(server: Server, parameters: dict[str, Any], limit: float) -> BoundedCo
             raise
         server.is_pooled = True
         return BoundedConnection.connect(**given)
+
+
+def _options() -> str:
+    """Return the settings of a session. The server ends a statement that nobody waits for any more."""
+    limits = {"statement_timeout": f"{deadlines.STATEMENT_SECONDS:.0f}s"} if deadlines.are_statements_limited() else {}
+    return " ".join(f"-c {name}={value}" for name, value in {**SESSION, **limits}.items())
 
 
 def _has_lost_settings(connection: BoundedConnection) -> bool:

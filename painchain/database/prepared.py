@@ -94,7 +94,7 @@ def execute_raw(connection: Connection, statement: str, *rows: Any) -> Sequence[
             cursor.execute(statement, *rows)
         return cursor.fetchall() if cursor.description else []
     except connection.dialect.loaded_dbapi.Error as error:
-        raise _wrapped(error, statement, connection.dialect) from error
+        raise _wrapped(error, statement, connection) from error
     finally:
         cursor.close()
 
@@ -109,11 +109,14 @@ def driver_cursor(connection: Connection, statement: str) -> Iterator[Any]:
     try:
         yield cursor
     except connection.dialect.loaded_dbapi.Error as error:
-        raise _wrapped(error, statement, connection.dialect) from error
+        raise _wrapped(error, statement, connection) from error
     finally:
         cursor.close()
 
 
-def _wrapped(error: Exception, statement: str, dialect: Dialect) -> BaseException:
+def _wrapped(error: Any, statement: str, connection: Connection) -> Any:
+    dialect = connection.dialect
     errors = dialect.loaded_dbapi.Error
+    if dialect.is_disconnect(error, connection.connection.driver_connection, None):
+        connection.invalidate(error)  # otherwise the pool would find out by a rollback, and log its traceback
     return DBAPIError.instance(statement, None, error, errors, hide_parameters=True, dialect=dialect)

@@ -184,4 +184,5 @@ def test_a_silent_database_server_keeps_nobody_waiting_and_everything_works_agai
     assert server.ask("POST", LOG, REPORT)[0] == 201
     assert server.ask("GET", "/health")[0] == 200
     server.stop()
+    assert "Exception during reset" not in server.err.read_text()  # of the pool, with a traceback for each request
     assert verify_log(instance, url).broken is None
