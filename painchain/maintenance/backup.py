@@ -57,7 +57,7 @@ from painchain.maintenance.backup_format import (
     VerifiedBackup,
     batches,
 )
-from painchain.maintenance.backup_rows import binary_indexes, decode_rows, encode_rows, rows_of
+from painchain.maintenance.backup_rows import binary_indexes, decode_rows, lines_of
 from painchain.migrations import NEWEST
 
 FIRST_START = 1  # only the event of the built-in connector
@@ -124,12 +124,10 @@ def create(file: BinaryIO, now: datetime, progress: Progress = lambda rows: None
         writer.manifest(manifest)
         for saved_table in BACKED_UP_TABLES:
             writer.table(saved_table.name, saved_table.columns.keys())
-            binary = binary_indexes(saved_table)
-            with connection.execute(rows_of(saved_table), execution_options={"yield_per": BATCH}) as result:
-                for batch in result.partitions():
-                    writer.rows(encode_rows(batch, binary))
-                    written[saved_table.name] += len(batch)
-                    progress(len(batch))
+            for lines in lines_of(connection, saved_table, BATCH):
+                writer.lines(lines)
+                written[saved_table.name] += len(lines)
+                progress(len(lines))
     writer.seal(dict(written), keys)
     return manifest
 

@@ -19,6 +19,7 @@ from itertools import groupby
 from typing import Any, BinaryIO
 
 from painchain.core.crypto import Keyring
+from painchain.core.json_encoder import json_encoder
 
 FORMAT = 2
 PURPOSE = "backups"
@@ -28,7 +29,7 @@ BATCH = 1000
 
 BLOCK = 2**20
 
-_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode  # in ASCII
+encode = json_encoder(allow_nan=False)
 
 Progress = Callable[[int], None]
 
@@ -77,27 +78,24 @@ class BackupWriter:
 
     def manifest(self, manifest: Manifest) -> None:
         """Write the first line."""
-        self._write([asdict(manifest)])
+        self.lines([encode(asdict(manifest))])
 
     def table(self, name: str, columns: Sequence[str]) -> None:
         """Write the header of a table's rows."""
-        self._write([{"table": name, "columns": list(columns)}])
+        self.lines([encode({"table": name, "columns": list(columns)})])
 
-    def rows(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Write rows."""
-        self._write(rows)
+    def lines(self, lines: Iterable[str]) -> None:
+        """Write lines, each of them the JSON of a row."""
+        written = "".join([f"{line}\n" for line in lines]).encode()
+        self._digest.update(written)
+        self._packed.write(written)
 
     def seal(self, rows: dict[str, int], keys: Keyring) -> None:
         """Write the row counts, the digest and the seal."""
-        self._write([{"rows": rows}])
+        self.lines([encode({"rows": rows})])
         digest = self._digest.digest()
-        self._write([{"sha256": digest.hex(), "seal": _seal(keys.derive(PURPOSE), digest).hex()}])
+        self.lines([encode({"sha256": digest.hex(), "seal": _seal(keys.derive(PURPOSE), digest).hex()})])
         self._packed.close()
-
-    def _write(self, values: Iterable[Any]) -> None:
-        lines = "".join(f"{_encode(value)}\n" for value in values).encode()
-        self._digest.update(lines)
-        self._packed.write(lines)
 
 
 def check(file: BinaryIO, keys: Keyring, progress: Progress = lambda lines: None) -> VerifiedBackup:
