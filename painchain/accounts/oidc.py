@@ -59,8 +59,10 @@ class Provider:
         self._redirect = settings.public_url + CALLBACK
         self._metadata: tuple[float, dict[str, Any]] = (0.0, {})
 
-    def begin(self) -> tuple[str, PendingSignIn]:
+    def begin(self, is_again: bool = False) -> tuple[str, PendingSignIn]:
         """Return the provider's sign-in address, and what to store in the browser until the user returns.
+
+        If the user signs in again, the provider is asked to authenticate them even if they have a session there.
 
         :raises OidcSignInFailed: when the provider's metadata cannot be read.
         """
@@ -71,6 +73,7 @@ class Provider:
                 state=started.state,
                 nonce=started.nonce,
                 code_verifier=started.verifier,
+                **({"prompt": "login"} if is_again else {}),
             )
         return str(address), started
 

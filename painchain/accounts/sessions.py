@@ -82,7 +82,7 @@ def _moment(name: str) -> BindParameter[datetime]:
 
 
 _SIGNED_IN = Prepared(
-    select(_p.id, _p.name, _p.role, _s.seen)
+    select(_p.id, _p.name, _p.role, _s.seen, _s.began)
     .where(_s.person_id == _p.id, _s.id == bindparam("sign_in"), _p.disabled_at.is_(None))
     .where(_s.seen > _moment("unused"), _s.seen < _moment("ahead"))
     .where(_s.began > _moment("oldest"), _s.began < _moment("newest"))
@@ -160,8 +160,8 @@ def list_active(person_id: int, limits: Limits, now: datetime) -> Sequence[SignI
 def find_session_actor(secret: str, limits: Limits, now: datetime, connection: Connection) -> Actor | None:
     """Return who is signed in with a cookie, or None."""
     session_id = digest(secret)
-    for person_id, name, role, seen in _SIGNED_IN.all(connection, sign_in=session_id, **limits.bounds(now)):
-        return Actor(name, role, person_id, sign_in=session_id, seen=seen)
+    for person_id, name, role, seen, began in _SIGNED_IN.all(connection, sign_in=session_id, **limits.bounds(now)):
+        return Actor(name, role, person_id, sign_in=session_id, seen=seen, began=began)
     return None
 
 

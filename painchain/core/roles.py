@@ -18,8 +18,8 @@ ROLE_DESCRIPTIONS = {
 class Actor:
     """Who makes a request: `name` is the author of what it changes.
 
-    `person_id` is the account (a token's owner), `sign_in` the id of the session, `token` the token's name; `seen` is
-    when the use of the session or token was last stored.
+    `person_id` is the account (a token's owner), `sign_in` the id of the session, which `began` with a sign-in, `token`
+    the token's name; `seen` is when the use of the session or token was last stored.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Actor:
     sign_in: str | None = None
     token: str | None = None
     seen: datetime | None = None
+    began: datetime | None = None
 
     def may(self, needed: str) -> bool:
         """Return whether the actor has the needed role or a higher one."""

@@ -44,13 +44,14 @@ def begin() -> ResponseReturnValue:
     """Redirect to the provider. A link leads here, because the security policy forbids forms to other sites."""
     provider = _provider_or_404()
     next_address = auth.next_address(request.args.get("next", "/"))
-    if auth.is_open() or g.who.role:
+    is_again = bool(g.who.sign_in and request.args.get("again"))
+    if auth.is_open() or (g.who.role and not is_again):
         return redirect(next_address, 303)
     if not users.any_exist():
         message = "There are no accounts yet. Open the setup link that PainChain printed when it started."
         return responses.error(403, "Not set up yet", message)
     try:
-        address, pending = provider.begin()
+        address, pending = provider.begin(is_again)
     except OidcSignInFailed as failure:
         return _form(failure.status, next_address, str(failure))
     answer = redirect(address, 303)

@@ -29,10 +29,13 @@ USED = (
 
 @blueprint.get("/sign-in")
 def form() -> ResponseReturnValue:
-    """Show the sign-in form, or redirect a person who is already signed in."""
+    """Show the sign-in form, or redirect a person who is already signed in and need not sign in again."""
     next_address = auth.next_address(request.args.get("next", "/"))
-    if auth.is_open() or g.who.role:
+    is_again = bool(g.who.sign_in and request.args.get("again"))
+    if auth.is_open() or (g.who.role and not is_again):
         return redirect(next_address, 303)
+    if is_again:
+        return _form(200, next_address, g.who.name, auth.SIGN_IN_AGAIN)
     if not users.any_exist():
         return auth.not_set_up()
     return _form(200, next_address, problem=auth.signed_out_reason())

@@ -21,9 +21,18 @@ from painchain.database.session import autocommit_connection
 from painchain.eventlog import writer
 from painchain.web.common import access_log, cookies, known_browser, responses
 from painchain.web.common.client_address import UNKNOWN
-from painchain.web.common.permissions import POLLED, SAFE_METHODS, WITHOUT_DATABASE, is_public, required_role
+from painchain.web.common.permissions import (
+    POLLED,
+    SAFE_METHODS,
+    WITHOUT_DATABASE,
+    is_public,
+    needs_recent_sign_in,
+    required_role,
+)
 
 COOKIE = "painchain_session"
+RECENT = timedelta(hours=1)  # a sign-in, for changes of who has access
+SIGN_IN_AGAIN = "To change who has access, sign in again: your sign-in was more than an hour ago."
 
 
 def begin() -> None:
@@ -61,7 +70,14 @@ def guard() -> ResponseReturnValue | None:
     if actor is None:
         return _ask_to_sign_in()
     role = required_role(endpoint, request.method)
-    return None if actor.may(role) else _forbidden(actor, role)
+    if not actor.may(role):
+        return _forbidden(actor, role)
+    return None if has_signed_in_recently(actor) or not needs_recent_sign_in(endpoint) else _ask_to_sign_in_again()
+
+
+def has_signed_in_recently(actor: Actor) -> bool:
+    """Return whether a session began recently, however the clock was set since. A token is no session."""
+    return actor.began is None or abs(g.now - actor.began) <= RECENT
 
 
 def can_read(settings: Settings, connection: Connection, environ: WSGIEnvironment) -> bool:
@@ -181,6 +197,17 @@ def _ask_to_sign_in() -> ResponseReturnValue:
     if responses.is_htmx():
         return make_response("", 401, {"HX-Redirect": address})
     return "", 303, {"Location": address}
+
+
+def _ask_to_sign_in_again() -> ResponseReturnValue:
+    """Redirect to the sign-in page before a sensitive form; refuse a sensitive change."""
+    logs.security("recent_sign_in_required", "Refused: it needs a sign-in within the last hour.")
+    if responses.wants_json():
+        return responses.json_error(403, f"Nothing was changed. {SIGN_IN_AGAIN} Or use an API token.")
+    if request.method in SAFE_METHODS:
+        query = urlencode({"again": 1, "next": request.full_path.rstrip("?")})
+        return "", 303, {"Location": f"{url_for('sign_in.form')}?{query}"}
+    return responses.error(403, "Sign in again", f"Nothing was changed. {SIGN_IN_AGAIN} To do so, reload the page.")
 
 
 def _forbidden(actor: Actor, role: str) -> ResponseReturnValue:

@@ -29,6 +29,18 @@ ROLES_BY_ENDPOINT: dict[str, str] = {
 }
 # Blueprints in which every route needs an admin.
 ADMIN_BLUEPRINTS = frozenset(("people", "people_api", "tokens", "tokens_api", "retention", "notify", "notify_api"))
+# Blueprints that give access to PainChain. In a session, they need a recent sign-in, except to read.
+SENSITIVE_BLUEPRINTS = frozenset(("people", "people_api", "tokens", "tokens_api"))
+READABLE = frozenset(
+    (
+        "people.index",
+        "people_api.everybody",
+        "people_api.person",
+        "tokens.index",
+        "tokens_api.tokens",
+        "tokens_api.token",
+    )
+)
 # Requests that open pages repeat on their own: they do not count as activity of a session.
 POLLED = frozenset(("news.news", "health.watch", "retention.progress", "audit_log.progress"))
 
@@ -36,6 +48,12 @@ POLLED = frozenset(("news.news", "health.watch", "retention.progress", "audit_lo
 def is_public(endpoint: str) -> bool:
     """Return whether a route is open to people who are not signed in."""
     return endpoint in PUBLIC or endpoint.partition(".")[0] in SIGN_IN_BLUEPRINTS
+
+
+def needs_recent_sign_in(endpoint: str) -> bool:
+    """Return whether a session may use a route only for some time after its sign-in."""
+    is_sensitive = endpoint.partition(".")[0] in SENSITIVE_BLUEPRINTS and endpoint not in READABLE
+    return is_sensitive or endpoint == "account.unlink"
 
 
 def required_role(endpoint: str, method: str) -> str:

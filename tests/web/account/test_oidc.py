@@ -211,6 +211,14 @@ def follow_link(client: FlaskClient, page: str, name: str) -> str:
     return str(link["href"])
 
 
+def test_signing_in_again_asks_the_provider_to_authenticate(app, client, fake_server):
+    sign_in_at_provider(client, fake_server, "subject-of-alice")
+    address = start_sign_in(client, "/sign-in?again=1&next=/settings/people/new")
+    assert dict(parse_qsl(urlsplit(address).query))["prompt"] == "login"
+    answer = open_callback(client, fake_server.visit(address, "subject-of-alice"))
+    assert (answer.status_code, answer.location) == (303, "/settings/people/new")
+
+
 def test_nobody_is_locked_out_by_unlinking(make_app, fake_server):
     app = make_app(oidc_role="editor")
     client, admin = app.test_client(), app.test_client()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from flask import Flask
@@ -156,6 +156,39 @@ def test_a_session_ends_when_idle_and_after_its_maximum_time(app, client):
     assert client.get("/report").status_code == 200
     age_sessions(app, hours=13)
     assert client.get("/report").status_code == 303
+
+
+def test_changing_who_has_access_needs_a_recent_sign_in(app, client, events):
+    add_person(app)
+    bob = add_person(app, "bob", "viewer")
+    sign_in(client)
+    address = f"/settings/people/{bob}"
+    old_form = form_of(client.get(address), "#person")
+    age_sessions(app, minutes=59)
+    assert client.get(f"{address}/remove").status_code == 200
+    age_sessions(app, minutes=2)
+    before = len(events())
+    for path in ("/settings/people", "/settings/tokens", "/api/people", "/settings/retention", "/account"):
+        assert client.get(path).status_code == 200, path
+    for path in (address, f"{address}/remove", f"{address}/unlink", "/settings/people/new", "/settings/tokens/new"):
+        assert client.get(path).location == f"/sign-in?again=1&next={quote(path, safe='')}", path
+    refused = client.post(address, data={**old_form, "role": "admin"})
+    assert (refused.status_code, words(soup(refused).select_one("main h1"))) == (403, "Sign in again")
+    assert client.delete(f"/api/people/{bob}").status_code == 403
+    assert client.post("/api/tokens", json={"name": "ci", "role": "admin"}).status_code == 403
+    assert client.post("/account/unlink", data=old_form).status_code == 403
+    assert len(events()) == before
+    page = client.get(f"{address}/remove").location
+    form = form_of(client.get(page), "#sign-in")
+    assert (form["name"], form["next"]) == ("alice", f"{address}/remove")
+    assert "sign in again" in words(soup(client.get(page)).select_one("[role=alert]"))
+    assert client.post("/sign-in", data=fill(form, password="wrong")).status_code == 422
+    answer = client.post("/sign-in", data=fill(form, password=PASSWORD))
+    assert (answer.status_code, answer.location) == (303, f"{address}/remove")
+    assert (
+        client.post(f"{address}/remove", data=form_of(client.get(f"{address}/remove"), "main form")).status_code == 303
+    )
+    assert events()[-1]["event_type"] == "PersonRemoved"
 
 
 def test_automatic_requests_do_not_extend_a_session(app, client):
