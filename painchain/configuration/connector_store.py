@@ -342,7 +342,7 @@ def _searchable(connector: Connector) -> str:
 
 
 def _visibility_change(connector: Connector, toggle: Toggle, visible: bool) -> VisibilityChange:
-    event_type = type_of(connector).event_type(toggle[0])
+    event_type = connectors.configurable_type(type_of(connector), toggle[0])
     assert event_type is not None  # noqa: S101  toggles come from the type
     label = next(field.label for field in event_type.fields if field.key == toggle[1])
     return VisibilityChange(toggle[0], toggle[1], label, visible)

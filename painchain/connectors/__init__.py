@@ -1,19 +1,39 @@
 """The registry: one line per connector type."""
 
-from painchain.connectors import github, gitlab, kubernetes, painchain
+from painchain.connectors import api, github, gitlab, kubernetes, painchain
 from painchain.connectors.base import ConnectorType, EventType, Field
 from painchain.connectors.outcomes import Outcome
 
-TYPES: dict[str, ConnectorType] = {module.TYPE.key: module.TYPE for module in (painchain, github, gitlab, kubernetes)}
+TYPES: dict[str, ConnectorType] = {
+    module.TYPE.key: module.TYPE for module in (painchain, github, gitlab, kubernetes, api)
+}
 BUILTIN = next(connector_type for connector_type in TYPES.values() if connector_type.builtin)
 ACCESS_TYPES = tuple(event_type.name for event_type in BUILTIN.event_types if event_type.is_access)
-ADDABLE = {key: connector_type for key, connector_type in TYPES.items() if not connector_type.builtin}
+# The sources whose events say in their status how they ended.
+EXTERNAL = {key: connector_type for key, connector_type in TYPES.items() if not connector_type.builtin}
+ADDABLE = {key: connector_type for key, connector_type in EXTERNAL.items() if connector_type.addable}
 
 
 def event_type(source: str, name: str) -> EventType | None:
     """Return the event type of a source by its name, or None if it no longer exists."""
     connector_type = TYPES.get(source)
-    return connector_type.event_type(name) if connector_type else None
+    return connector_type.event_type(name) or connector_type.any_type if connector_type else None
+
+
+def configurable_types(connector_type: ConnectorType) -> tuple[EventType, ...]:
+    """Return the event types whose fields can be hidden at a connector.
+
+    At the built-in connector these are also the types of the sources that have no connector.
+    """
+    if not connector_type.builtin:
+        return connector_type.event_types
+    without_connector = (each.any_type for each in EXTERNAL.values() if not each.addable)
+    return (*connector_type.event_types, *filter(None, without_connector))
+
+
+def configurable_type(connector_type: ConnectorType, name: str) -> EventType | None:
+    """Return the event type with this name whose fields can be hidden at a connector, or None."""
+    return next((each for each in configurable_types(connector_type) if each.name == name), None)
 
 
 def outcome(source: str, event_type: str, status: str | None) -> Outcome:

@@ -87,7 +87,9 @@ class Field:
             return value
         if not isinstance(value, str):
             raise FieldError(f"{self.label} must be text.")
-        text = _lines(value) if self.kind is Kind.CERTIFICATE else _plain(value)
+        text = (
+            value.replace("\r\n", "\n").replace("\r", "\n").strip() if self.kind is Kind.CERTIFICATE else _plain(value)
+        )
         if self.kind is Kind.URL:
             text = text.rstrip(BLANK_OR_SLASH)
         return text or None
@@ -166,6 +168,8 @@ class ConnectorType:
     fields: tuple[Field, ...]
     event_types: tuple[EventType, ...]
     builtin: bool = False
+    addable: bool = True  # people can add connectors of this type
+    any_type: EventType | None = None  # describes events of any type, if all have the same fields
     poll: Poll | None = None
     test_connection: TestConnection | None = None
     webhook: WebhookHandler | None = None
@@ -232,13 +236,8 @@ SEPARATORS = frozenset("\x0b\x0c\x1c\x1d\x1e\x1f\x85")  # control characters tha
 
 
 def _plain(text: str) -> str:
-    line = " ".join(text.splitlines())
-    # Longer than any field allows; many combining characters in a row would take quadratic time.
+    line = " ".join(text.splitlines())  # many combining characters in a row would take quadratic time
     return line.strip() if len(line) > MAX_NORMALIZED else unicodedata.normalize("NFC", line).strip()
-
-
-def _lines(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
 def _texts(field: Field, value: Any) -> list[str]:
@@ -246,7 +245,7 @@ def _texts(field: Field, value: Any) -> list[str]:
         value = re.split(r"[,\n\r]", value)
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
         raise FieldError(f"{field.label} must be a list of strings.")
-    for item in value:  # before Python strips them as white space
+    for item in value:  # before Python strips them
         if separators := SEPARATORS.intersection(item):
             raise FieldError(f"{field.label} contains an unprintable character ({min(separators)!a}).")
     parts = (part for item in value for part in (item.split(",") if field.kind is Kind.TAGS else [item]))

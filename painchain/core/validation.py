@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 # No database stores NUL.
@@ -41,6 +42,7 @@ class Body(BaseModel):
 
 
 AnyBody = TypeVar("AnyBody", bound=Body)
+Value = TypeVar("Value")
 
 
 class BadBody(Exception):
@@ -60,8 +62,20 @@ def read(model: type[AnyBody], raw: bytes) -> AnyBody:
 
     :raises BadBody: when it is not JSON or does not match the model.
     """
+    return _checked(lambda: model.model_validate_json(raw))
+
+
+def read_as(shape: TypeAdapter[Value], raw: bytes) -> Value:
+    """Return the body as a value of this shape, such as a list of a model.
+
+    :raises BadBody: when it is not JSON or does not match the shape.
+    """
+    return _checked(lambda: shape.validate_json(raw))
+
+
+def _checked(validate: Callable[[], Value]) -> Value:
     try:
-        return model.model_validate_json(raw)
+        return validate()
     except ValidationError as invalid:
         # Neither input nor context is repeated: both can hold a secret.
         details = invalid.errors(include_url=False, include_input=False, include_context=False)

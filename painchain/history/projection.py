@@ -267,6 +267,6 @@ def toggle_change(label: str, toggle: Toggle, visible: bool) -> Change:
 def toggle_label(connector_type: str, toggle: Toggle) -> str:
     """Return the label for one field of an event type: "Comments of PullRequest"."""
     definition = connectors.TYPES.get(connector_type)
-    event_type = definition.event_type(toggle[0]) if definition else None
+    event_type = connectors.configurable_type(definition, toggle[0]) if definition else None
     labels = {event_field.key: event_field.label for event_field in event_type.fields} if event_type else {}
     return f"{labels.get(toggle[1], toggle[1])} of {toggle[0]}"

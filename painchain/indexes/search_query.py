@@ -29,6 +29,11 @@ QUALIFIERS = {
     "action": ("an action", "action:delete"),
     "connector": ("a connector's name or number", 'connector:"Main cluster"'),
     "repo": ("a repository or project, by its full name", "repo:acme/api"),
+    "service": ("a service", "service:shop"),
+    "env": ("an environment", "env:production"),
+    "version": ("a version", "version:1.4.2"),
+    "sha": ("the hash of a commit, or its first 7 characters or more", "sha:1a2b3c4"),
+    "kind": ("a kind of change, as a script reports it", "kind:feature_flag"),
     "author": ("the name of an author", "author:alice"),
     "tag": ("a tag", "tag:production"),
     "team": ("a team: any of its tags", "team:Payments"),
@@ -46,6 +51,7 @@ TIMES = ("before", "after", "around", RANGE)
 _RAW = re.compile(r'(?:"[^"]*(?:"|$)|[^\s"])+')
 _QUALIFIED = re.compile(r"([^\W\d_][\w-]*):(?!//)(.*)", re.DOTALL)
 _RANGE = re.compile(r"(\d{4}-\d\d-\d\d[T0-9 :.Z+-]*?)?\.\.(\d{4}-\d\d-\d\d[T0-9 :.Z+-]*)?")
+_SHA = re.compile(r"[0-9a-fA-F]{7,64}")
 _VALUE = re.compile(r'(?:"[^"]*(?:"|$)|[^,"])+')
 CURLY_QUOTES = str.maketrans("“”„", '"""')
 
@@ -235,7 +241,7 @@ def _values(name: str, text: str) -> tuple[str, ...]:
     if not values:
         needs, example = QUALIFIERS[name]
         raise BadFilter("q", f"{name}: needs {needs}, as in {example}.")
-    expand = {"source": _source, "type": _types, index_tokens.REPOSITORY: _repository, OUTCOME: _outcome}.get(name)
+    expand = _EXPANDED.get(name)
     return tuple(part for value in values for part in (expand(value) if expand else (value,)))
 
 
@@ -249,6 +255,12 @@ def _source(value: str) -> tuple[str, ...]:
 def _outcome(value: str) -> tuple[str, ...]:
     if value.casefold() not in [*Outcome]:
         raise BadFilter("q", f"Unknown outcome “{value}”. Use one of {', '.join(Outcome)}.")
+    return (value.casefold(),)
+
+
+def _sha(value: str) -> tuple[str, ...]:
+    if not _SHA.fullmatch(value):
+        raise BadFilter("q", f"“{value}” is not the beginning of a hash. Use 7 or more of its characters, 0-9 and a-f.")
     return (value.casefold(),)
 
 
@@ -272,6 +284,15 @@ def _types(value: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(matching))
 
 
+_EXPANDED = {
+    "source": _source,
+    "type": _types,
+    "sha": _sha,
+    index_tokens.REPOSITORY: _repository,
+    OUTCOME: _outcome,
+}
+
+
 def event_types() -> list[tuple[str, str]]:
     """Return the name and the label of every event type."""
     return [
@@ -284,8 +305,10 @@ def event_types() -> list[tuple[str, str]]:
 def _phrase(term: Term, value: str) -> Phrase:
     if term.name == index_tokens.REASON:
         return Phrase(tuple(index_tokens.reasons(value)) or (index_tokens.search_term(term.name, value),))
+    if term.name == "sha":  # a word of the event, of which the beginning is enough
+        return Phrase((value,), open=True)
     if term.name:
-        return Phrase((index_tokens.search_term(term.name, value),))
+        return Phrase((index_tokens.search_term("type" if term.name == "kind" else term.name, value),))
     words = tuple(index_tokens.tokens(value))
     # A prefix of a word matches, but only from two characters on: shorter prefixes match too many words.
     return Phrase(words, not term.quoted and bool(words) and len(words[-1]) > 1)

@@ -18,6 +18,8 @@ _QUALIFIER = "_"
 # A term that every event has: a search with negated terms only needs one to start from.
 EVERY_EVENT = _QUALIFIER
 CONNECTOR, REASON, REPOSITORY = "connector", "reason", "repo"
+# Qualifiers that find a fact, whatever the source of the event: the key of the fact.
+JOIN_KEYS = {"service": "service", "env": "environment", "version": "version"}
 # Older versions stored the name of a repository only in the id of an event, between its kind and its number.
 _NAME = r"([\w.-]+(?:/[\w.-]+)+)"
 _FORMER_ID = re.compile(
@@ -110,9 +112,15 @@ def reasons(text: str) -> Iterator[str]:
 
 def _qualifier_terms(event: Mapping[str, Any], metadata: Any) -> list[str]:
     facts = metadata if isinstance(metadata, dict) else {}
+    terms = [
+        search_term(name, value)
+        for name, key in JOIN_KEYS.items()
+        if isinstance(value := facts.get(key), str) and value
+    ]
     action, changes, status = facts.get("action"), facts.get("changes"), event["status"]
     repository = facts.get("repository") or former_repository(event["event_id"])
-    terms = [search_term(REPOSITORY, repository)] if isinstance(repository, str) and repository else []
+    if isinstance(repository, str) and repository:
+        terms.append(search_term(REPOSITORY, repository))
     common = _common_terms(
         event["source"],
         event["event_type"],

@@ -17,7 +17,7 @@ from painchain.presentation.event_view import EventView, Row
 from painchain.presentation.facts import Status
 
 # The facts that say where an event happened, from the largest place to the smallest.
-WHERE_FIELDS = ("cluster", "repository", "environment", "namespace", "workload")
+WHERE_FIELDS = ("cluster", "repository", "service", "environment", "namespace", "workload")
 UNNAMED_CLUSTER = "default"  # what a cluster without a name of its own is called
 SHOWN_CHANGES = 2  # changes of a save that the row shows with their values
 TITLE_WIDTH = 100  # characters of the title of an event in the row of a note on it

@@ -162,7 +162,8 @@ def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventVi
     event_type = connectors.event_type(event.source, event.event_type)
     facts = {**event.description, **event.metadata, "labelled_changes": event.description.get("changes")}
     fields = event_type.fields if event_type else _unknown_fields(facts)
-    visible_fields = [field for field in fields if (event.event_type, field.key) not in hidden]
+    type_name = source.any_type.name if source and source.any_type else event.event_type
+    visible_fields = [field for field in fields if (type_name, field.key) not in hidden]
     keys = {field.key for field in visible_fields}
     rows = [_row(field, facts, event.source) for field in visible_fields if field.key in facts]
     is_audit_event = event.source == connectors.BUILTIN.key
@@ -172,7 +173,7 @@ def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventVi
     change = _single_change(facts) if "field" in keys else only_change
     return EventView(
         event=event,
-        label=event_type.label if event_type else event.event_type,
+        label=event_type.label if event_type and event_type.name == event.event_type else event.event_type,
         icon=event_type.icon if event_type else "circle",
         colour=source.colour if source else "grey",
         source_label=source.label if source else event.source,

@@ -105,7 +105,7 @@ def _has_outcome(outcomes: Collection[Outcome]) -> ColumnElement[bool]:
         return not_(_has_outcome([outcome for outcome in Outcome if outcome not in outcomes]))
     found = statuses() if outcomes else ()
     arms = [and_(_event.source == BUILTIN, _event.event_type.in_(types))] if (types := _types(outcomes)) else []
-    for source, connector_type in connectors.ADDABLE.items():
+    for source, connector_type in connectors.EXTERNAL.items():
         words = {word for outcome in outcomes for word in connector_type.statuses.words(outcome)}
         words |= {status for other, status in found if other == source and _ends(source, status) in outcomes}
         if words:
@@ -124,7 +124,7 @@ def alternatives(outcomes: Collection[Outcome], without_access: bool = False) ->
     matching = [pair for pair in pairs if _ends(*pair) in outcomes]
     disputed = {status for _, status in matching} & {status for _, status in {*pairs} - {*matching}}
     if shared := sorted({status for _, status in matching} - disputed):
-        result.append(Alternative(tuple(connectors.ADDABLE), "status", tuple(shared)))
+        result.append(Alternative(tuple(connectors.EXTERNAL), "status", tuple(shared)))
     for source in sorted({source for source, _ in matching}):
         if own := sorted(status for other, status in matching if other == source and status in disputed):
             result.append(Alternative((source,), "status", tuple(own)))

@@ -40,6 +40,7 @@ _COLUMNS: dict[str, ColumnElement[Any]] = {
     "type": _event.event_type,
     "connector": _event.connector_name,
     index_tokens.REPOSITORY: _event.metadata["repository"].as_string(),
+    **{name: _event.metadata[key].as_string() for name, key in index_tokens.JOIN_KEYS.items()},
     "author": _event.author,
     "status": _event.status,
 }

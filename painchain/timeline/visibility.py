@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import delete, insert, select, tuple_
 
-from painchain.connectors import BUILTIN
+from painchain.connectors import BUILTIN, TYPES, configurable_types
 from painchain.connectors.base import ConnectorType
 from painchain.database.models import Connector, HiddenField
 from painchain.database.prepared import Prepared
@@ -17,12 +17,18 @@ from painchain.indexes import notes
 Toggle = tuple[str, str]  # event type, field key
 NOTE_TEXT: Toggle = (notes.EVENT_TYPE, "text")
 NOTE_FIELDS = frozenset({NOTE_TEXT})  # the fields of notes that are shown beneath other events
+# The sources whose fields are hidden at the built-in connector.
+_AT_BUILTIN = frozenset(
+    key for key, connector_type in TYPES.items() if not connector_type.addable or connector_type.builtin
+)
 _ALL = Prepared(select(Connector.id, Connector.type, HiddenField.event_type, HiddenField.field).join(HiddenField))
 
 
 def toggles(connector_type: ConnectorType) -> list[Toggle]:
     """Return every field that can be hidden, in the order of the form."""
-    return [(event_type.name, field.key) for event_type in connector_type.event_types for field in event_type.fields]
+    return [
+        (event_type.name, field.key) for event_type in configurable_types(connector_type) for field in event_type.fields
+    ]
 
 
 def hidden(connector_id: int) -> frozenset[Toggle]:
@@ -39,11 +45,11 @@ class Hidden:
     by_connector: Mapping[int, frozenset[Toggle]]
 
     def of(self, source: str, connector_id: int | None) -> frozenset[Toggle]:
-        """Return the fields that are hidden on an event. Audit events use the audit trail's own toggles.
+        """Return the fields that are hidden on an event. The toggles of the built-in connector count for audit events.
 
-        So do notes, which every event can have.
+        They also count for events of sources without connectors, and for notes, which every event can have.
         """
-        if source == BUILTIN.key:
+        if source in _AT_BUILTIN:
             return self.builtin
         return self.by_connector.get(connector_id or 0, frozenset()) | (self.builtin & NOTE_FIELDS)
 

@@ -7,6 +7,7 @@ from flask_wtf import CSRFProtect
 
 from painchain.web import metrics, palette, webhook_receiver
 from painchain.web.account import oidc, person, profile, sign_in
+from painchain.web.api import change_events as change_events_api
 from painchain.web.api import connection_tests as connection_tests_api
 from painchain.web.api import connectors as connectors_api
 from painchain.web.api import events as events_api
@@ -64,6 +65,7 @@ CSRF_EXEMPT = (
         meta_api,
         connectors_api,
         events_api,
+        change_events_api,
         undo_api,
         connection_tests_api,
         teams_api,

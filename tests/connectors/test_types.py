@@ -78,6 +78,20 @@ EVENT_FIELDS = {
         "K8sRoleBinding": f"{PLACE} role subjects {ANNOTATIONS}",
         "HelmRelease": f"{PLACE} release revision status chart",
     },
+    "api": dict.fromkeys(
+        [
+            "Deployment",
+            "Release",
+            "Configuration",
+            "FeatureFlag",
+            "Migration",
+            "Infrastructure",
+            "Dns",
+            "Incident",
+            "Other",
+        ],
+        "repository service environment version status sha digest end_time duration actor data external_id",
+    ),
     "painchain": {
         "ConnectorCreated": "connector_name connector_type action",
         "ConnectorUpdated": "connector_name connector_type changes action",
@@ -286,7 +300,7 @@ def field(address: str) -> Field:
 
 def test_these_types_can_be_added_and_painchain_is_built_in():
     assert list(ADDABLE) == ["github", "gitlab", "kubernetes"]
-    assert set(TYPES) == {*ADDABLE, "painchain"}
+    assert set(TYPES) == {*ADDABLE, "painchain", "api"}
     assert BUILTIN is TYPES["painchain"]
     assert [kind.key for kind in TYPES.values() if kind.builtin] == ["painchain"]
 

@@ -127,7 +127,8 @@ def event(source: str, event_type: str, metadata: dict[str, Any], **members: Any
 
 def page_of(app: Flask, event: Any, *hidden: str) -> Tag:
     """Return the element of an event on the dashboard, with some fields hidden."""
-    shown = ShownEvent(event, frozenset((event.event_type, key) for key in hidden), UTC_ZONE)
+    name = "ApiChange" if event.source == "api" else event.event_type  # under which fields are hidden
+    shown = ShownEvent(event, frozenset((name, key) for key in hidden), UTC_ZONE)
     with app.test_request_context():
         html = render_template("partials/dashboard/event.html", row=EventRow(shown), open=True, zone=UTC_ZONE, now=NOON)
     article = BeautifulSoup(html, "html.parser").article

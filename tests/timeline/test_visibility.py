@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from flask import Flask
 
+from painchain import connectors
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
 from painchain.configuration.connector_edit import ConnectorEdit
@@ -51,10 +52,12 @@ def builtin(app: Flask) -> int:
 @pytest.mark.parametrize("connector_type", TYPES.values(), ids=lambda connector_type: connector_type.key)
 def test_every_field_of_every_event_type_has_one_toggle_in_the_order_of_the_form(connector_type):
     toggles = visibility.toggles(connector_type)
-    assert len(toggles) == len(set(toggles)) == sum(len(event_type.fields) for event_type in connector_type.event_types)
-    assert list(dict.fromkeys(event_type for event_type, _ in toggles)) == [
-        event_type.name for event_type in connector_type.event_types
-    ]
+    names = [event_type.name for event_type in connector_type.event_types]
+    if connector_type.builtin:  # there are also the fields of change events, for all of their types together
+        names.append("ApiChange")
+    fields = {event_type.name: event_type.fields for event_type in connectors.configurable_types(connector_type)}
+    assert len(toggles) == len(set(toggles)) == sum(len(fields[name]) for name in names)
+    assert list(dict.fromkeys(event_type for event_type, _ in toggles)) == names
 
 
 def test_everything_is_visible_by_default(app, number):

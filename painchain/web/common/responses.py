@@ -107,6 +107,7 @@ def install(app: Flask) -> None:
     app.jinja_env.globals.update(
         types=connectors.TYPES,
         builtin=connectors.BUILTIN,
+        configurable_types=connectors.configurable_types,
         flashed=flashed,
         opened=opened,
         qualifiers=search_query.QUALIFIERS,

@@ -84,7 +84,12 @@ TABLE: dict[str, tuple[str, ...]] = {
         *("GET /events/<int:number>/restore", "POST /events/<int:number>/restore"),
         *("POST /events/<int:number>/notes", "POST /api/changes/<path:number>/notes"),
         *(f"GET {TEAMS}/new", f"POST {TEAMS}/new", f"POST {TEAM}", f"GET {TEAM}/delete", f"POST {TEAM}/delete"),
-        *("POST /api/painchain/log", "POST /api/changes/<path:number>/restore", "POST /api/connectors"),
+        *(
+            "POST /api/painchain/log",
+            "POST /api/events",
+            "POST /api/changes/<path:number>/restore",
+            "POST /api/connectors",
+        ),
         *(f"PATCH {API_ONE}", f"DELETE {API_ONE}", f"POST {API_ONE}/enable", f"POST {API_ONE}/disable"),
         *(f"PUT {API_ONE}/visibility/<event_type>/<field>", f"POST {API_ONE}/sync", f"POST {API_ONE}/test"),
         *("POST /api/connectors/test", f"POST {API_ONE}/webhook", f"DELETE {API_ONE}/webhook"),

@@ -223,6 +223,10 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
         ["ConnectorDeleted"],
         lambda client, number: client.post("/api/painchain/log", json=REPORT),
     ),
+    ("POST", "/api/events"): (
+        ["Deployment"],
+        lambda client, number: client.post("/api/events", json={"title": "Deployed shop 1.4.2", "kind": "deployment"}),
+    ),
     ("POST", "/api/connectors"): (
         ["ConnectorCreated"],
         lambda client, number: client.post("/api/connectors", json={"name": "New", "type": "kubernetes"}),

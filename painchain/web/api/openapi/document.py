@@ -9,10 +9,11 @@ from typing import Any, get_args, get_origin
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from painchain import __version__
+from painchain.ingestion.change_events import MAX_BATCH
 from painchain.web.api.openapi.bodies import body_schemas
 from painchain.web.api.openapi.parameters import IF_MATCH, PATH, REASON
 from painchain.web.api.openapi.routes import ROUTES, Route
-from painchain.web.api.openapi.schema import STRING, Schema, list_of, ref
+from painchain.web.api.openapi.schema import STRING, Schema, any_of, list_of, ref
 from painchain.web.api.resources.base import Error, Failing
 
 HEADERS = {
@@ -118,10 +119,10 @@ def _answer_schema(answer: Any) -> Schema | None:
 
 
 def _operation(route: Route) -> Schema:
-    done = _response("Done.", _answer_schema(route.answer), route.headers)
+    done = _response("Done.", _one_or_batch(route, _answer_schema(route.answer)), route.headers)
     for media in route.also:
         done.setdefault("content", {})[media] = {"schema": STRING}
-    answer = {str(route.status): done}
+    answer = {str(route.status): done, **({"200": done} if route.takes_batches else {})}
     refused = {*route.refusals, 414, *(() if route.path in OPEN else (401, 403))}
     operation: Schema = {
         "summary": route.summary,
@@ -134,9 +135,15 @@ def _operation(route: Route) -> Schema:
     if route.path == "/health":
         operation["responses"]["503"] = _response(REFUSALS[503], ref(Failing.__name__))
     if route.body:
-        content = {"application/json": {"schema": ref(route.body.__name__)}}
+        content = {"application/json": {"schema": _one_or_batch(route, ref(route.body.__name__))}}
         operation["requestBody"] = {"required": not route.optional_body, "content": content}
     return operation
+
+
+def _one_or_batch(route: Route, schema: Schema | None) -> Schema | None:
+    if not (schema and route.takes_batches):
+        return schema
+    return any_of(schema, {**list_of(schema), "minItems": 1, "maxItems": MAX_BATCH})
 
 
 def _refusal(status: int) -> Schema:

@@ -8,6 +8,7 @@ from typing import Any
 from painchain.audit.external_events import LogBody
 from painchain.core.validation import Body
 from painchain.exports.export import FORMATS
+from painchain.ingestion.change_events import ChangeEvent
 from painchain.web.api.openapi.parameters import AS_OF, EXPORT, FILTER, PAGE, Parameters
 from painchain.web.api.resources.base import Health
 from painchain.web.api.resources.connectors import (
@@ -19,7 +20,15 @@ from painchain.web.api.resources.connectors import (
     SavedConnector,
     Webhook,
 )
-from painchain.web.api.resources.events import Event, EventNote, Logged, OcsfEvent, Stats, Timeline
+from painchain.web.api.resources.events import (
+    Event,
+    EventNote,
+    Logged,
+    OcsfEvent,
+    RecordedEvent,
+    Stats,
+    Timeline,
+)
 from painchain.web.api.resources.integrity import Checkpoint, Integrity
 from painchain.web.api.resources.settings import (
     NewPersonAdded,
@@ -68,6 +77,8 @@ class Route:
     query: Parameters | None = None
     also: tuple[str, ...] = ()  # other media types of the answer
     optional_body: bool = False
+    # The body and the answer are one object or a list of them. The status is 200 if they were recorded before.
+    takes_batches: bool = False
 
 
 # What each kind of route refuses.
@@ -89,6 +100,17 @@ NEW_ETAG = ETAG + LOCATION
 REVERT = (*WRITE, 404, 409, 413)
 ROUTES = (
     Route("Log an event", "log_an_event", "POST", "/api/painchain/log", Logged, (*WRITE, 409, 413), LogBody, 201),
+    Route(
+        "Record changes",
+        "record_changes",
+        "POST",
+        "/api/events",
+        RecordedEvent,
+        (*WRITE, 409, 413),
+        ChangeEvent,
+        201,
+        takes_batches=True,
+    ),
     Route(
         "List events", "list_events", "GET", "/api/changes", list[Event], READ, headers=("Link",), query=FILTER | PAGE
     ),

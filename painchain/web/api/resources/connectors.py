@@ -102,7 +102,7 @@ class Connector(Resource):
             config={field.key: values[field.key] for field in connector_type.fields},
             visibility={
                 event_type.name: {field.key: (event_type.name, field.key) not in hidden for field in event_type.fields}
-                for event_type in connector_type.event_types
+                for event_type in connectors.configurable_types(connector_type)
             },
             health=ConnectorHealth.of(health) if health else None,
             version=connector.version,

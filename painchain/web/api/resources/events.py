@@ -12,6 +12,7 @@ from painchain.audit.external_events import REQUIRED
 from painchain.exports import ocsf
 from painchain.exports.export import event_json
 from painchain.indexes.notes import Note
+from painchain.ingestion.change_events import Recorded
 from painchain.timeline import silent_connectors
 from painchain.timeline.coverage import KINDS, CoverageGap
 from painchain.web.api.resources.base import Resource, Time
@@ -52,6 +53,19 @@ class Event(Resource):
     metadata: dict[str, Any]
     tags: list[str]
     request_id: str
+
+
+class RecordedEvent(Resource):
+    """A change event that is in the log. `created` is false if it was recorded before."""
+
+    id: int
+    event_id: str
+    created: bool
+
+    @classmethod
+    def of(cls, event: Recorded) -> RecordedEvent:
+        """Return the resource of a recorded event."""
+        return cls(id=event.id, event_id=event.event_id, created=event.created)
 
 
 class EventNote(Resource):

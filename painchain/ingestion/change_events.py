@@ -1,0 +1,278 @@
+"""Record the change events that scripts and pipelines send: one or a batch, all or nothing, each of them once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Self
+from urllib.parse import quote
+
+from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter, model_validator
+from pydantic_core import PydanticCustomError
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
+
+from painchain.audit.sentences import pascal_case
+from painchain.connectors import api
+from painchain.connectors.contract import SourceEvent
+from painchain.connectors.http_client import link
+from painchain.core import runtime
+from painchain.core.redaction import holds_credentials, scrub, scrub_value
+from painchain.core.text import is_blank
+from painchain.core.validation import TEXT, BadBody, Body, Json, read_as
+from painchain.database.dialects import is_one_of
+from painchain.database.models import ChangeEvent as StoredEvent
+from painchain.eventlog.writer import EventLogWriter, NewEvent
+from painchain.ingestion.sanitize import safe_event_id, sanitize
+from painchain.ingestion.source_events import EARLIEST, STEP, clamped
+
+MAX_BATCH = 1_000
+MAX_DATA = 64 * 1024  # bytes of JSON
+MAX_AHEAD = timedelta(minutes=5)  # of the clock of a sender
+
+_event = StoredEvent.__table__.c
+_COLUMNS = ("event_type", "title", "description", "metadata", "status", "url", "tags")
+
+
+def _visible(text: str) -> str:
+    if is_blank(text):
+        raise PydanticCustomError("blank", "Must have a character that can be seen")
+    return text
+
+
+def _web_address(text: str) -> str:
+    if link(text) is None or holds_credentials(text):
+        raise PydanticCustomError("url", "Must be an http or https URL without a password or token")
+    return text
+
+
+def _small(value: Any) -> Any:
+    if len(json.dumps(value).encode()) > MAX_DATA:
+        raise PydanticCustomError("too_long", "Must have at most 64 KiB of JSON")
+    return value
+
+
+def _since_earliest(time: datetime) -> datetime:
+    if time < EARLIEST:
+        raise PydanticCustomError("too_early", "Must not be before 1990")
+    return time
+
+
+Line = Annotated[str, Field(min_length=1, max_length=200, pattern=TEXT), AfterValidator(_visible)]
+Time = Annotated[AwareDatetime, AfterValidator(_since_earliest)]
+
+
+class ChangeEvent(Body):
+    """A change to record on the timeline."""
+
+    title: Annotated[str, Field(min_length=1, max_length=300, pattern=TEXT), AfterValidator(_visible)]
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=50)] = Field(
+        "other",
+        description="deployment, release, configuration, feature_flag, migration, infrastructure, dns, incident, "
+        "other, or any lower-case word. The event's type is the same in PascalCase.",
+    )
+    time: Time | None = Field(None, description="When it happened. Default: now. At most five minutes in the future.")
+    end_time: Time | None = Field(None, description="When it ended. Needs `time`.")
+    service: Line | None = None
+    environment: Line | None = None
+    version: Line | None = None
+    sha: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{7,64}$")] | None = Field(None, description="Hash of a commit.")
+    digest: Line | None = Field(None, description="Digest of an image, such as sha256:….")
+    repository: Line | None = Field(None, description="Full name, such as acme/api.")
+    status: Annotated[str, Field(min_length=1, max_length=60, pattern=TEXT), AfterValidator(_visible)] | None = None
+    actor: Line | None = Field(
+        None, description="Who made the change, according to the sender. The event's author is the sender itself."
+    )
+    url: Annotated[str, Field(max_length=2_000, pattern=TEXT), AfterValidator(_web_address)] | None = None
+    description: Annotated[str, Field(max_length=20_000, pattern=TEXT)] = ""
+    tags: list[Annotated[str, Field(min_length=1, max_length=50, pattern=TEXT), AfterValidator(_visible)]] = Field(
+        [], max_length=50
+    )
+    data: Annotated[Json, AfterValidator(_small)] = None
+    external_id: Line | None = Field(
+        None, description="The sender's own ID of the change. Sent again, it is the same event."
+    )
+
+    @model_validator(mode="after")
+    def ends_after_it_begins(self) -> Self:
+        """Refuse an end before the beginning."""
+        if self.end_time and (self.time is None or self.end_time < self.time):
+            raise PydanticCustomError("end_time", "end_time needs a time that is not after it")
+        return self
+
+
+_ONE, _BATCH = TypeAdapter(ChangeEvent), TypeAdapter(list[ChangeEvent])
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who sends change events: the author of the events, and the id and the time of the request.
+
+    `idempotency_key` makes the events of a repeated request the same as those of the first; "" if it has none. `reason`
+    is the reason that the sender gives, and `cause` says why nobody had to sign in.
+    """
+
+    author: str
+    request_id: str
+    now: datetime
+    idempotency_key: str = ""
+    reason: str = ""
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An event that is in the log: its number, its id, and whether this request added it."""
+
+    id: int
+    event_id: str
+    created: bool
+
+
+class ConflictingEvent(Exception):
+    """An event with the same id is recorded with other content. `index` is its place in the batch."""
+
+    def __init__(self, index: int):
+        super().__init__("An event with this ID is recorded with other content.")
+        self.index = index
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """An event to append unless it is recorded. `names_time` says that the sender gave its time."""
+
+    event: NewEvent
+    is_repeatable: bool
+    names_time: bool
+
+
+def parse(raw: bytes, now: datetime) -> tuple[list[ChangeEvent], bool]:
+    """Return the change events of a JSON body, and whether it is a batch.
+
+    :raises BadBody: when one of them is invalid; the field names its index in the batch.
+    """
+    is_batch = raw.lstrip()[:1] == b"["
+    events = read_as(_BATCH, raw) if is_batch else [read_as(_ONE, raw)]
+    if not 1 <= len(events) <= MAX_BATCH:
+        raise BadBody([{"field": "", "message": f"A batch has 1 to {MAX_BATCH:,} events."}])
+    late = [index for index, event in enumerate(events) if event.time and event.time > now + MAX_AHEAD]
+    if late:
+        message = "The time is more than five minutes in the future"
+        raise BadBody([{"field": f"{index}.time" if is_batch else "time", "message": message} for index in late[:20]])
+    return events, is_batch
+
+
+def record(events: Sequence[ChangeEvent], sender: Sender) -> list[Recorded]:
+    """Append the events that are not recorded yet, in one transaction, and return all of them in the same order.
+
+    :raises ConflictingEvent: when one is recorded with other content; then nothing is appended.
+    """
+    candidates = [_candidate(event, index, sender) for index, event in enumerate(events)]
+    return runtime.current().group_commit.append(lambda event_log: _append(event_log, candidates))
+
+
+def _append(event_log: EventLogWriter, candidates: Sequence[_Candidate]) -> list[Recorded]:
+    repeatable = [each.event.event_id for each in candidates if each.is_repeatable]
+    if repeatable:
+        event_log.flush()
+    stored = _stored(event_log.connection, repeatable)
+    recorded, fresh = list[Recorded](), list[NewEvent]()
+    for index, candidate in enumerate(candidates):
+        event_id = candidate.event.event_id
+        if known := stored.get(event_id):
+            number, content, time = known
+            is_same_time = not candidate.names_time or time == candidate.event.timestamp
+            if content != _content(candidate.event) or not is_same_time:
+                raise ConflictingEvent(index)
+            recorded.append(Recorded(number, event_id, created=False))
+            continue
+        fresh.append(candidate.event)
+        number = event_log.last_event + len(fresh)
+        stored[event_id] = number, _content(candidate.event), candidate.event.timestamp
+        recorded.append(Recorded(number, event_id, created=True))
+    event_log.append(*fresh)
+    return recorded
+
+
+def _stored(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[int, Any, datetime]]:
+    """Return number, content and time of those of the events that are in the log, by id."""
+    found = {}
+    for start in range(0, len(ids), STEP):
+        query = select(_event.id, _event.event_id, _event.timestamp, *(_event[name] for name in _COLUMNS))
+        for row in connection.execute(query.where(is_one_of(_event.event_id, ids[start : start + STEP]))):
+            found[row.event_id] = (row.id, list(row[3:]), row.timestamp)
+    return found
+
+
+def _content(event: NewEvent) -> list[Any]:
+    return [getattr(event, name) for name in _COLUMNS]
+
+
+def _candidate(event: ChangeEvent, index: int, sender: Sender) -> _Candidate:
+    own_id, is_repeatable = _own_id(event, index, sender)
+    said = {"reason": sender.reason, "cause": sender.cause}
+    time = clamped(event.time, sender.now)
+    safe = sanitize(
+        SourceEvent(
+            event_id=own_id,
+            event_type=pascal_case(event.kind),
+            title=event.title,
+            timestamp=time,
+            author=sender.author,
+            status=event.status,
+            url=event.url,
+            text=event.description,
+            facts=_facts(event, time),
+        ),
+        (),
+    )
+    new_event = NewEvent(
+        event_id=safe_event_id(own_id),
+        source=api.TYPE.key,
+        event_type=safe.event_type,
+        title=safe.title,
+        description={"text": safe.text, **{key: value for key, value in said.items() if value}},
+        metadata=dict(safe.facts),
+        author=sender.author,
+        request_id=sender.request_id,
+        timestamp=time,
+        recorded_at=sender.now,
+        connector_type=api.TYPE.key,
+        status=safe.status or None,
+        url=safe.url,
+        tags=list(dict.fromkeys(map(scrub, event.tags))),
+    )
+    _ = new_event.prepared  # outside of the write lock
+    return _Candidate(new_event, is_repeatable, event.time is not None)
+
+
+def _own_id(event: ChangeEvent, index: int, sender: Sender) -> tuple[str, bool]:
+    """Return the id of an event, and whether the same change gets the same id when it is sent again."""
+    author = quote(sender.author, safe="")
+    if event.external_id:
+        return f"api:{author}:{scrub(event.external_id)}", True
+    if sender.idempotency_key:
+        return f"api-key:{author}:{quote(sender.idempotency_key, safe='')}:{index}", True
+    return f"api-request:{sender.request_id}:{index}", False
+
+
+def _facts(event: ChangeEvent, time: datetime) -> dict[str, Any]:
+    """Return the facts that an event has, in the order in which they are shown."""
+    end = event.end_time.astimezone(UTC) if event.end_time else None
+    facts = {
+        "repository": event.repository,
+        "service": event.service,
+        "environment": event.environment,
+        "version": event.version,
+        "status": event.status,
+        "sha": event.sha.lower() if event.sha else None,
+        "digest": event.digest,
+        "end_time": end.isoformat().replace("+00:00", "Z") if end else None,
+        "duration": (end - time).total_seconds() if end else None,
+        "actor": event.actor,
+        "data": scrub_value(event.data),
+        "external_id": event.external_id,
+    }
+    return {key: value for key, value in facts.items() if value is not None}

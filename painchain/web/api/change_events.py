@@ -1,0 +1,48 @@
+"""The JSON API that records the change events of scripts and pipelines."""
+
+from __future__ import annotations
+
+from flask import g, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from painchain.core.roles import LOCAL
+from painchain.core.validation import BadBody
+from painchain.ingestion import change_events
+from painchain.ingestion.change_events import ConflictingEvent, Sender
+from painchain.web.api.common import api_blueprint
+from painchain.web.api.resources.events import RecordedEvent
+from painchain.web.common.responses import json_error
+from painchain.web.common.transaction import NO_ACCOUNTS
+
+blueprint = api_blueprint("change_events_api")
+
+IDEMPOTENCY_KEY, MAX_KEY = "Idempotency-Key", 200
+
+
+@blueprint.post("/api/events")
+def record() -> ResponseReturnValue:
+    """Record one change event or a batch, all or nothing. 200 instead of 201 if all of them were recorded before."""
+    events, is_batch = change_events.parse(request.get_data(), g.now)
+    try:
+        recorded = change_events.record(events, _sender())
+    except ConflictingEvent as conflict:
+        field = f"{conflict.index}.external_id" if is_batch else "external_id"
+        return json_error(409, f"Nothing was saved. {conflict}", [{"field": field, "message": str(conflict)}])
+    resources = [RecordedEvent.of(event).model_dump() for event in recorded]
+    status = 201 if any(event.created for event in recorded) else 200
+    return jsonify(resources if is_batch else resources[0]), status
+
+
+def _sender() -> Sender:
+    return Sender(g.actor, g.request_id, g.now, _idempotency_key(), g.reason, NO_ACCOUNTS if g.who is LOCAL else "")
+
+
+def _idempotency_key() -> str:
+    """Return the key in the header, "" without one.
+
+    :raises BadBody: when it is too long.
+    """
+    key = request.headers.get(IDEMPOTENCY_KEY, "")
+    if len(key) > MAX_KEY or "\0" in key:
+        raise BadBody([{"field": IDEMPOTENCY_KEY, "message": f"The header can have at most {MAX_KEY} characters."}])
+    return key
