@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 TASK = "painchain.task"  # in the WSGI environment
 LOOK_SECONDS = 1.0
 WARN_SECONDS = 60.0
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER: the client learns that the response is incomplete
+RESET = struct.pack("ii", 1, 0)  # for SO_LINGER: the connection closes with an error
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,8 @@ class Response(WSGITask):  # type: ignore[misc]
         except Paused:
             raise
         except BaseException:
+            if self._stream:
+                self.channel.reset_on_close()
             self.end()
             raise
         self.end()
@@ -246,9 +248,14 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         """Close the connection soon, in the main thread; at once if the client reads nothing."""
         self.will_close = True
         if self.total_outbufs_len:
+            self.reset_on_close()
             with suppress(OSError):
-                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 self.socket.shutdown(socket.SHUT_RDWR)  # otherwise it would count as not writable, and stay open
+
+    def reset_on_close(self) -> None:
+        """Let the client see that the response is incomplete. In HTTP/1.0, it ends where the connection closes."""
+        with suppress(OSError, AttributeError):  # it may be closed already
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 
 
 class Listener(TcpWSGIServer):  # type: ignore[misc]

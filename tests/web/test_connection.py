@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 
 from painchain.core.config import Settings
+from painchain.database.session import write_transaction
 from painchain.eventlog.writer import NewEvent, writing
 from painchain.exports.slots import OF_ONE_ACCOUNT
 from painchain.web.connection import DEFAULT_LIMITS, Limits
@@ -20,7 +22,7 @@ from tests.conftest import ON_SQLITE
 from tests.web.test_server import END, send, serve
 
 PATIENCE = 30
-LARGE = 500  # events of 20 kB: much more than the buffers of two sockets
+LARGE = 2000  # events of 4 kB: more parts of an export than the buffers of two sockets take
 EXPORT = b"POST /api/export HTTP/1.1\r\n" + END
 EXPORT_NOTHING = b"POST /api/export?author=nobody HTTP/1.1\r\n" + END
 HEALTH = b"GET /health HTTP/1.1\r\n" + END
@@ -43,7 +45,7 @@ def log_large_events(app: Flask) -> None:
     now = datetime.now(UTC)
     with app.app_context(), writing() as event_log:
         for number in range(LARGE):
-            values = {"title": "Large", "description": {"text": "x" * 20_000}, "metadata": {}}
+            values = {"title": "Large", "description": {"text": "x" * 4_000}, "metadata": {}}
             author = {"author": "script", "request_id": "r", "timestamp": now, "recorded_at": now}
             event_log.append(NewEvent(f"large-{number}", "github", "Push", **values, **author))  # type: ignore[arg-type]
 
@@ -108,6 +110,18 @@ def test_a_reader_that_stands_still_is_cut_off_and_sees_that_the_file_is_incompl
             assert not body.endswith(b"\r\n0\r\n\r\n")
             assert body.count(b'"title":"Large"') < LARGE
     wait_until(lambda: send(port, EXPORT_NOTHING)[0] == 200)
+
+
+def test_an_export_that_fails_in_the_middle_does_not_look_complete_in_http_1_0(app: Flask, serve_with: Serve) -> None:
+    log_large_events(app)
+    port = serve_with(DEFAULT_LIMITS)
+    with connect(port, b"POST /api/export HTTP/1.0\r\nHost: localhost\r\n\r\n") as connection:
+        assert connection.recv(12) == b"HTTP/1.0 200"
+        assert send(port, HEALTH)[0] == 200  # the only thread has left the export
+        with app.app_context(), write_transaction() as database:
+            database.execute(text("ALTER TABLE change_events RENAME TO elsewhere"))
+        with pytest.raises(ConnectionResetError):
+            list(iter(lambda: connection.recv(1_000_000), b""))
 
 
 def test_requests_that_a_client_sends_without_reading_wait_for_it_without_a_thread(serve_with: Serve) -> None:
