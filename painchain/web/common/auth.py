@@ -207,7 +207,7 @@ def _ask_to_sign_in_again() -> ResponseReturnValue:
     if request.method in SAFE_METHODS:
         query = urlencode({"again": 1, "next": request.full_path.rstrip("?")})
         return "", 303, {"Location": f"{url_for('sign_in.form')}?{query}"}
-    return responses.error(403, "Sign in again", f"Nothing was changed. {SIGN_IN_AGAIN} To do so, reload the page.")
+    return responses.error(403, "Sign in again", f"Nothing was changed. {SIGN_IN_AGAIN} Open the page again to do so.")
 
 
 def _forbidden(actor: Actor, role: str) -> ResponseReturnValue:

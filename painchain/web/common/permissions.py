@@ -53,7 +53,7 @@ def is_public(endpoint: str) -> bool:
 def needs_recent_sign_in(endpoint: str) -> bool:
     """Return whether a session may use a route only for some time after its sign-in."""
     is_sensitive = endpoint.partition(".")[0] in SENSITIVE_BLUEPRINTS and endpoint not in READABLE
-    return is_sensitive or endpoint == "account.unlink"
+    return is_sensitive or endpoint in ("account.confirm_unlink", "account.unlink")
 
 
 def required_role(endpoint: str, method: str) -> str:

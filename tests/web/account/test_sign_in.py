@@ -170,7 +170,8 @@ def test_changing_who_has_access_needs_a_recent_sign_in(app, client, events):
     before = len(events())
     for path in ("/settings/people", "/settings/tokens", "/api/people", "/settings/retention", "/account"):
         assert client.get(path).status_code == 200, path
-    for path in (address, f"{address}/remove", f"{address}/unlink", "/settings/people/new", "/settings/tokens/new"):
+    sensitive = ("/settings/people/new", address, f"{address}/remove", f"{address}/unlink")
+    for path in (*sensitive, "/settings/tokens/new", "/account/unlink"):
         assert client.get(path).location == f"/sign-in?again=1&next={quote(path, safe='')}", path
     refused = client.post(address, data={**old_form, "role": "admin"})
     assert (refused.status_code, words(soup(refused).select_one("main h1"))) == (403, "Sign in again")
