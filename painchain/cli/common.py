@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, NoReturn
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
@@ -18,6 +18,10 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from painchain.audit.trail import SYSTEM, Trail
+from painchain.cli.messages import count_noun as count_noun
+from painchain.cli.messages import plain as plain
+from painchain.cli.messages import stop as stop
+from painchain.cli.messages import utf8 as utf8
 from painchain.core import config, logs, reasons
 from painchain.core.crypto import KeyUnusable
 from painchain.core.redaction import scrub
@@ -28,7 +32,6 @@ from painchain.database.session import WriteBusy, db
 from painchain.eventlog.writer import EventLogWriter, new_request_id
 from painchain.integrity.checkpoints import MissingChain
 from painchain.migrations import NewerDatabase
-from painchain.presentation.formatting import printable
 from painchain.startup import create_app
 from painchain.timeline.filter import RANGES, BadFilter, Filter, parse_filter
 
@@ -96,22 +99,6 @@ def reason(error: Exception) -> str:
         database_errors.driver_message(getattr(error, "orig", None) or error),
     )
     return driver_message if explanation == driver_message else f"{explanation}: {driver_message}"
-
-
-def stop(message: str, code: int = 2) -> NoReturn:
-    """Exit with a message. Exit code 2: the request is not valid. 1: it could not be carried out."""
-    click.echo(f"painchain: {message}", err=True)
-    raise SystemExit(code)
-
-
-def utf8(context: click.Context, option: click.Parameter, value: Any) -> Any:
-    """Return the value of an option if it is valid UTF-8."""
-    for text in [value] if isinstance(value, str) else value or ():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise click.BadParameter("not valid UTF-8 text.") from None
-    return value
 
 
 def _tidy(context: click.Context, option: click.Parameter, value: str | None) -> str:
@@ -193,24 +180,6 @@ def quiet_end() -> Iterator[None]:
         except BrokenPipeError:
             # Discard the rest of the output, so that Python reports no error at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def plain(text: str) -> str:
-    """Return a text in one line, with control characters escaped.
-
-    >>> plain("one\\ntwo\\x1b[2J")
-    'one\\\\ntwo\\\\x1b[2J'
-    """
-    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
-
-
-def count_noun(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural unless it is 1.
-
-    >>> count_noun(1, "event"), count_noun(2000, "event")
-    ('1 event', '2,000 events')
-    """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def local_zone() -> ZoneInfo:

@@ -210,6 +210,9 @@ class Settings:
         return self.host in LOOPBACK and (not self.public_url or urlsplit(self.public_url).hostname in LOOPBACK)
 
 
+# Variables of `painchain event` and `painchain run`, which read no settings. docs/events.md explains them.
+CLIENT_VARIABLES = ("PAINCHAIN_URL", "PAINCHAIN_TOKEN", "PAINCHAIN_TOKEN_FILE", "PAINCHAIN_TIMEOUT", "PAINCHAIN_SPOOL")
+
 # All settings in the order of the documentation.
 SETTINGS = tuple(Setting(declared.name, **declared.metadata) for declared in fields(Settings))
 
@@ -257,6 +260,6 @@ def file_url(file: Path) -> str:
 
 def unknown(environ: Mapping[str, str]) -> list[str]:
     """Return the PAINCHAIN_ variables in `environ` that are not settings, probably because of a typo."""
-    defined = {setting.variable for setting in SETTINGS}
+    defined = {setting.variable for setting in SETTINGS} | set(CLIENT_VARIABLES)
     variables = (name for name in environ if name.startswith(PREFIX) and not name.startswith(PREFIX + "TEST_"))
     return sorted(name for name in variables if name not in defined)

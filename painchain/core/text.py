@@ -13,6 +13,18 @@ def unprintable(character: str) -> bool:
     return character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
+def printable(value: Any) -> str:
+    """Return a text in which invisible and reordering characters are escaped.
+
+    >>> printable("admin\\u202enimda")
+    'admin\\\\u202enimda'
+    """
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(ascii(character)[1:-1] if unprintable(character) else character for character in text)
+
+
 # Letters and marks without a shape of their own.
 _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 

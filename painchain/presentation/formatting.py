@@ -18,7 +18,8 @@ from flask import Flask
 from markupsafe import Markup, escape
 
 from painchain.connectors.base import Kind
-from painchain.core.text import clipped, fingerprint, format_value, unprintable
+from painchain.core.text import clipped, fingerprint, format_value
+from painchain.core.text import printable as printable
 from painchain.timeline.coverage import KINDS
 
 SHOWN_ITEMS = 20
@@ -40,18 +41,6 @@ def static(app: Flask, filename: str) -> str:
     """Return the address of a static file. It changes with the content, so that browsers can cache the file forever."""
     content = (Path(app.static_folder or "") / filename).read_bytes()
     return f"{app.static_url_path}/{filename}?v={hashlib.sha256(content).hexdigest()[:12]}"
-
-
-def printable(value: Any) -> str:
-    """Return a text in which invisible and reordering characters are escaped.
-
-    >>> printable("admin\\u202enimda")
-    'admin\\\\u202enimda'
-    """
-    text = str(value)
-    if text.isprintable():
-        return text
-    return "".join(ascii(character)[1:-1] if unprintable(character) else character for character in text)
 
 
 def page_of(name: str) -> str:

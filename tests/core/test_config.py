@@ -264,6 +264,7 @@ def test_the_client_secret_can_be_in_a_file(tmp_path: Path) -> None:
 
 def test_a_misspelt_variable_is_detected() -> None:
     environ = {"PAINCHAIN_PROT": "1", "PAINCHAIN_PORT": "1", "PAINCHAIN_TEST_POSTGRES": "x", "PATH": "/bin"}
+    environ |= dict.fromkeys(config.CLIENT_VARIABLES, "x")
     assert config.unknown(environ) == ["PAINCHAIN_PROT"]
 
 
