@@ -9,6 +9,7 @@ from threading import Event, Lock
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
+Moment = tuple[int, ...]  # a revision of the database, and the minute
 
 MAX_BYTES = 12 * 2**20
 ENTRY_BYTES = 500  # what the key and the bookkeeping of an entry take, roughly
@@ -19,7 +20,7 @@ class SizedCache:
     """The most recently used values, whose sizes together are at most `max_bytes`.
 
     A key contains everything that its value depends on, so that no value has to be removed to be correct. Values that
-    depend on a revision of the database are removed to save memory, as soon as there is one of a later revision.
+    depend on a moment are removed to save memory, as soon as there is one of a later moment.
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
@@ -27,8 +28,8 @@ class SizedCache:
         self._values: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._computing: dict[Hashable, Event] = {}
         self._lock = Lock()
-        self._revision = 0
-        self._of_revision: set[Hashable] = set()
+        self._moment: Moment = ()
+        self._of_moment: set[Hashable] = set()
         self.size = 0
 
     def get(self, key: Hashable) -> Any:
@@ -40,10 +41,10 @@ class SizedCache:
             self._values.move_to_end(key)
             return found[0]
 
-    def put(self, key: Hashable, value: Any, size: int, revision: int | None = None) -> None:
+    def put(self, key: Hashable, value: Any, size: int, moment: Moment | None = None) -> None:
         """Cache a value of `size` bytes, and remove the least recently used ones for which there is no space.
 
-        If it depends on a `revision` of the database, also remove the values of earlier ones.
+        If it depends on a `moment`, also remove the values of earlier ones.
 
         >>> cache = SizedCache(3 * ENTRY_BYTES)
         >>> for key in "abc":
@@ -54,7 +55,7 @@ class SizedCache:
         size += ENTRY_BYTES
         with self._lock:
             self._drop(key)
-            if size > self._max_bytes or not self._is_of_newest(key, revision):
+            if size > self._max_bytes or not self._is_of_newest(key, moment):
                 return
             self._values[key] = value, size
             self.size += size
@@ -66,11 +67,11 @@ class SizedCache:
         key: Hashable,
         compute: Callable[[], Value | None],
         size_of: Callable[[Value], int] = sys.getsizeof,
-        revision: int | None = None,
+        moment: Moment | None = None,
     ) -> Value | None:
         """Return the cached value of a key, or compute and cache it. Threads that ask for it meanwhile wait.
 
-        `revision` is the one that the value depends on, if any (see `put`).
+        `moment` is the one that the value depends on, if any (see `put`).
 
         A result of None is not cached: then each of them computes it.
         """
@@ -89,25 +90,25 @@ class SizedCache:
         try:
             value = compute()
             if value is not None:
-                self.put(key, value, size_of(value), revision)
+                self.put(key, value, size_of(value), moment)
             return value
         finally:
             with self._lock:
                 self._computing.pop(key).set()
 
-    def _is_of_newest(self, key: Hashable, revision: int | None) -> bool:
-        """Return whether a value of this revision may be cached. Remove those of earlier revisions."""
-        if revision is None:
+    def _is_of_newest(self, key: Hashable, moment: Moment | None) -> bool:
+        """Return whether a value of this moment may be cached. Remove those of earlier moments."""
+        if moment is None:
             return True
-        if revision > self._revision:
-            self._revision = revision
-            for outdated in list(self._of_revision):
+        if moment > self._moment:
+            self._moment = moment
+            for outdated in list(self._of_moment):
                 self._drop(outdated)
-        if revision == self._revision:
-            self._of_revision.add(key)
-        return revision == self._revision
+        if moment == self._moment:
+            self._of_moment.add(key)
+        return moment == self._moment
 
     def _drop(self, key: Hashable) -> None:
-        self._of_revision.discard(key)
+        self._of_moment.discard(key)
         _, size = self._values.pop(key, (None, 0))
         self.size -= size

@@ -34,17 +34,19 @@ def test_a_value_larger_than_the_limit_is_not_cached_and_removes_no_other():
     assert (cache.get("small"), cache.get("large"), cache.size) == (1, None, ENTRY_BYTES + 10)
 
 
-def test_values_of_a_revision_give_way_to_those_of_a_later_one():
+def test_values_of_a_moment_give_way_to_those_of_a_later_one():
     cache = SizedCache()
     cache.put("row", "R", 10)
     for key in "ab":
-        cache.put(key, key.upper(), 100, revision=7)
+        cache.put(key, key.upper(), 100, moment=(7, 30))
     assert [cache.get(key) for key in ("row", "a", "b")] == ["R", "A", "B"]
-    assert cache.get_or_compute("c", lambda: "C", revision=8) == "C"
-    cache.put("late", "L", 100, revision=7)
+    assert cache.get_or_compute("c", lambda: "C", moment=(8, 30)) == "C"
+    cache.put("late", "L", 100, moment=(7, 30))
     assert [cache.get(key) for key in ("row", "a", "b", "late", "c")] == ["R", None, None, None, "C"]
-    cache.put("c", "D", 10, revision=8)
-    assert cache.size == 2 * (ENTRY_BYTES + 10)
+    cache.put("c", "D", 10, moment=(8, 31))
+    cache.put("e", "E", 10, moment=(8, 31))
+    assert [cache.get(key) for key in "ce"] == ["D", "E"]
+    assert cache.size == 3 * (ENTRY_BYTES + 10)
 
 
 def test_threads_that_ask_for_the_same_value_wait_for_the_first():

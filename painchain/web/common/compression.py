@@ -6,6 +6,7 @@ from flask import Flask, Request, Response, g, request
 from flask_compress import Compress
 
 from painchain.core import runtime
+from painchain.core.sized_cache import Moment
 
 # In this order if a browser accepts several equally. Brotli makes the smallest pages; browsers accept Brotli and
 # Zstandard only over HTTPS and from this machine.
@@ -29,15 +30,15 @@ class CompressedBodies:
     def set(self, key: str, value: bytes) -> None:
         """Keep a compressed body, unless its response has no key of its own (see `keep_compressed`)."""
         if not key.endswith(";"):
-            runtime.current().cache.put(("compressed", key), value, len(value), g.get("compressed_revision"))
+            runtime.current().cache.put(("compressed", key), value, len(value), g.get("compressed_moment"))
 
 
-def keep_compressed(key: str, revision: int | None = None) -> None:
+def keep_compressed(key: str, moment: Moment | None = None) -> None:
     """Compress the body of this response only once for all responses with this key, which have the same body.
 
-    `revision` is the one of the database that the body depends on, if any.
+    `moment` is the one that the body depends on, if any (see `SizedCache`).
     """
-    g.compressed_key, g.compressed_revision = key, revision
+    g.compressed_key, g.compressed_moment = key, moment
 
 
 def install(app: Flask) -> None:
@@ -78,7 +79,7 @@ def install(app: Flask) -> None:
             runtime.current().cache.get_or_compute(
                 ("compressing", key, request.headers.get("Accept-Encoding")),
                 compress_first,
-                revision=g.compressed_revision,
+                moment=g.compressed_moment,
             )
         if not compressed:
             compress_first()

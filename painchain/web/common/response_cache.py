@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from painchain.audit import trail as audit_trail
 from painchain.audit.trail import Auditing
 from painchain.core import runtime
+from painchain.core.sized_cache import Moment
 from painchain.database.session import autocommit_connection
 from painchain.timeline import queries, rollup_sums
 from painchain.web.common import compression, cookies, csrf
@@ -37,9 +38,9 @@ def cached(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseRetu
             return response.get_data() if response.status_code == 200 and not session.modified else None
 
         key = _key()
-        body = runtime.current().cache.get_or_compute(key, render, revision=g.log_head.revision)
+        body = runtime.current().cache.get_or_compute(key, render, moment=_moment())
         if body is not None:
-            compression.keep_compressed(repr(key), g.log_head.revision)
+            compression.keep_compressed(repr(key), _moment())
         return rendered[-1] if rendered else Response(body, mimetype="text/html")
 
     return cached_view
@@ -75,15 +76,19 @@ def head_of_request() -> queries.Head:
     return head
 
 
+def _moment() -> Moment:
+    """Return the moment of this request: the revision of the log, as `_key` read it, and the minute."""
+    return g.log_head.revision, int(g.now.timestamp()) // 60
+
+
 def _key() -> Hashable:
     """Return what the response to this request depends on, and store the head of the log for the view."""
     with autocommit_connection() as connection:
         g.log_head = queries.head(connection)
-    minute = int(g.now.timestamp()) // 60
     seen_by = (opened(), zone().key, cookies.read_script_cookie("theme"))
     # Whole pages differ by browser: forms have a CSRF token. Fragments for htmx have neither forms nor names.
     actor = (g.who.name, g.who.sign_in, session.get("csrf_token")) if not is_htmx() else ()
     return (
-        *("response", g.log_head, minute, request.path, request.query_string, is_htmx()),
+        *("response", g.log_head, _moment(), request.path, request.query_string, is_htmx()),
         *(*seen_by, g.who.role, g.who.person_id, *actor),
     )

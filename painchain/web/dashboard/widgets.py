@@ -104,7 +104,7 @@ def chart_fragment(view: View, event_filter: Filter, head: queries.Head, oob: bo
     shown = (view.path, has_start_page(), responses.zone().key, "chart-text" in responses.opened(), oob)
     key = ("chart", head, minute, parameters, *shown)
     cache = runtime.current().cache
-    cached = cache.get_or_compute(key, render, lambda chart: sys.getsizeof(chart.html), head.revision)
+    cached = cache.get_or_compute(key, render, lambda chart: sys.getsizeof(chart.html), (head.revision, minute))
     return cached or render()
 
 
