@@ -16,6 +16,9 @@ FIELDS = fields(
     actor="Claimed author",
     data="Data",
     external_id="External ID",
+    cloudevent_type="CloudEvent type",
+    cloudevent_source="CloudEvent source",
+    cloudevent_subject="CloudEvent subject",
 )
 ANY = EventType("ApiChange", "Change", FIELDS)  # its fields are hidden for all types together
 
@@ -40,11 +43,11 @@ TYPE = ConnectorType(
     ),
     any_type=ANY,
     statuses=StatusWords(
-        good="success succeeded successful ok passed complete completed done finished applied deployed published "
-        "enabled healthy resolved",
-        bad="failure failed error errored aborted timed_out crashed critical firing down degraded",
+        good="success succeeded successful ok passed complete completed done finished applied deployed upgraded "
+        "published enabled healthy resolved",
+        bad="failure failed error errored aborted timed_out crashed critical firing down degraded detected reported",
         running="running started in_progress queued deploying rolling_out",
         open="pending waiting scheduled approval_required",
-        neutral="skipped cancelled canceled inactive disabled unknown rolled_back",
+        neutral="skipped cancelled canceled cancel inactive disabled unknown rolled_back removed",
     ),
 )

@@ -36,7 +36,8 @@ _event = StoredEvent.__table__.c
 _COLUMNS = ("event_type", "title", "description", "metadata", "status", "url", "tags")
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
+    """Refuse a text of which nothing can be seen."""
     if is_blank(text):
         raise PydanticCustomError("blank", "Must have a character that can be seen")
     return text
@@ -60,14 +61,14 @@ def _since_earliest(time: datetime) -> datetime:
     return time
 
 
-Line = Annotated[str, Field(min_length=1, max_length=200, pattern=TEXT), AfterValidator(_visible)]
+Line = Annotated[str, Field(min_length=1, max_length=200, pattern=TEXT), AfterValidator(visible)]
 Time = Annotated[AwareDatetime, AfterValidator(_since_earliest)]
 
 
 class ChangeEvent(Body):
     """A change to record on the timeline."""
 
-    title: Annotated[str, Field(min_length=1, max_length=300, pattern=TEXT), AfterValidator(_visible)]
+    title: Annotated[str, Field(min_length=1, max_length=300, pattern=TEXT), AfterValidator(visible)]
     kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=50)] = Field(
         "other",
         description="deployment, release, configuration, feature_flag, migration, infrastructure, dns, incident, "
@@ -81,13 +82,13 @@ class ChangeEvent(Body):
     sha: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{7,64}$")] | None = Field(None, description="Hash of a commit.")
     digest: Line | None = Field(None, description="Digest of an image, such as sha256:….")
     repository: Line | None = Field(None, description="Full name, such as acme/api.")
-    status: Annotated[str, Field(min_length=1, max_length=60, pattern=TEXT), AfterValidator(_visible)] | None = None
+    status: Annotated[str, Field(min_length=1, max_length=60, pattern=TEXT), AfterValidator(visible)] | None = None
     actor: Line | None = Field(
         None, description="Who made the change, according to the sender. The event's author is the sender itself."
     )
     url: Annotated[str, Field(max_length=2_000, pattern=TEXT), AfterValidator(_web_address)] | None = None
     description: Annotated[str, Field(max_length=20_000, pattern=TEXT)] = ""
-    tags: list[Annotated[str, Field(min_length=1, max_length=50, pattern=TEXT), AfterValidator(_visible)]] = Field(
+    tags: list[Annotated[str, Field(min_length=1, max_length=50, pattern=TEXT), AfterValidator(visible)]] = Field(
         [], max_length=50
     )
     data: Annotated[Json, AfterValidator(_small)] = None
@@ -101,6 +102,10 @@ class ChangeEvent(Body):
         if self.end_time and (self.time is None or self.end_time < self.time):
             raise PydanticCustomError("end_time", "end_time needs a time that is not after it")
         return self
+
+    def more_facts(self) -> dict[str, Any]:
+        """Return facts that the event has beside its members."""
+        return {}
 
 
 _ONE, _BATCH = TypeAdapter(ChangeEvent), TypeAdapter(list[ChangeEvent])
@@ -155,13 +160,29 @@ def parse(raw: bytes, now: datetime) -> tuple[list[ChangeEvent], bool]:
     """
     is_batch = raw.lstrip()[:1] == b"["
     events = read_as(_BATCH, raw) if is_batch else [read_as(_ONE, raw)]
+    refuse_size(events)
+    refuse_late(events, now, is_batch)
+    return events, is_batch
+
+
+def refuse_size(events: Sequence[object]) -> None:
+    """Refuse an empty batch and one that is too large.
+
+    :raises BadBody: always then.
+    """
     if not 1 <= len(events) <= MAX_BATCH:
         raise BadBody([{"field": "", "message": f"A batch has 1 to {MAX_BATCH:,} events."}])
+
+
+def refuse_late(events: Sequence[ChangeEvent], now: datetime, is_batch: bool) -> None:
+    """Refuse events of the future.
+
+    :raises BadBody: when there is one; the field names its index in the batch.
+    """
     late = [index for index, event in enumerate(events) if event.time and event.time > now + MAX_AHEAD]
     if late:
         message = "The time is more than five minutes in the future"
         raise BadBody([{"field": f"{index}.time" if is_batch else "time", "message": message} for index in late[:20]])
-    return events, is_batch
 
 
 def record(events: Sequence[ChangeEvent], sender: Sender) -> list[Recorded]:
@@ -274,5 +295,6 @@ def _facts(event: ChangeEvent, time: datetime) -> dict[str, Any]:
         "actor": event.actor,
         "data": scrub_value(event.data),
         "external_id": event.external_id,
+        **event.more_facts(),
     }
     return {key: value for key, value in facts.items() if value is not None}

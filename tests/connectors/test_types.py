@@ -90,7 +90,8 @@ EVENT_FIELDS = {
             "Incident",
             "Other",
         ],
-        "repository service environment version status sha digest end_time duration actor data external_id",
+        "repository service environment version status sha digest end_time duration actor data external_id "
+        "cloudevent_type cloudevent_source cloudevent_subject",
     ),
     "painchain": {
         "ConnectorCreated": "connector_name connector_type action",

@@ -1,4 +1,4 @@
-"""The JSON API that records the change events of scripts and pipelines."""
+"""The JSON API that records the change events of scripts and pipelines, also those that come as CloudEvents."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from painchain.core.roles import LOCAL
 from painchain.core.validation import BadBody
-from painchain.ingestion import change_events
+from painchain.ingestion import change_events, cloud_events
 from painchain.ingestion.change_events import ConflictingEvent, Sender
 from painchain.web.api.common import api_blueprint
 from painchain.web.api.resources.events import RecordedEvent
@@ -22,11 +22,16 @@ IDEMPOTENCY_KEY, MAX_KEY = "Idempotency-Key", 200
 @blueprint.post("/api/events")
 def record() -> ResponseReturnValue:
     """Record one change event or a batch, all or nothing. 200 instead of 201 if all of them were recorded before."""
-    events, is_batch = change_events.parse(request.get_data(), g.now)
+    is_cloud_event = cloud_events.is_cloud_event(request.mimetype, request.headers.get)
+    if is_cloud_event:
+        events, is_batch = cloud_events.parse(request.mimetype, request.headers.get, request.get_data(), g.now)
+    else:
+        events, is_batch = change_events.parse(request.get_data(), g.now)
     try:
         recorded = change_events.record(events, _sender())
     except ConflictingEvent as conflict:
-        field = f"{conflict.index}.external_id" if is_batch else "external_id"
+        name = "id" if is_cloud_event else "external_id"
+        field = f"{conflict.index}.{name}" if is_batch else name
         return json_error(409, f"Nothing was saved. {conflict}", [{"field": field, "message": str(conflict)}])
     resources = [RecordedEvent.of(event).model_dump() for event in recorded]
     status = 201 if any(event.created for event in recorded) else 200

@@ -29,6 +29,7 @@ from painchain.web.api.openapi.schema import (
     any_of,
     list_of,
     map_of,
+    model_of,
     object_of,
     ref,
 )
@@ -73,6 +74,7 @@ SHARED: dict[str, Schema] = {
 def body_schemas() -> dict[str, Schema]:
     """Return the schema of every request body."""
     models: list[Any] = [(route.body, "validation") for route in ROUTES if route.body]
+    models += [(model_of(body), "validation") for route in ROUTES for _, body in route.other_bodies]
     schemas: dict[str, Schema] = models_json_schema(models, ref_template="#/components/schemas/{model}")[1]["$defs"]
     log, new, patch = (schemas[model.__name__] for model in (LogBody, NewConnector, ConnectorPatch))
     log["anyOf"] = [_needs(event_type, names) for event_type, names in REQUIRED.items()]

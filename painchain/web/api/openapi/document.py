@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Any, get_args, get_origin
+from typing import Any, get_origin
 
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
@@ -13,7 +13,7 @@ from painchain.ingestion.change_events import MAX_BATCH
 from painchain.web.api.openapi.bodies import body_schemas
 from painchain.web.api.openapi.parameters import IF_MATCH, PATH, REASON
 from painchain.web.api.openapi.routes import ROUTES, Route
-from painchain.web.api.openapi.schema import STRING, Schema, any_of, list_of, ref
+from painchain.web.api.openapi.schema import STRING, Schema, any_of, list_of, model_of, ref
 from painchain.web.api.resources.base import Error, Failing
 
 HEADERS = {
@@ -32,7 +32,7 @@ REFUSALS = {
     412: "If-Match does not match the current version.",
     413: "The body is too large.",
     414: "The URL is too long or has too many parameters.",
-    415: "The body is not application/json.",
+    415: "The media type of the body is not one that the operation takes.",
     422: "Parameters or body do not match this description; see `errors`.",
     428: "If-Match is missing.",
     429: "Too many exports are running.",
@@ -97,16 +97,11 @@ class ResourceSchemas(GenerateJsonSchema):
 
 def _resource_schemas() -> dict[str, Schema]:
     """Return the schema of every resource that a route answers, and of errors."""
-    resources = [_resource(route.answer) for route in ROUTES if route.answer not in (None, dict)]
+    resources = [model_of(route.answer) for route in ROUTES if route.answer not in (None, dict)]
     models: Any = [(resource, "serialization") for resource in (*resources, Error, Failing)]
     template = "#/components/schemas/{model}"
     schemas: dict[str, Schema] = models_json_schema(models, ref_template=template, schema_generator=ResourceSchemas)[1]
     return schemas["$defs"]
-
-
-def _resource(answer: Any) -> Any:
-    """Return the resource of an answer that is one or a list of one."""
-    return get_args(answer)[0] if get_origin(answer) is list else answer
 
 
 def _answer_schema(answer: Any) -> Schema | None:
@@ -114,8 +109,12 @@ def _answer_schema(answer: Any) -> Schema | None:
         return None
     if answer is dict:
         return {"type": "object"}
-    resource = ref(_resource(answer).__name__)
-    return list_of(resource) if get_origin(answer) is list else resource
+    return _ref(answer)
+
+
+def _ref(shape: Any) -> Schema:
+    model = ref(model_of(shape).__name__)
+    return list_of(model) if get_origin(shape) is list else model
 
 
 def _operation(route: Route) -> Schema:
@@ -136,6 +135,8 @@ def _operation(route: Route) -> Schema:
         operation["responses"]["503"] = _response(REFUSALS[503], ref(Failing.__name__))
     if route.body:
         content = {"application/json": {"schema": _one_or_batch(route, ref(route.body.__name__))}}
+        for media_type, body in route.other_bodies:
+            content[media_type] = {"schema": _batch(_ref(body)) if get_origin(body) is list else _ref(body)}
         operation["requestBody"] = {"required": not route.optional_body, "content": content}
     return operation
 
@@ -143,7 +144,11 @@ def _operation(route: Route) -> Schema:
 def _one_or_batch(route: Route, schema: Schema | None) -> Schema | None:
     if not (schema and route.takes_batches):
         return schema
-    return any_of(schema, {**list_of(schema), "minItems": 1, "maxItems": MAX_BATCH})
+    return any_of(schema, _batch(list_of(schema)))
+
+
+def _batch(schema: Schema) -> Schema:
+    return {**schema, "minItems": 1, "maxItems": MAX_BATCH}
 
 
 def _refusal(status: int) -> Schema:

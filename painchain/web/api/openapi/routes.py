@@ -8,7 +8,9 @@ from typing import Any
 from painchain.audit.external_events import LogBody
 from painchain.core.validation import Body
 from painchain.exports.export import FORMATS
+from painchain.ingestion import cloud_events
 from painchain.ingestion.change_events import ChangeEvent
+from painchain.ingestion.cloud_events import CloudEvent
 from painchain.web.api.openapi.parameters import AS_OF, EXPORT, FILTER, PAGE, Parameters
 from painchain.web.api.resources.base import Health
 from painchain.web.api.resources.connectors import (
@@ -79,6 +81,7 @@ class Route:
     optional_body: bool = False
     # The body and the answer are one object or a list of them. The status is 200 if they were recorded before.
     takes_batches: bool = False
+    other_bodies: tuple[tuple[str, Any], ...] = ()  # other media types of the body, each with a model or a list of one
 
 
 # What each kind of route refuses.
@@ -110,6 +113,7 @@ ROUTES = (
         ChangeEvent,
         201,
         takes_batches=True,
+        other_bodies=((cloud_events.STRUCTURED, CloudEvent), (cloud_events.BATCH, list[CloudEvent])),
     ),
     Route(
         "List events", "list_events", "GET", "/api/changes", list[Event], READ, headers=("Link",), query=FILTER | PAGE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from painchain.connectors.base import TAGS
 from painchain.core.validation import TEXT
@@ -18,6 +18,11 @@ def ref(name: str | int, kind: str = "schemas") -> Schema:
 def list_of(items: Schema) -> Schema:
     """Return the schema of an array."""
     return {"type": "array", "items": items}
+
+
+def model_of(shape: Any) -> Any:
+    """Return the model of a shape that is one or a list of one."""
+    return get_args(shape)[0] if get_origin(shape) is list else shape
 
 
 def map_of(values: Schema) -> Schema:
