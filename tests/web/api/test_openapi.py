@@ -90,6 +90,8 @@ ALLOWED_REFUSALS = (
     "visible characters",
     "A token named",
     "contains an unprintable character",
+    "Must be an http or https URL",
+    "end_time needs a time",
 )
 
 
