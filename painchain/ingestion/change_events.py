@@ -55,14 +55,17 @@ def _small(value: Any) -> Any:
     return value
 
 
-def _since_earliest(time: datetime) -> datetime:
+def _in_utc(time: datetime) -> datetime:
     if time < EARLIEST:
         raise PydanticCustomError("too_early", "Must not be before 1990")
-    return time
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:  # 9999-12-31T23:00:00-02:00
+        raise PydanticCustomError("too_late", "Must not be after the year 9999") from None
 
 
 Line = Annotated[str, Field(min_length=1, max_length=200, pattern=TEXT), AfterValidator(visible)]
-Time = Annotated[AwareDatetime, AfterValidator(_since_earliest)]
+Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class ChangeEvent(Body):
@@ -281,7 +284,7 @@ def _own_id(event: ChangeEvent, index: int, sender: Sender) -> tuple[str, bool]:
 
 def _facts(event: ChangeEvent, time: datetime) -> dict[str, Any]:
     """Return the facts that an event has, in the order in which they are shown."""
-    end = event.end_time.astimezone(UTC) if event.end_time else None
+    end = event.end_time
     facts = {
         "repository": event.repository,
         "service": event.service,

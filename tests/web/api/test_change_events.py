@@ -150,7 +150,8 @@ def test_a_bad_member_is_named_and_nothing_is_saved(client):
                 value
             )
     ends_first = {"time": "2026-01-01T10:00:00Z", "end_time": "2026-01-01T09:59:59Z"}
-    for ends in (ends_first, {"end_time": "2026-01-01T09:59:59Z"}):
+    ends_never = {"time": "2026-01-01T10:00:00Z", "end_time": "9999-12-31T23:00:00-02:00"}
+    for ends in (ends_first, ends_never, {"end_time": "2026-01-01T09:59:59Z"}):
         assert send(client, {"title": "Deployed", **ends}).status_code == 422
     long_key = send(client, {"title": "Deployed"}, **{"Idempotency-Key": "x" * 201})
     assert (long_key.status_code, fields_of(long_key)) == (422, ["Idempotency-Key"])

@@ -92,6 +92,7 @@ ALLOWED_REFUSALS = (
     "contains an unprintable character",
     "Must be an http or https URL",
     "end_time needs a time",
+    "Must not be after the year 9999",
 )
 
 
