@@ -165,7 +165,7 @@ def suggestions(client: FlaskClient, q: str) -> list[str]:
         ('"so', []),
         ("source:g", ["source:github ", "source:gitlab "]),
         ("x -source:kub", ["-source:kubernetes "]),
-        ("type:config", ["type:ConfigChanged ", "type:K8sConfigMap "]),
+        ("type:config", ["type:ConfigChanged ", "type:Configuration ", "type:K8sConfigMap "]),
         ("action:dis", ["action:disable "]),
         ("connector:work", ['connector:"Work GitHub" ']),
         ('a connector:"Work G', ['connector:"Work GitHub" ']),

@@ -9,7 +9,7 @@ from bs4 import BeautifulSoup
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from painchain.connectors import ADDABLE, TYPES
+from painchain.connectors import ADDABLE, TYPES, configurable_types
 from tests.support.html import fill, form_of, soup, texts, unfold, words
 
 HTMX = {"HX-Request": "true"}
@@ -688,9 +688,8 @@ def visible(client: FlaskClient, number: int) -> dict[tuple[str, str], bool]:
 def test_every_field_of_every_event_type_has_a_toggle_and_is_visible_at_first(client, make_connector):
     numbers = {"painchain": SYSTEM, **{key: make_connector(key, f"Some {key}") for key in ADDABLE}}
     for type_key, number in numbers.items():
-        every = [
-            (event_type.name, field.key) for event_type in TYPES[type_key].event_types for field in event_type.fields
-        ]
+        types = configurable_types(TYPES[type_key])
+        every = [(event_type.name, field.key) for event_type in types for field in event_type.fields]
         assert visible(client, number) == dict.fromkeys(every, True)
 
 
