@@ -111,7 +111,7 @@ def pruned(events: Events) -> list[dict[str, Any]]:
 
 
 def test_all_events_are_kept_forever_by_default(app_with_events: Flask) -> None:
-    assert retention_rules.rules() == dict.fromkeys(("painchain", "github", "gitlab", "kubernetes"))
+    assert retention_rules.rules() == dict.fromkeys(("painchain", "github", "gitlab", "kubernetes", "api"))
     assert retention_rules.prunable(retention_rules.rules(), NOW) == []
     assert schedule_prunes() == []
 

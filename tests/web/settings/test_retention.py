@@ -47,7 +47,7 @@ def entered(response: TestResponse) -> dict[str, str]:
 
 def test_by_default_events_are_kept_forever(client: FlaskClient) -> None:
     page = client.get(PAGE)
-    assert entered(page) == dict.fromkeys(("painchain", "github", "gitlab", "kubernetes"), "")
+    assert entered(page) == dict.fromkeys(("painchain", "github", "gitlab", "kubernetes", "api"), "")
     assert [field["placeholder"] for field in soup(page).select("#retention input[type=number]")] == ["forever"] * 4
     [current] = soup(page).select(".sidebar [aria-current=page]")
     assert words(current) == "Retention"
@@ -106,7 +106,7 @@ def test_a_stale_form_does_not_overwrite_another_change(client: FlaskClient) -> 
     response = client.post(PAGE, data={**old, "days.github": "30", "do": "save"})
     assert response.status_code == 409
     assert "Another user has changed" in words(soup(response).select_one("main"))
-    assert entered(client.get(PAGE)) == {"painchain": "", "github": "", "gitlab": "90", "kubernetes": ""}
+    assert entered(client.get(PAGE)) == {"painchain": "", "github": "", "gitlab": "90", "kubernetes": "", "api": ""}
 
 
 def test_the_preview_shows_expired_events_and_saves_nothing(
