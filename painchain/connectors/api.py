@@ -11,6 +11,7 @@ FIELDS = fields(
     status=("Status", Shape.STATUS),
     sha=("Commit", Shape.SHA),
     digest=("Digest", Shape.SHA),
+    claimed_time="Claimed time",
     end_time="End",
     duration=("Duration", Shape.SECONDS),
     actor="Claimed author",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
@@ -31,9 +31,10 @@ from painchain.ingestion.source_events import EARLIEST, STEP, clamped
 MAX_BATCH = 1_000
 MAX_DATA = 64 * 1024  # bytes of JSON
 MAX_AHEAD = timedelta(minutes=5)  # of the clock of a sender
+CLAIMED_TIME = "claimed_time"  # the key of a time that was in the future
 
 _event = StoredEvent.__table__.c
-_COLUMNS = ("event_type", "title", "description", "metadata", "status", "url", "tags")
+_COLUMNS = ("event_type", "title", "description", "status", "url", "tags")
 
 
 def visible(text: str) -> str:
@@ -155,6 +156,13 @@ class _Candidate:
     is_repeatable: bool
     names_time: bool
 
+    def is_same_as(self, metadata: Mapping[str, Any], content: Sequence[Any], time: datetime) -> bool:
+        """Return whether this is the event that was recorded with these values, as its sender sees it."""
+        event = self.event
+        if (_without_time(metadata), content) != (_without_time(event.metadata), _content(event)):
+            return False
+        return not self.names_time or _sent_time(metadata, time) == _sent_time(event.metadata, event.timestamp)
+
 
 def parse(raw: bytes, now: datetime) -> tuple[list[ChangeEvent], bool]:
     """Return the change events of a JSON body, and whether it is a batch.
@@ -206,32 +214,43 @@ def _append(event_log: EventLogWriter, candidates: Sequence[_Candidate]) -> list
     for index, candidate in enumerate(candidates):
         event_id = candidate.event.event_id
         if known := stored.get(event_id):
-            number, content, time = known
-            is_same_time = not candidate.names_time or time == candidate.event.timestamp
-            if content != _content(candidate.event) or not is_same_time:
+            number, metadata, content, time = known
+            if not candidate.is_same_as(metadata, content, time):
                 raise ConflictingEvent(index)
             recorded.append(Recorded(number, event_id, created=False))
             continue
         fresh.append(candidate.event)
-        number = event_log.last_event + len(fresh)
-        stored[event_id] = number, _content(candidate.event), candidate.event.timestamp
+        number, event = event_log.last_event + len(fresh), candidate.event
+        stored[event_id] = number, event.metadata, _content(event), event.timestamp
         recorded.append(Recorded(number, event_id, created=True))
     event_log.append(*fresh)
     return recorded
 
 
-def _stored(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[int, Any, datetime]]:
-    """Return number, content and time of those of the events that are in the log, by id."""
+def _stored(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[int, dict[str, Any], list[Any], datetime]]:
+    """Return number, metadata, content and time of those of the events that are in the log, by id."""
     found = {}
     for start in range(0, len(ids), STEP):
-        query = select(_event.id, _event.event_id, _event.timestamp, *(_event[name] for name in _COLUMNS))
+        columns = (_event.id, _event.event_id, _event.timestamp, _event.metadata)
+        query = select(*columns, *(_event[name] for name in _COLUMNS))
         for row in connection.execute(query.where(is_one_of(_event.event_id, ids[start : start + STEP]))):
-            found[row.event_id] = (row.id, list(row[3:]), row.timestamp)
+            found[row.event_id] = (row.id, row.metadata, list(row[len(columns) :]), row.timestamp)
     return found
 
 
 def _content(event: NewEvent) -> list[Any]:
     return [getattr(event, name) for name in _COLUMNS]
+
+
+def _without_time(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata without the claimed time, which depends on when the event arrives."""
+    return {key: value for key, value in metadata.items() if key != CLAIMED_TIME}
+
+
+def _sent_time(metadata: Mapping[str, Any], time: datetime) -> datetime:
+    """Return the time that the sender gave, also if the event has the time when it was recorded."""
+    claimed = metadata.get(CLAIMED_TIME)
+    return datetime.fromisoformat(claimed) if claimed else time
 
 
 def _candidate(event: ChangeEvent, index: int, sender: Sender) -> _Candidate:
@@ -284,7 +303,7 @@ def _own_id(event: ChangeEvent, index: int, sender: Sender) -> tuple[str, bool]:
 
 def _facts(event: ChangeEvent, time: datetime) -> dict[str, Any]:
     """Return the facts that an event has, in the order in which they are shown."""
-    end = event.end_time
+    end, claimed = event.end_time, event.time if event.time != time else None
     facts = {
         "repository": event.repository,
         "service": event.service,
@@ -293,11 +312,16 @@ def _facts(event: ChangeEvent, time: datetime) -> dict[str, Any]:
         "status": event.status,
         "sha": event.sha.lower() if event.sha else None,
         "digest": event.digest,
-        "end_time": end.isoformat().replace("+00:00", "Z") if end else None,
-        "duration": (end - time).total_seconds() if end else None,
+        CLAIMED_TIME: _text_of(claimed),
+        "end_time": _text_of(end),
+        "duration": (end - event.time).total_seconds() if end and event.time else None,
         "actor": event.actor,
         "data": scrub_value(event.data),
         "external_id": event.external_id,
         **event.more_facts(),
     }
     return {key: value for key, value in facts.items() if value is not None}
+
+
+def _text_of(time: datetime | None) -> str | None:
+    return time.isoformat().replace("+00:00", "Z") if time else None

@@ -90,8 +90,8 @@ EVENT_FIELDS = {
             "Incident",
             "Other",
         ],
-        "repository service environment version status sha digest end_time duration actor data external_id "
-        "cloudevent_type cloudevent_source cloudevent_subject",
+        "repository service environment version status sha digest claimed_time end_time duration actor data "
+        "external_id cloudevent_type cloudevent_source cloudevent_subject",
     ),
     "painchain": {
         "ConnectorCreated": "connector_name connector_type action",

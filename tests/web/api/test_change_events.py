@@ -108,6 +108,19 @@ def test_a_repeated_event_is_the_same_event_and_a_different_one_is_refused(clien
     assert sorted(titles) == ["Deployed shop 1.4.2", "New", "Restarted", "Restarted", "a", "b"]
 
 
+@pytest.mark.both_databases
+def test_an_event_by_a_fast_clock_is_the_same_event_when_it_is_repeated(client):
+    now = datetime.now(UTC)
+    times = {"time": (now + timedelta(minutes=2)).isoformat(), "end_time": (now + timedelta(minutes=3)).isoformat()}
+    event = {"title": "Migrated orders", "external_id": "migration-7", **times}
+    assert [send(client, event).status_code for _ in range(2)] == [201, 200]
+    metadata = newest(client)["metadata"]
+    assert (datetime.fromisoformat(metadata["claimed_time"]), metadata["duration"]) == (now + timedelta(minutes=2), 60)
+    assert send(client, [event] * 2).status_code == 200
+    earlier = {**event, "time": (now - timedelta(minutes=2)).isoformat()}
+    assert send(client, earlier).status_code == 409
+
+
 def test_a_batch_is_recorded_in_order_or_not_at_all(client):
     batch = [{"title": f"Change {number}"} for number in range(change_events.MAX_BATCH)]
     response = send(client, batch)
