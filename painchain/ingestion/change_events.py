@@ -297,7 +297,7 @@ def _own_id(event: ChangeEvent, index: int, sender: Sender) -> tuple[str, bool]:
     if event.external_id:
         return f"api:{author}:{scrub(event.external_id)}", True
     if sender.idempotency_key:
-        return f"api-key:{author}:{quote(sender.idempotency_key, safe='')}:{index}", True
+        return f"api-key:{author}:{quote(scrub(sender.idempotency_key), safe='')}:{index}", True
     return f"api-request:{sender.request_id}:{index}", False
 
 

@@ -188,8 +188,10 @@ def test_no_secret_of_a_sender_is_stored(client):
     }
     assert send(client, {**event, "url": address}).status_code == 422
     assert send(client, event).status_code == 201
+    assert send(client, {"title": "Keyed"}, **{"Idempotency-Key": address}).status_code == 201
+    assert send(client, event).status_code == 200
     assert secret not in json.dumps(client.get("/api/changes").get_json())
-    assert "***" in newest(client)["title"]
+    assert "***" in client.get("/api/changes?q=Cloned").get_json()[0]["title"]
 
 
 def test_the_search_finds_what_a_change_belongs_to(client):
