@@ -48,7 +48,7 @@ def entered(response: TestResponse) -> dict[str, str]:
 def test_by_default_events_are_kept_forever(client: FlaskClient) -> None:
     page = client.get(PAGE)
     assert entered(page) == dict.fromkeys(("painchain", "github", "gitlab", "kubernetes", "api"), "")
-    assert [field["placeholder"] for field in soup(page).select("#retention input[type=number]")] == ["forever"] * 4
+    assert [field["placeholder"] for field in soup(page).select("#retention input[type=number]")] == ["forever"] * 5
     [current] = soup(page).select(".sidebar [aria-current=page]")
     assert words(current) == "Retention"
 
