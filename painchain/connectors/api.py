@@ -15,6 +15,7 @@ FIELDS = fields(
     end_time="End",
     duration=("Duration", Shape.SECONDS),
     actor="Claimed author",
+    text="Description",
     data="Data",
     external_id="External ID",
     cloudevent_type="CloudEvent type",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,6 +40,8 @@ VERBS = {
 # The facts in the summary line of an event, after its subject: facts of these shapes, and texts of these fields.
 LINE_SHAPES = (Shape.BRANCHES, Shape.LINES, Shape.MOVES, Shape.SECONDS)
 LINE_FIELDS = ("repository", "branch", "ref", "tag", "environment", "namespace", "workload")
+CLAIMED = "actor"  # the fact of a change event: who made the change, according to its sender
+NO_TEXT = ("text", "")
 SAVE, SETTING = "ConnectorUpdated", "ConfigChanged"
 NOTE_WIDTH = 200  # characters of a note on an event in its summary line
 # The fields that name the subject of an audit event.
@@ -92,7 +95,8 @@ class EventView:
     @property
     def claimed(self) -> str:
         """The author that a script named, which is not verified."""
-        return _audit_fact(self.event, "claimed_author")
+        named = next((str(row.value) for row in self.rows if row.key == CLAIMED), "")
+        return named or _audit_fact(self.event, "claimed_author")
 
     @property
     def reason(self) -> str:
@@ -165,7 +169,8 @@ def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventVi
     type_name = source.any_type.name if source and source.any_type else event.event_type
     visible_fields = [field for field in fields if (type_name, field.key) not in hidden]
     keys = {field.key for field in visible_fields}
-    rows = [_row(field, facts, event.source) for field in visible_fields if field.key in facts]
+    shown_facts = [field for field in visible_fields if field.key in facts and (field.key, facts[field.key]) != NO_TEXT]
+    rows = [_row(field, facts, event.source) for field in shown_facts]
     is_audit_event = event.source == connectors.BUILTIN.key
     # The save of a team, a view or an account has no Config Changed event beside it, so its line shows a single change.
     has_only_save = is_audit_event and any(name in facts for name in ("team", "view", "person"))
@@ -173,7 +178,7 @@ def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventVi
     change = _single_change(facts) if "field" in keys else only_change
     return EventView(
         event=event,
-        label=event_type.label if event_type and event_type.name == event.event_type else event.event_type,
+        label=_label(event.event_type, event_type),
         icon=event_type.icon if event_type else "circle",
         colour=source.colour if source else "grey",
         source_label=source.label if source else event.source,
@@ -191,6 +196,13 @@ def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventVi
         notes=getattr(event, "notes", ()),
         shows_notes=NOTE_TEXT not in hidden,
     )
+
+
+def _label(name: str, event_type: EventType | None) -> str:
+    """Return the label of an event type. The name of a type that a sender chose becomes words: CanaryBake."""
+    if event_type is None or event_type.name == name:
+        return event_type.label if event_type else name
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).capitalize()
 
 
 def _unknown_fields(facts: Mapping[str, Any]) -> tuple[EventField, ...]:

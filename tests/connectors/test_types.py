@@ -90,7 +90,7 @@ EVENT_FIELDS = {
             "Incident",
             "Other",
         ],
-        "repository service environment version status sha digest claimed_time end_time duration actor data "
+        "repository service environment version status sha digest claimed_time end_time duration actor text data "
         "external_id cloudevent_type cloudevent_source cloudevent_subject",
     ),
     "painchain": {

@@ -70,6 +70,10 @@ def test_a_change_event_is_recorded_shown_and_in_the_chain(app, client):
     [row] = page.select("article.event")
     assert texts(row, ".where") == ["acme/shop · shop · production"]
     assert words(row.select_one(".status.good")) == "success"
+    assert words(row.select_one(".claimed")) == "claimed author: alice"
+    details = soup(client.get(f"/events/{event['id']}"))
+    assert words(details.select_one("[data-field=text] dd")) == "Canary first"
+    assert "Open ci.example" in texts(details, ".links a")
     with app.app_context():
         assert verification.verify_chain().broken is None
 
@@ -81,6 +85,7 @@ def test_time_end_and_kind_say_when_it_happened_and_what_it_was(client):
     [event] = client.get("/api/changes?event_type=DataMove").get_json()
     assert event["timestamp"].startswith(f"{start:%Y-%m-%dT%H:%M:%S}")
     assert event["metadata"]["duration"] == 300
+    assert "Data move" in soup(client.get("/?event_type=DataMove&range=7d")).select_one("article.event").get_text()
     soon = (datetime.now(UTC) + timedelta(minutes=4)).isoformat()
     assert send(client, {"title": "By a fast clock", "time": soon}).status_code == 201
     event = newest(client)
