@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from base64 import b32encode
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import islice
+from itertools import islice, product
 from typing import Any
 from unicodedata import combining, normalize
 
@@ -17,6 +16,8 @@ MAX_CHARACTERS, MAX_WORDS, MAX_LENGTH = 100_000, 10_000, 100
 _QUALIFIER = "_"
 # A term that every event has: a search with negated terms only needs one to start from.
 EVERY_EVENT = _QUALIFIER
+# Each two characters of a stored term stand for 10 bits, as in base 32 (RFC 4648).
+_PAIRS = ["".join(pair) for pair in product("abcdefghijklmnopqrstuvwxyz234567", repeat=2)]
 CONNECTOR, REASON, REPOSITORY = "connector", "reason", "repo"
 # Qualifiers that find a fact, whatever the source of the event: the key of the fact.
 JOIN_KEYS = {"service": "service", "env": "environment", "version": "version"}
@@ -83,7 +84,8 @@ def search_term(name: str, value: str) -> str:
 
 def shortened(term: str) -> str:
     """Return the stored form of a qualifier's term. Earlier versions stored `term` itself, at twice the length."""
-    return _QUALIFIER + b32encode(blake2b(term.encode(), digest_size=5).digest()).decode().lower()
+    bits = int.from_bytes(blake2b(term.encode(), digest_size=5).digest())
+    return _QUALIFIER + _PAIRS[bits >> 30] + _PAIRS[bits >> 20 & 1023] + _PAIRS[bits >> 10 & 1023] + _PAIRS[bits & 1023]
 
 
 def of_event(event: Mapping[str, Any]) -> str:
