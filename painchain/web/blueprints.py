@@ -7,6 +7,7 @@ from flask_wtf import CSRFProtect
 
 from painchain.web import metrics, palette, webhook_receiver
 from painchain.web.account import oidc, person, profile, sign_in
+from painchain.web.api import annotations as annotations_api
 from painchain.web.api import change_events as change_events_api
 from painchain.web.api import connection_tests as connection_tests_api
 from painchain.web.api import connectors as connectors_api
@@ -66,6 +67,7 @@ CSRF_EXEMPT = (
         connectors_api,
         events_api,
         change_events_api,
+        annotations_api,
         undo_api,
         connection_tests_api,
         teams_api,

@@ -28,6 +28,7 @@ FILTERS = (
 PARAMETERS = {
     "events_api.changes": (*FILTERS, "limit", "cursor"),
     "events_api.histogram": FILTERS,
+    "annotations_api.annotations": (*FILTERS, "from", "to", "limit"),
     "events_api.stats": FILTERS,
     "snapshots_api.configuration": ("at",),
     "exports_api.exported": (*FILTERS, "format", "bom"),

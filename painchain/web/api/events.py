@@ -54,7 +54,7 @@ def logged(body: LogBody, event_id: str) -> Logged:
 def changes() -> ResponseReturnValue:
     """List events, newest first; the Link header names the next older page."""
     filter = _filter()
-    limit = _limit()
+    limit = page_limit()
     before = Cursor.parse(request.args["cursor"]) if "cursor" in request.args else None
     numbers, older = queries.page_numbers(filter, before, limit)
     lines = event_lines.events(numbers).replace("\n", ",")
@@ -142,8 +142,12 @@ def _filter() -> Filter:
     return parse_filter(dict(request.args.lists()), g.now, UTC_ZONE)
 
 
-def _limit() -> int:
-    text = request.args.get("limit", str(DEFAULT_LIMIT))
+def page_limit(default: int = DEFAULT_LIMIT) -> int:
+    """Return the number of events that the request asks for.
+
+    :raises BadFilter: when it is none, or too large.
+    """
+    text = request.args.get("limit", str(default))
     if not text.isascii() or not text.isdigit() or len(text) > 4 or not 1 <= int(text) <= MAX_LIMIT:
         raise BadFilter("limit", f"limit must be an integer between 1 and {MAX_LIMIT}.")
     return int(text)

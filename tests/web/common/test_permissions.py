@@ -57,6 +57,7 @@ TABLE: dict[str, tuple[str, ...]] = {
         *("GET /help", "GET /help/<path:document>", "GET /palette"),
         *("GET /openapi.json", "GET /api/changes", "GET /api/changes/<path:number>", "GET /api/timeline"),
         "GET /api/changes/<path:number>/notes",
+        "GET /api/annotations",
         *("GET /api/stats", "GET /api/as-of", "GET /api/connector-types", "GET /api/connectors", f"GET {API_ONE}"),
         *(f"GET {API_ONE}/webhook", "GET /api/teams", f"GET {API_TEAM}", "POST /api/export"),
         # Their own views. A view of everybody needs an editor.

@@ -65,6 +65,15 @@ PAGE: Parameters = {
     ),
     "cursor": ({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}, "Pagination cursor from the Link header."),
 }
+MILLISECONDS: Schema = {"type": "integer", "minimum": 0, "maximum": 10**14, "examples": [1_767_225_600_000]}
+ANNOTATIONS: Parameters = {
+    "from": (MILLISECONDS, "Start (inclusive), in milliseconds since 1970; instead of start_date."),
+    "to": (MILLISECONDS, "End (exclusive), in milliseconds since 1970; instead of end_date."),
+    "limit": (
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": MAX_LIMIT},
+        "Maximum number of events.",
+    ),
+}
 AS_OF: Parameters = {"at": (DAY, "Point in time, in UTC unless it has an offset (default: now).")}
 EXPORT: Parameters = {
     "format": ({"enum": list(FORMATS), "default": "ndjson"}, "The file format."),

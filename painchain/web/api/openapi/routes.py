@@ -11,7 +11,7 @@ from painchain.exports.export import FORMATS
 from painchain.ingestion import cloud_events
 from painchain.ingestion.change_events import ChangeEvent
 from painchain.ingestion.cloud_events import CloudEvent
-from painchain.web.api.openapi.parameters import AS_OF, EXPORT, FILTER, PAGE, Parameters
+from painchain.web.api.openapi.parameters import ANNOTATIONS, AS_OF, EXPORT, FILTER, PAGE, Parameters
 from painchain.web.api.resources.base import Health
 from painchain.web.api.resources.connectors import (
     Checked,
@@ -23,6 +23,7 @@ from painchain.web.api.resources.connectors import (
     Webhook,
 )
 from painchain.web.api.resources.events import (
+    Annotation,
     Event,
     EventNote,
     Logged,
@@ -152,6 +153,15 @@ ROUTES = (
         headers=ETAG,
     ),
     Route("Count events over time", "count_events_over_time", "GET", "/api/timeline", Timeline, READ, query=FILTER),
+    Route(
+        "List events as annotations of a graph",
+        "list_annotations",
+        "GET",
+        "/api/annotations",
+        list[Annotation],
+        READ,
+        query=FILTER | ANNOTATIONS,
+    ),
     Route("Count events by source and type", "count_events_by_kind", "GET", "/api/stats", Stats, READ, query=FILTER),
     Route(
         "Get the configuration at a point in time",

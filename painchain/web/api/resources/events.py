@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
+from painchain import connectors
 from painchain.audit.external_events import REQUIRED
+from painchain.connectors.outcomes import Outcome
 from painchain.exports import ocsf
 from painchain.exports.export import event_json
 from painchain.indexes.notes import Note
 from painchain.ingestion.change_events import Recorded
-from painchain.timeline import silent_connectors
+from painchain.presentation.event_columns import WHERE_FIELDS
+from painchain.timeline import queries, silent_connectors
 from painchain.timeline.coverage import KINDS, CoverageGap
 from painchain.web.api.resources.base import Resource, Time
 
@@ -66,6 +70,45 @@ class RecordedEvent(Resource):
     def of(cls, event: Recorded) -> RecordedEvent:
         """Return the resource of a recorded event."""
         return cls(id=event.id, event_id=event.event_id, created=event.created)
+
+
+class Annotation(Resource):
+    """An event on a graph. Times are in milliseconds since 1970; `timeEnd` is `time` if the event has no length."""
+
+    time: int
+    timeEnd: int
+    title: str
+    text: str
+    tags: list[str]
+
+    @classmethod
+    def of(cls, event: queries.Event) -> Annotation:
+        """Return the annotation of an event: its text says who made the change, and where and how it ended."""
+        outcome = connectors.outcome(event.source, event.event_type, event.status)
+        where = [event.metadata.get(key) for key in WHERE_FIELDS]
+        parts = [*where, event.status, f"by {event.author}", event.description.get("text")]
+        own = (event.source, event.event_type, *(() if outcome is Outcome.NEUTRAL else (outcome.value,)))
+        return cls(
+            time=_milliseconds(event.timestamp),
+            timeEnd=_milliseconds(_end(event)),
+            title=event.title,
+            text=" · ".join(part for part in parts if isinstance(part, str) and part),
+            tags=[*own, *event.tags],
+        )
+
+
+def _end(event: queries.Event) -> datetime:
+    """Return when an event ended: the end of a change event, else its time."""
+    start: datetime = event.timestamp
+    try:
+        end = datetime.fromisoformat(str(event.metadata.get("end_time")))
+    except ValueError:
+        return start
+    return max(end, start) if end.tzinfo else start
+
+
+def _milliseconds(time: datetime) -> int:
+    return int(time.timestamp() * 1000)
 
 
 class EventNote(Resource):
