@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import ssl
 import subprocess
@@ -229,6 +230,22 @@ def test_the_kept_events_are_bounded_and_nobody_else_can_add_one(
     assert len(list(spool.glob("*.json"))) == 1
     result = send_event("No home", "--server", CLOSED_PORT, env={"PAINCHAIN_SPOOL": "/dev/null/no"})
     assert (result.exit_code, "is not kept. Cannot write to /dev/null/no" in result.stderr) == (1, True)
+
+
+def test_a_link_in_the_folder_is_not_followed(
+    send_event: SendEvent, running_server: RunningServer, spool: Path, tmp_path: Path
+) -> None:
+    send_event("Kept", "--service", "linked", "--server", CLOSED_PORT)
+    [kept] = spool.glob("*.json")
+    private = tmp_path / "private"
+    private.write_text(json.dumps({"title": "Private", "service": "linked"}))
+    link, pipe = (kept.with_name(f"{number:020}{kept.name[20:]}") for number in (1, 2))
+    link.symlink_to(private)
+    os.mkfifo(pipe)
+    result = send_event("Now", "--service", "linked")
+    assert (result.exit_code, result.stderr) == (0, "painchain: 1 kept event sent.\n")
+    assert {event["title"] for event in running_server.events("linked")} == {"Kept", "Now"}
+    assert (link.is_symlink(), pipe.is_fifo()) == (True, True)
 
 
 def test_commands_at_once_send_every_kept_event_once(

@@ -71,8 +71,14 @@ class Spool:
                 yield file.stat().st_size
 
     def _files(self) -> list[Path]:
-        """Return the files of all kept events, oldest first. Whatever else is in the folder is left alone."""
-        return sorted(file for file in self.folder.iterdir() if _NAME.fullmatch(file.name))
+        """Return the files of all kept events, oldest first. Whatever else is in the folder is left alone.
+
+        A link in the folder, such as one from a restored cache, could lead to a file whose content nobody may see.
+        """
+        with os.scandir(self.folder) as entries:
+            return sorted(
+                Path(entry) for entry in entries if _NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+            )
 
     def _write(self, content: bytes) -> None:
         """Write a file that has its name only when it is whole and on the disk."""
