@@ -232,6 +232,16 @@ def test_the_kept_events_are_bounded_and_nobody_else_can_add_one(
     assert (result.exit_code, "is not kept. Cannot write to /dev/null/no" in result.stderr) == (1, True)
 
 
+def test_an_event_that_did_not_fit_on_the_disk_takes_no_place_in_the_folder(
+    client_environment: None, spool: Path
+) -> None:
+    python = [sys.executable, "-B", "-c", "from painchain.cli.main import main; main()"]
+    command = ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *python, "event", "Full", "--server", CLOSED_PORT]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (result.returncode, f"is not kept. Cannot write to {spool}" in result.stderr) == (1, True)
+    assert list(spool.iterdir()) == []
+
+
 def test_a_link_in_the_folder_is_not_followed(
     send_event: SendEvent, running_server: RunningServer, spool: Path, tmp_path: Path
 ) -> None:

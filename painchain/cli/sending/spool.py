@@ -84,11 +84,16 @@ class Spool:
         """Write a file that has its name only when it is whole and on the disk."""
         name = f"{time.time_ns():020}-{self._token}-{token_hex(4)}"
         partial = self.folder / f"{name}.part"
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(self.folder / f"{name}.json")
+        try:
+            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.rename(self.folder / f"{name}.json")
+        except BaseException:
+            with suppress(OSError):
+                partial.unlink()
+            raise
 
     def _require_private(self) -> None:
         """Raise SpoolUnusable if others could put events into the folder: they would be sent with this token."""
