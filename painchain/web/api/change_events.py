@@ -30,12 +30,17 @@ def record() -> ResponseReturnValue:
     try:
         recorded = change_events.record(events, _sender())
     except ConflictingEvent as conflict:
+        if events[conflict.index].external_id is None:
+            return _conflict(IDEMPOTENCY_KEY, "A request with this key is recorded with other content.")
         name = "id" if is_cloud_event else "external_id"
-        field = f"{conflict.index}.{name}" if is_batch else name
-        return json_error(409, f"Nothing was saved. {conflict}", [{"field": field, "message": str(conflict)}])
+        return _conflict(f"{conflict.index}.{name}" if is_batch else name, str(conflict))
     resources = [RecordedEvent.of(event).model_dump() for event in recorded]
     status = 201 if any(event.created for event in recorded) else 200
     return jsonify(resources if is_batch else resources[0]), status
+
+
+def _conflict(field: str, message: str) -> ResponseReturnValue:
+    return json_error(409, f"Nothing was saved. {message}", [{"field": field, "message": message}])
 
 
 def _sender() -> Sender:

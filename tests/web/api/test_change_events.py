@@ -106,7 +106,9 @@ def test_a_repeated_event_is_the_same_event_and_a_different_one_is_refused(clien
     assert (twice.status_code, [event["created"] for event in twice.get_json()]) == (201, [True, False])
     keyed = [send(client, [{"title": "a"}, {"title": "b"}], **{"Idempotency-Key": "run 7"}) for _ in range(2)]
     assert [response.status_code for response in keyed] == [201, 200]
-    assert send(client, [{"title": "a"}, {"title": "c"}], **{"Idempotency-Key": "run 7"}).status_code == 409
+    other = send(client, [{"title": "a"}, {"title": "c"}], **{"Idempotency-Key": "run 7"})
+    assert (other.status_code, fields_of(other)) == (409, ["Idempotency-Key"])
+    assert "A request with this key is recorded with other content" in other.get_json()["message"]
     without = [send(client, {"title": "Restarted"}).status_code for _ in range(2)]
     assert without == [201, 201]
     titles = [event["title"] for event in client.get("/api/changes?source=api").get_json()]
