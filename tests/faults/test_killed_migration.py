@@ -1,0 +1,78 @@
+"""An upgrade of an old database that is killed at any statement is done completely by the next start."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from painchain import migrations
+from painchain.database.models import ChangeEvent
+from painchain.database.session import db
+from painchain.integrity import derived_data, verification
+from painchain.startup import create_app
+from tests.conftest import close, settings_for
+from tests.database.test_old_databases import Rows, filled_instance, old_database  # noqa: F401  fixtures
+from tests.faults.conftest import LONG
+from tests.support.server_process import FORKSERVER
+
+KILLED = 9  # the exit code
+REVISION = "0006"
+SAMPLES = 3
+
+
+def upgrade(folder: Path, until: int) -> None:
+    """Start a server with an old database; exit without any cleaning up before the statement number `until`."""
+    count = 0
+
+    def count_statement(*arguments: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == until:
+            os._exit(KILLED)
+
+    sa.event.listen(Engine, "before_cursor_execute", count_statement)
+    app = create_app(settings_for(folder))
+    close(app)
+    (folder / "statements").write_text(str(count))
+
+
+def run_upgrade(folder: Path, until: int) -> int | None:
+    """Upgrade in another process, and return its exit code."""
+    process = FORKSERVER.Process(target=upgrade, args=(folder, until))
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+def test_an_upgrade_that_is_killed_at_any_statement_is_done_by_the_next_start(
+    filled_instance: tuple[Path, Rows],  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    folder, rows = filled_instance
+    old = tmp_path / "old"
+    shutil.copytree(folder, old, ignore=shutil.ignore_patterns("*.db*"))
+    old_database(old, "", REVISION, rows)
+    whole = shutil.copytree(old, tmp_path / "whole")
+    assert run_upgrade(whole, 0) == 0
+    statements = int((whole / "statements").read_text())
+    assert statements > 100
+    killed_at = range(1, statements + 1) if LONG else range(statements // SAMPLES, statements, statements // SAMPLES)
+    for until in killed_at:
+        instance = shutil.copytree(old, tmp_path / str(until))
+        assert run_upgrade(instance, until) == KILLED, until
+        app = create_app(settings_for(instance))
+        with app.app_context():
+            with db.engine.connect() as connection:
+                version = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+                count = connection.scalar(sa.select(sa.func.count()).select_from(ChangeEvent))
+            # Chain Begun is recorded after the upgrade: a kill in between leaves it out.
+            assert (version, count - len(rows["change_events"]) in (0, 1)) == (migrations.NEWEST, True), until
+            assert verification.verify_chain().broken is None, until
+            assert derived_data.find_problems() == [], until
+        close(app)
+        shutil.rmtree(instance)
