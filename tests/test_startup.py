@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import stat
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +28,6 @@ from painchain.core.crypto import new_key
 from painchain.startup import create_app
 from tests.conftest import close, settings_for
 from tests.support.postgresql import on_server, postgres_url
-from tests.support.server_process import ServerProcess
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 30
@@ -38,7 +38,7 @@ REPORT = {"event_type": "config_changed", "connector_name": "Work GitHub", "fiel
 class Server:
     """A server in a separate process; its output goes to files."""
 
-    process: ServerProcess | subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes]
     out: Path
     err: Path
 
@@ -95,7 +95,10 @@ def launch(tmp_path: Path, instance: Path) -> Iterator[Callable[..., Server]]:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("PAINCHAIN_")}
         environ |= {f"PAINCHAIN_{name.upper()}": value for name, value in settings_of(instance, settings).items()}
         out, err = tmp_path / f"{len(servers)}.out", tmp_path / f"{len(servers)}.err"
-        servers.append(Server(ServerProcess(environ, out, err), out, err))
+        with out.open("wb") as stdout, err.open("wb") as stderr:
+            # Not a forked one: its end closes connections that its threads still have.
+            process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environ, stdout=stdout, stderr=stderr)
+        servers.append(Server(process, out, err))
         return servers[-1]
 
     yield launch

@@ -94,7 +94,8 @@ def execute(command: Sequence[str], forwarder: SignalForwarder, meanwhile: Calla
         warn(f"Cannot run {command[0]}: {error.strerror or error}.")
         status = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
         return Execution(start, start, status)
-    threading.Thread(target=meanwhile, daemon=True).start()
+    # No daemon: OpenSSL crashes if the interpreter ends while a thread reads certificates.
+    threading.Thread(target=meanwhile).start()
     code = process.wait()
     end = start + timedelta(seconds=time.monotonic() - began)
     if code >= 0:
