@@ -74,6 +74,8 @@ def test_a_change_event_is_recorded_shown_and_in_the_chain(app, client):
     details = soup(client.get(f"/events/{event['id']}"))
     assert words(details.select_one("[data-field=text] dd")) == "Canary first"
     assert "Open ci.example" in texts(details, ".links a")
+    without = send(client, {"title": "Restarted"}).get_json()["id"]
+    assert soup(client.get(f"/events/{without}")).select("[data-field=text]") == []
     with app.app_context():
         assert verification.verify_chain().broken is None
 
