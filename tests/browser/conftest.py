@@ -40,16 +40,6 @@ OpenContext = Callable[..., BrowserContext]
 expect.set_options(timeout=PATIENCE)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run a test with a browser again if it fails: on a busy machine one in some thousands acts before the page has.
-
-    A test that fails twice fails. One that passes the second time is listed at the end: it must be mended too.
-    """
-    for item in items:
-        if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.flaky(reruns=1))
-
-
 def executable() -> str | None:
     """Return the path of the browser to drive, or None if none is installed."""
     named = os.environ.get("PAINCHAIN_TEST_BROWSER", "")

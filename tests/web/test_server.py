@@ -126,8 +126,9 @@ def test_an_error_that_leaves_the_app_is_logged_as_an_error_and_not_as_an_attack
     monkeypatch.setattr(Flask, "handle_exception", fail)
     status, _, body = send(running_server[0], b"GET /sign-in HTTP/1.1\r\n" + END)
     assert (status, b"This is a bug in PainChain" in body) == (500, True)
-    assert {record.levelname for record in caplog.records} == {"ERROR"}
-    assert "painchain.security" not in {record.name for record in caplog.records}
+    records = [record for record in caplog.records if record.name != "waitress.queue"]  # a busy machine makes one wait
+    assert {record.levelname for record in records} == {"ERROR"}
+    assert "painchain.security" not in {record.name for record in records}
 
 
 def test_proxy_headers_reach_the_app_only_if_the_proxy_is_trusted(running_server: tuple[int, bool]) -> None:
