@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 FIRST_POLL_WINDOW = timedelta(hours=24)  # how far the first poll of a new connector looks back
 MAX_EVENTS = 10_000  # of one poll; the next poll reads the rest
+# No source is older. Programs that have no date write year 1, 1970 or 1980.
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
 Cursor = dict[str, Any]
 

@@ -14,9 +14,10 @@ from urllib.parse import unquote_to_bytes
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
 
+from painchain.connectors.change_event import ChangeEvent, Time, visible
 from painchain.core.validation import TEXT, BadBody, Json, Value, read_as
 from painchain.ingestion import cdevents
-from painchain.ingestion.change_events import ChangeEvent, Time, refuse_late, refuse_size, visible
+from painchain.ingestion.change_events import refuse_late, refuse_size
 
 STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 PREFIX = "ce-"  # of headers

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from painchain.configuration import connector_store
 from painchain.configuration.secrets import decrypted_secrets
 from painchain.connectors.base import Kind
-from painchain.connectors.contract import SourceEvent
+from painchain.connectors.contract import EARLIEST, SourceEvent
 from painchain.connectors.http_client import link
 from painchain.core.crypto import KeyUnusable
 from painchain.database.dialects import is_one_of
@@ -28,8 +28,6 @@ ROUNDING = timedelta(seconds=2)  # between the time of the same event in a webho
 PROVISIONAL = timedelta(minutes=1)  # between an event and the delivery that reported it
 ANY_PART = "*"  # in a former id that ends with it: this part is not known
 ANY_ENDING = f":{ANY_PART}"
-# No source is older. Programs that have no date write year 1, 1970 or 1980.
-EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
 _event = ChangeEvent.__table__.c
 

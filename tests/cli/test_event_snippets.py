@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from painchain.cli.event import event as command
+from painchain.connectors.change_event import ChangeEvent
 from painchain.core.config import CLIENT_VARIABLES
-from painchain.ingestion.change_events import ChangeEvent
 from painchain.web.help import documents
 from tests.cli.conftest import RunningServer
 from tests.support.server_process import PATIENCE

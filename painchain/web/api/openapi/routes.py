@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from painchain.audit.external_events import LogBody
+from painchain.connectors.change_event import ChangeEvent
 from painchain.core.validation import Body
 from painchain.exports.export import FORMATS
 from painchain.ingestion import cloud_events
-from painchain.ingestion.change_events import ChangeEvent
 from painchain.ingestion.cloud_events import CloudEvent
 from painchain.web.api.openapi.parameters import ANNOTATIONS, AS_OF, EXPORT, FILTER, PAGE, Parameters
 from painchain.web.api.resources.base import Health

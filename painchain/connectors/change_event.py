@@ -1,0 +1,173 @@
+"""The change event: what every change has, from whatever source, with its limits, facts and event types."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from painchain.connectors.base import EventField, EventType, Shape, fields
+from painchain.connectors.contract import EARLIEST
+from painchain.connectors.event_group import EventGroup
+from painchain.connectors.http_client import link
+from painchain.connectors.outcomes import StatusWords
+from painchain.core.redaction import holds_credentials, scrub_value
+from painchain.core.text import is_blank
+from painchain.core.validation import TEXT, Body, Json
+
+MAX_DATA = 64 * 1024  # bytes of JSON
+CLAIMED_TIME = "claimed_time"  # the key of a time that was in the future
+
+FIELDS = fields(
+    repository="Repository",
+    service="Service",
+    environment="Environment",
+    version="Version",
+    status=("Status", Shape.STATUS),
+    sha=("Commit", Shape.SHA),
+    digest=("Digest", Shape.SHA),
+    claimed_time="Claimed time",
+    end_time="End",
+    duration=("Duration", Shape.SECONDS),
+    actor="Claimed author",
+    text="Description",
+    data="Data",
+    external_id="External ID",
+)
+STATUSES = StatusWords(
+    good="success succeeded successful ok passed complete completed done finished applied deployed upgraded "
+    "published enabled healthy resolved",
+    bad="failure failed error errored aborted timed_out crashed critical firing down degraded detected reported",
+    running="running started in_progress queued deploying rolling_out",
+    open="pending waiting scheduled approval_required",
+    neutral="skipped cancelled canceled cancel inactive disabled unknown rolled_back removed",
+)
+_TYPES = (
+    ("Deployment", "Deployment", "rocket"),
+    ("Release", "Release", "tag"),
+    ("Configuration", "Configuration", "sliders"),
+    ("FeatureFlag", "Feature flag", "on"),
+    ("Migration", "Migration", "server"),
+    ("Infrastructure", "Infrastructure", "box"),
+    ("Dns", "DNS", "network"),
+    ("Incident", "Incident", "alert"),
+    ("Other", "Other change", "circle"),
+)
+
+
+def event_types(of_fields: tuple[EventField, ...], group: EventGroup | None = None) -> tuple[EventType, ...]:
+    """Return the event types of the kinds that PainChain knows, with these fields."""
+    return tuple(EventType(name, label, of_fields, icon, group=group) for name, label, icon in _TYPES)
+
+
+def type_name(kind: str) -> str:
+    """Return the event type of a kind.
+
+    >>> type_name("feature_flag"), type_name("dns")
+    ('FeatureFlag', 'Dns')
+    """
+    return kind.title().replace("_", "")
+
+
+def visible(text: str) -> str:
+    """Refuse a text of which nothing can be seen."""
+    if is_blank(text):
+        raise PydanticCustomError("blank", "Must have a character that can be seen")
+    return text
+
+
+def _web_address(text: str) -> str:
+    if link(text) is None or holds_credentials(text):
+        raise PydanticCustomError("url", "Must be an http or https URL without a password or token")
+    return text
+
+
+def _small(value: Any) -> Any:
+    if len(json.dumps(value).encode()) > MAX_DATA:
+        raise PydanticCustomError("too_long", "Must have at most 64 KiB of JSON")
+    return value
+
+
+def _in_utc(time: datetime) -> datetime:
+    if time < EARLIEST:
+        raise PydanticCustomError("too_early", "Must not be before 1990")
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:  # 9999-12-31T23:00:00-02:00
+        raise PydanticCustomError("too_late", "Must not be after the year 9999") from None
+
+
+Line = Annotated[str, Field(min_length=1, max_length=200, pattern=TEXT), AfterValidator(visible)]
+Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+
+
+class ChangeEvent(Body):
+    """A change to record on the timeline."""
+
+    title: Annotated[str, Field(min_length=1, max_length=300, pattern=TEXT), AfterValidator(visible)]
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=50)] = Field(
+        "other",
+        description="deployment, release, configuration, feature_flag, migration, infrastructure, dns, incident, "
+        "other, or any lower-case word. The event's type is the same in PascalCase.",
+    )
+    time: Time | None = Field(None, description="When it happened. Default: now. At most five minutes in the future.")
+    end_time: Time | None = Field(None, description="When it ended. Needs `time`.")
+    service: Line | None = None
+    environment: Line | None = None
+    version: Line | None = None
+    sha: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{7,64}$")] | None = Field(None, description="Hash of a commit.")
+    digest: Line | None = Field(None, description="Digest of an image, such as sha256:….")
+    repository: Line | None = Field(None, description="Full name, such as acme/api.")
+    status: Annotated[str, Field(min_length=1, max_length=60, pattern=TEXT), AfterValidator(visible)] | None = None
+    actor: Line | None = Field(
+        None, description="Who made the change, according to the sender. The event's author is the sender itself."
+    )
+    url: Annotated[str, Field(max_length=2_000, pattern=TEXT), AfterValidator(_web_address)] | None = None
+    description: Annotated[str, Field(max_length=20_000, pattern=TEXT)] = ""
+    tags: list[Annotated[str, Field(min_length=1, max_length=50, pattern=TEXT), AfterValidator(visible)]] = Field(
+        [], max_length=50
+    )
+    data: Annotated[Json, AfterValidator(_small)] = None
+    external_id: Line | None = Field(
+        None, description="The sender's own ID of the change. Sent again, it is the same event."
+    )
+
+    @model_validator(mode="after")
+    def ends_after_it_begins(self) -> Self:
+        """Refuse an end before the beginning."""
+        if self.end_time and (self.time is None or self.end_time < self.time):
+            raise PydanticCustomError("end_time", "end_time needs a time that is not after it")
+        return self
+
+    def more_facts(self) -> dict[str, Any]:
+        """Return facts that the event has beside its members."""
+        return {}
+
+
+def facts(event: ChangeEvent, time: datetime) -> dict[str, Any]:
+    """Return the facts that an event has, in the order in which they are shown."""
+    end, claimed = event.end_time, event.time if event.time != time else None
+    facts = {
+        "repository": event.repository,
+        "service": event.service,
+        "environment": event.environment,
+        "version": event.version,
+        "status": event.status,
+        "sha": event.sha.lower() if event.sha else None,
+        "digest": event.digest,
+        CLAIMED_TIME: _text_of(claimed),
+        "end_time": _text_of(end),
+        "duration": (end - event.time).total_seconds() if end and event.time else None,
+        "actor": event.actor,
+        "data": scrub_value(event.data),
+        "external_id": event.external_id,
+        **event.more_facts(),
+    }
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def _text_of(time: datetime | None) -> str | None:
+    return time.isoformat().replace("+00:00", "Z") if time else None
