@@ -28,6 +28,7 @@ from painchain.core.crypto import new_key
 from painchain.startup import create_app
 from tests.conftest import close, settings_for
 from tests.support.postgresql import on_server, postgres_url
+from tests.support.server_process import ServerProcess
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 30
@@ -38,7 +39,7 @@ REPORT = {"event_type": "config_changed", "connector_name": "Work GitHub", "fiel
 class Server:
     """A server in a separate process; its output goes to files."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | ServerProcess
     out: Path
     err: Path
 
@@ -87,17 +88,20 @@ def instance(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def launch(tmp_path: Path, instance: Path) -> Iterator[Callable[..., Server]]:
-    """Return a function that starts a server, by default with `instance` and a free port; stop all in the end."""
+def launch(tmp_path: Path, instance: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Server]]:
+    """Return a function that starts a server, by default with `instance` and a free port; stop all in the end.
+
+    Servers are forked. In a test marked `own_interpreter` each is a new interpreter: only its end closes connections to
+    the database that its threads still have, so that a database file is alone in its folder.
+    """
     servers: list[Server] = []
+    own_interpreter = request.node.get_closest_marker("own_interpreter")
 
     def launch(**settings: str) -> Server:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("PAINCHAIN_")}
         environ |= {f"PAINCHAIN_{name.upper()}": value for name, value in settings_of(instance, settings).items()}
         out, err = tmp_path / f"{len(servers)}.out", tmp_path / f"{len(servers)}.err"
-        with out.open("wb") as stdout, err.open("wb") as stderr:
-            # Not a forked one: its end closes connections that its threads still have.
-            process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environ, stdout=stdout, stderr=stderr)
+        process = interpreter(environ, out, err) if own_interpreter else ServerProcess(environ, out, err)
         servers.append(Server(process, out, err))
         return servers[-1]
 
@@ -106,6 +110,12 @@ def launch(tmp_path: Path, instance: Path) -> Iterator[Callable[..., Server]]:
         if server.process.poll() is None:
             server.process.kill()
             server.process.wait()
+
+
+def interpreter(environ: Mapping[str, str], out: Path, err: Path) -> subprocess.Popen[bytes]:
+    """Start a server as `python app.py` does, with its output in two files."""
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        return subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environ, stdout=stdout, stderr=stderr)
 
 
 @pytest.fixture
@@ -161,6 +171,7 @@ def rows(instance: Path, query: str) -> list[Any]:
         return connection.execute(query).fetchall()
 
 
+@pytest.mark.own_interpreter
 def test_a_first_start_prints_its_address_and_responds(start: Callable[..., Server]) -> None:
     server = start()
     assert server.out.read_text() == f"PainChain is running at http://127.0.0.1:{server.port}\n"
@@ -171,6 +182,7 @@ def test_a_first_start_prints_its_address_and_responds(start: Callable[..., Serv
     assert server.err.read_text() == ""
 
 
+@pytest.mark.own_interpreter
 def test_a_first_start_creates_folder_database_and_key_readable_only_by_the_owner(
     start: Callable[..., Server], instance: Path
 ) -> None:
@@ -370,6 +382,7 @@ def test_a_secret_that_was_edited_by_hand_is_named(refusal: Callable[..., str], 
     close(create_app(settings_for(instance)))
 
 
+@pytest.mark.own_interpreter
 def test_no_new_key_is_created_for_an_existing_log(
     start: Callable[..., Server], refusal: Callable[..., str], instance: Path
 ) -> None:
