@@ -11,6 +11,7 @@ setup(
     packages=[*find_packages(include=["painchain", "painchain.*"]), *(f"painchain.bundled.{name}" for name in FOLDERS)],
     package_dir={f"painchain.bundled.{name}": name for name in FOLDERS},
     package_data={
+        "painchain.connectors.webhook": ["presets/*.toml"],
         "painchain.migrations": ["alembic.ini", "script.py.mako", "versions/*.py"],
         **{f"painchain.bundled.{name}": patterns for name, patterns in FOLDERS.items()},
     },
