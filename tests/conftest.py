@@ -25,6 +25,7 @@ from painchain.core import address_policy, config, logs
 from painchain.database.session import db
 from painchain.startup import create_app
 from tests.support.caching import DATABASES, reuse_compiled_code
+from tests.support.command_line import auditing_off, environment, report, run  # noqa: F401  fixtures
 from tests.support.html import fill, form_of, soup
 from tests.support.postgresql import POSTGRES, Copy, keep_rows, on_server, postgres_url
 

@@ -37,16 +37,14 @@ from painchain.startup import create_app
 from painchain.workers.completion import CompletionWorker
 from painchain.workers.integrity import IntegrityWorker
 from painchain.workers.notifications import NotificationWorker
-from tests.cli.test_main import Run, environment, run
 from tests.conftest import close, settings_for
 from tests.counterparts import FakeServer, ReceivedRequest, Reply, as_json, path_of, run_fake_server
-from tests.eventlog.test_chain import change
 from tests.support.accounts import add_person, sign_in
 from tests.support.api import refuse
+from tests.support.command_line import Run
 from tests.support.html import fill, form_of
+from tests.support.tampering import change
 from tests.web.test_webhook_signatures import deliver
-
-__all__ = ("environment", "run")  # fixtures
 
 HTMX = {"HX-Request": "true"}
 LIST = "/settings/integrations"

@@ -20,9 +20,8 @@ from painchain.exports import export
 from painchain.integrity import checkpoints
 from painchain.timeline.filter import Filter
 from tests.conftest import ON_SQLITE
-from tests.eventlog.test_chain import write
 from tests.exports.test_export import texts_of
-from tests.integrity.test_verification import rotate
+from tests.support.event_log import rotate, write
 
 FILE = Path(verify_export.__file__)
 Lines = list[dict[str, Any]]
@@ -218,7 +217,7 @@ def test_lines_of_two_logs_with_a_common_start_do_not_match(app: Flask, exported
 
 
 def _new_events() -> list[writer.NewEvent]:
-    from tests.eventlog.test_chain import new_event
+    from tests.support.event_log import new_event
 
     return [new_event(90), new_event(91)]
 

@@ -8,10 +8,9 @@ import pytest
 from flask import Flask
 
 from painchain.integrity import checkpoints, latest_checkpoint
-from tests.cli.test_main import Run, auditing_off, environment, run
-from tests.eventlog.test_chain import change, write
-
-__all__ = ["auditing_off", "environment", "run"]
+from tests.support.command_line import Run
+from tests.support.event_log import write
+from tests.support.tampering import change
 
 
 def test_the_command_prints_the_checkpoint_appends_it_and_is_audited(app: Flask, run: Run) -> None:

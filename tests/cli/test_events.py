@@ -21,20 +21,9 @@ from sqlalchemy import text
 
 from painchain.database.models import Team
 from painchain.database.session import db
-from tests.cli.test_main import (
-    COMMAND,
-    PATIENCE,
-    ROOT,
-    Run,
-    environment,
-    happened,
-    report,
-    run,
-)
 from tests.conftest import ON_SQLITE
+from tests.support.command_line import COMMAND, PATIENCE, ROOT, Run, happened
 from tests.support.sample_events import NOW
-
-__all__ = ("environment", "report", "run")  # fixtures
 
 
 def test_an_event_is_one_line_with_time_source_description_and_author(

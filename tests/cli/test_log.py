@@ -12,19 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from painchain.database.session import db
-from tests.cli.test_main import (
-    CHANGED,
-    INTERVAL,
-    Run,
-    auditing_off,
-    environment,
-    happened,
-    report,
-    run,
-)
-
-__all__ = ("auditing_off", "environment", "report", "run")  # fixtures
-
+from tests.support.command_line import CHANGED, INTERVAL, Run, happened
 
 REPORTS: list[tuple[dict[str, Any], list[str]]] = [
     (

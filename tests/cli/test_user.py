@@ -9,11 +9,8 @@ from sqlalchemy import text
 
 from painchain.core import server_address
 from painchain.database.session import db
-from tests.cli.test_main import environment, run
 from tests.support.accounts import PASSWORD, add_person, sign_in
 from tests.support.html import fill, form_of
-
-__all__ = ("environment", "run")  # fixtures
 
 
 def test_the_first_account_is_an_admin_and_its_link_sets_the_password(app, client, run):

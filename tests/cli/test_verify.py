@@ -13,11 +13,9 @@ import pytest
 from flask import Flask
 
 from painchain.core.crypto import new_key
-from tests.cli.test_main import COMMAND, ROOT, Run, environment, run
-from tests.eventlog.test_chain import change, write
-from tests.integrity.test_verification import rotate
-
-__all__ = ["environment", "run"]
+from tests.support.command_line import COMMAND, ROOT, Run
+from tests.support.event_log import rotate, write
+from tests.support.tampering import change
 
 
 def test_an_unchanged_log_passes(app: Flask, run: Run) -> None:

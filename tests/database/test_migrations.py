@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +19,7 @@ from painchain.database.session import Base, db
 from painchain.startup import create_app
 from painchain.timeline import queries
 from tests.conftest import close, settings_for
-from tests.support.postgresql import on_server, postgres_url
-
-
-@pytest.fixture
-def empty_database(database: str, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database."""
-    if database == "sqlite":
-        yield f"sqlite:///{tmp_path}/new.db"
-        return
-    name = f"painchain_new_{uuid.uuid4().hex[:8]}"
-    on_server(f"CREATE DATABASE {name}")
-    yield postgres_url(name)
-    on_server(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture
-def new_app(empty_database: str, tmp_path: Path) -> Iterator[Flask]:
-    """An app after its first start on an empty database."""
-    app = create_app(settings_for(tmp_path, empty_database))
-    yield app
-    close(app)
+from tests.support.migrations import alembic
 
 
 def everything() -> dict[str, tuple[Any, list[Any]]]:
@@ -60,12 +38,6 @@ def everything() -> dict[str, tuple[Any, list[Any]]]:
 def is_in_models(name: str | None, kind: str, parents: Any) -> bool:
     """Return whether the models describe a table, index or constraint. Some exist only in the migrations."""
     return not str(name).startswith(("event_words", "ix_change_events_words", "uq_change_events_event_id"))
-
-
-def alembic(app: Flask) -> str:
-    """Return the folder for Flask-Migrate's commands."""
-    flask_migrate.Migrate(app, db, directory=str(migrations.FOLDER), render_as_batch=True)
-    return str(migrations.FOLDER)
 
 
 def test_the_migrations_create_the_tables_of_the_models(new_app: Flask) -> None:

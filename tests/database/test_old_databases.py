@@ -29,8 +29,8 @@ from painchain.maintenance import demo_data
 from painchain.migrations.frozen import repository_words_0016, words_0003
 from painchain.startup import create_app, use_keys
 from tests.conftest import WITH_POSTGRES, close, settings_for
-from tests.database.test_migrations import alembic, empty_database  # noqa: F401  a fixture
-from tests.eventlog.test_chain import new_event
+from tests.support.event_log import new_event
+from tests.support.migrations import alembic
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 OLD = [script.revision for script in ScriptDirectory(str(migrations.FOLDER)).walk_revisions()][1:]
@@ -162,7 +162,7 @@ def _fill(connection: sa.Connection, table: sa.TableClause, rows: Sequence[dict[
 @pytest.mark.parametrize(("database", "revision"), CASES)
 def test_a_database_of_each_older_version_verifies_and_shows_the_same_events(
     filled_instance: tuple[Path, Rows],
-    empty_database: str,  # noqa: F811
+    empty_database: str,
     database: str,
     revision: str,
     tmp_path: Path,

@@ -31,7 +31,6 @@ from tests.connectors.gitlab import former as gitlab_day
 from tests.counterparts import run_fake_server
 from tests.counterparts.gitlab import GitLab
 from tests.counterparts.server import run_fake_json_server
-from tests.database.test_migrations import empty_database  # noqa: F401  a fixture
 from tests.database.test_old_databases import Rows, old_database, typed_table
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -109,7 +108,7 @@ def stored() -> Counter[tuple[str, str, datetime]]:
 @pytest.mark.parametrize("revision", OLD_REVISIONS)
 def test_the_first_poll_after_an_upgrade_records_each_event_once(
     started_instance: Path,
-    empty_database: str,  # noqa: F811
+    empty_database: str,
     revision: str,
     tmp_path: Path,
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -19,13 +19,14 @@ from painchain.core.crypto import KEY_BYTES, Keyring
 from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.eventlog.chain import FIELDS, START, Chain, canonical
-from painchain.integrity import checkpoints, verification
+from painchain.integrity import checkpoints
 from painchain.integrity.checkpoints import MissingChain
 from painchain.startup import create_app
-from tests.database.test_migrations import alembic
 from tests.support.caching import DATABASES
+from tests.support.event_log import NOW, verify_log, write
+from tests.support.migrations import alembic
+from tests.support.tampering import change
 
-NOW = datetime(2026, 1, 15, 14, tzinfo=UTC)
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -37,44 +38,6 @@ JSON = st.recursive(
     ),
     max_leaves=8,
 )
-
-
-def write(app: Flask, *events: dict[str, Any]) -> None:
-    """Write events to the log."""
-    with app.app_context(), writer.writing() as event_log:
-        event_log.append(
-            *(new_event(event_log.last_event + offset, **members) for offset, members in enumerate(events, 1))
-        )
-
-
-def new_event(number: int, **members: Any) -> writer.NewEvent:
-    """Return a new event with these members."""
-    values = {
-        "event_id": f"chain-{number}",
-        "source": "gitlab",
-        "event_type": "Job",
-        "title": "a job",
-        "description": {},
-        "metadata": {},
-        "author": "ann",
-        "request_id": "f" * 32,
-        "timestamp": NOW,
-        "recorded_at": NOW,
-    }
-    return writer.NewEvent(**{**values, **members})
-
-
-def verify_log(app: Flask) -> verification.Integrity:
-    """Verify the chain."""
-    with app.app_context():
-        return verification.verify_chain()
-
-
-def change(app: Flask, statement: str) -> None:
-    """Run a statement, as an attacker with write access to the database would."""
-    with app.app_context():
-        db.session.execute(text(statement))
-        db.session.commit()
 
 
 def test_first_start_is_chained(app: Flask) -> None:

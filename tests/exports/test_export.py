@@ -25,8 +25,8 @@ from painchain.exports import export, ocsf
 from painchain.exports.export import FORMATS, csv_line, event_json
 from painchain.timeline import queries
 from painchain.timeline.filter import Filter
-from tests.cli.test_main import COMMAND, ROOT, Run, auditing_off, environment, report, run  # noqa: F401  fixtures
 from tests.conftest import ON_SQLITE
+from tests.support.command_line import COMMAND, ROOT, Run
 
 Events = Callable[..., list[dict[str, Any]]]
 Report = Callable[..., str]
@@ -45,7 +45,7 @@ def newest_first(events: Events, **query: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.both_databases
-def test_ndjson_equals_the_api_with_the_chain_position(app: Flask, events: Events, report: Report) -> None:  # noqa: F811
+def test_ndjson_equals_the_api_with_the_chain_position(app: Flask, events: Events, report: Report) -> None:
     for number in range(3):
         report(author=f"person {number}")
     with app.app_context():
@@ -68,7 +68,7 @@ TEXTS = (
 @pytest.mark.parametrize("spaces", [False, True], ids=["as stored now", "with the spaces of older versions"])
 def test_ndjson_is_byte_for_byte_what_the_encoder_makes_of_each_event(
     app: Flask,
-    report: Report,  # noqa: F811
+    report: Report,
     spaces: bool,
 ) -> None:
     for text in TEXTS:
@@ -108,7 +108,7 @@ def test_ndjson_is_byte_for_byte_what_the_encoder_makes_of_each_event(
 
 
 @ON_SQLITE
-def test_an_export_does_not_leave_out_an_event_that_it_cannot_read(app: Flask, report: Report) -> None:  # noqa: F811
+def test_an_export_does_not_leave_out_an_event_that_it_cannot_read(app: Flask, report: Report) -> None:
     report()
     with app.app_context():
         db.session.execute(db.text("UPDATE change_events SET timestamp = 9223372036854775807"))
@@ -120,7 +120,7 @@ def test_an_export_does_not_leave_out_an_event_that_it_cannot_read(app: Flask, r
 def test_csv_is_rfc_4180_with_a_header_and_a_line_for_each_event(
     app: Flask,
     events: Events,
-    report: Report,  # noqa: F811
+    report: Report,
 ) -> None:
     report(author='Ann "Nan", née\nOther', new_value=600)
     with app.app_context():
@@ -165,7 +165,7 @@ def test_other_texts_are_unchanged_in_csv(text: str) -> None:
     assert row == [text, "x"]
 
 
-def test_reported_formula_is_escaped_in_csv(app: Flask, report: Report) -> None:  # noqa: F811
+def test_reported_formula_is_escaped_in_csv(app: Flask, report: Report) -> None:
     report(author="=HYPERLINK(0)")
     with app.app_context():
         rows = list(csv.DictReader(io.StringIO(texts_of("csv"), newline="")))
@@ -266,7 +266,7 @@ def test_ocsf_is_entity_management_for_every_kind_of_event(
     assert {event["event_type"] for event in from_api} == set(ACTIVITIES)
 
 
-def test_ocsf_event_of_another_source_is_other_with_its_status(app: Flask, report: Report) -> None:  # noqa: F811
+def test_ocsf_event_of_another_source_is_other_with_its_status(app: Flask, report: Report) -> None:
     report()
     with app.app_context():
         db.session.execute(db.text("UPDATE change_events SET source = 'gitlab', event_type = 'Job', status = 'failed'"))
@@ -297,7 +297,7 @@ def test_empty_export_is_well_formed(app: Flask, format: str, text: str) -> None
 # Slices
 
 
-def test_slices_are_read_lazily_with_minimal_rows(app: Flask, report: Report) -> None:  # noqa: F811
+def test_slices_are_read_lazily_with_minimal_rows(app: Flask, report: Report) -> None:
     for _ in range(10):
         report()
     statements: list[str] = []
@@ -314,7 +314,7 @@ def test_slices_are_read_lazily_with_minimal_rows(app: Flask, report: Report) ->
         assert [events.events for events in slices] == [4, 3]
 
 
-def test_events_written_during_an_export_are_left_out(app: Flask, events: Events, report: Report) -> None:  # noqa: F811
+def test_events_written_during_an_export_are_left_out(app: Flask, events: Events, report: Report) -> None:
     for _ in range(5):
         report()
     before = [event["id"] for event in newest_first(events)]
@@ -335,8 +335,8 @@ def test_events_written_during_an_export_are_left_out(app: Flask, events: Events
 
 
 def test_export_command_applies_the_filter_and_is_recorded(
-    run: Run,  # noqa: F811
-    report: Report,  # noqa: F811
+    run: Run,
+    report: Report,
     events: Events,
 ) -> None:
     report(author="ann")
@@ -350,12 +350,12 @@ def test_export_command_applies_the_filter_and_is_recorded(
     assert exported["metadata"] == {"action": "export", "format": "NDJSON", "filter": {"author": ["ann"]}, "events": 1}
 
 
-def test_secret_in_the_filter_is_not_recorded(run: Run, events: Events) -> None:  # noqa: F811
+def test_secret_in_the_filter_is_not_recorded(run: Run, events: Events) -> None:
     assert run("export", "--q", "https://me:planted@host.example/").exit_code == 0
     assert "planted" not in str(events())
 
 
-def test_export_file_is_written_atomically(run: Run, report: Report, tmp_path: Path) -> None:  # noqa: F811
+def test_export_file_is_written_atomically(run: Run, report: Report, tmp_path: Path) -> None:
     report()
     file = tmp_path / "out" / "events.csv"
     refused = run("export", "--format", "csv", "--output", str(file))
@@ -377,8 +377,8 @@ def test_export_file_is_written_atomically(run: Run, report: Report, tmp_path: P
 
 
 def test_export_is_refused_while_auditing_is_off(
-    run: Run,  # noqa: F811
-    auditing_off: None,  # noqa: F811
+    run: Run,
+    auditing_off: None,
     events: Events,
     tmp_path: Path,
 ) -> None:
@@ -398,14 +398,14 @@ def test_export_is_refused_while_auditing_is_off(
         (["--output", ""], "Cannot write ''"),
     ],
 )
-def test_invalid_arguments_are_refused(run: Run, arguments: list[str], complaint: str) -> None:  # noqa: F811
+def test_invalid_arguments_are_refused(run: Run, arguments: list[str], complaint: str) -> None:
     result = run("export", *arguments)
     assert result.exit_code in (1, 2)
     assert complaint in result.stderr
 
 
 @pytest.mark.parametrize("database", ["sqlite"])
-def test_closed_output_pipe_is_not_an_error(environment: None, report: Report) -> None:  # noqa: F811
+def test_closed_output_pipe_is_not_an_error(environment: None, report: Report) -> None:
     for _ in range(200):
         report(new_value="x" * 2000)
     with subprocess.Popen(
@@ -420,7 +420,7 @@ def test_closed_output_pipe_is_not_an_error(environment: None, report: Report) -
 
 
 @pytest.mark.parametrize("database", ["sqlite"])
-def test_terminal_shows_a_progress_bar(environment: None, report: Report, tmp_path: Path) -> None:  # noqa: F811
+def test_terminal_shows_a_progress_bar(environment: None, report: Report, tmp_path: Path) -> None:
     report()
     master, slave = pty.openpty()
     with subprocess.Popen([*COMMAND, "export", "--output", str(tmp_path / "o")], cwd=ROOT, stderr=slave) as process:

@@ -16,9 +16,9 @@ from sqlalchemy.engine import make_url
 
 from painchain.database.session import db
 from painchain.startup import create_app
-from tests.cli.test_main import Run, environment, run  # noqa: F401  fixtures
 from tests.conftest import WITH_POSTGRES, close, settings_for
 from tests.faults.conftest import LONG, verify_log
+from tests.support.command_line import Run
 from tests.support.database_proxy import DatabaseProxy, proxy_to
 from tests.test_startup import PATIENCE, Server, refusal_of
 
@@ -76,7 +76,7 @@ def root_page(file: Path, table: str) -> tuple[int, int]:
 def test_a_damaged_page_is_reported_where_it_is_read_and_the_rest_works(
     start: Callable[..., Server],
     instance: Path,
-    run: Run,  # noqa: F811
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PAINCHAIN_INSTANCE", str(instance))

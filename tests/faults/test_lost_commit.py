@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 
 from painchain.database import deadlines
 from painchain.startup import create_app
-from tests.cli.test_main import Run, environment, run  # noqa: F401  fixtures
 from tests.conftest import WITH_POSTGRES, add_connector, close, settings_for
+from tests.support.command_line import Run
 from tests.support.database_proxy import DatabaseProxy, proxy_to
 from tests.support.html import fill, form_of, soup, texts, words
 
@@ -116,7 +116,7 @@ def test_a_secret_of_a_save_with_an_unknown_outcome_is_not_lost_without_a_word(
     client: FlaskClient,
     proxy: DatabaseProxy,
     instance: Path,
-    run: Run,  # noqa: F811
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     address = f"/settings/integrations/{add_connector(client)}"

@@ -28,10 +28,8 @@ from painchain.indexes import bitmaps, rollups
 from painchain.timeline import histogram, queries
 from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import Filter
-from tests.database.test_migrations import alembic, empty_database, new_app
+from tests.support.migrations import alembic
 from tests.timeline.test_queries import KOLKATA, NOW, UTC_ZONE, in_bins, new
-
-__all__ = ["empty_database", "new_app"]
 
 DAY = timedelta(days=1)
 SOURCES, TYPES = ("github", "gitlab", "painchain"), ("Commit", "Release", "Image")

@@ -25,8 +25,9 @@ from painchain.integrity import check_job, checkpoints, latest_checkpoint
 from painchain.integrity.check_job import State
 from painchain.workers import integrity
 from painchain.workers.integrity import IntegrityWorker
-from tests.eventlog.test_chain import change, write
-from tests.maintenance.test_backup import restore_backup, take_backup
+from tests.support.backups import restore_backup, take_backup
+from tests.support.event_log import write
+from tests.support.tampering import change
 
 Events = Callable[..., list[dict[str, Any]]]
 NOW = datetime(2026, 1, 15, 14, tzinfo=UTC)

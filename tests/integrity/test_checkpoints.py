@@ -14,7 +14,8 @@ from painchain.core.crypto import KEY_BYTES, Keyring
 from painchain.database.session import WrongKey
 from painchain.integrity import checkpoints
 from painchain.integrity.checkpoints import BadCheckpoint, Checkpoint
-from tests.eventlog.test_chain import change, write
+from tests.support.event_log import write
+from tests.support.tampering import change
 
 NOW = datetime(2026, 1, 15, 14, 0, 0, 120, tzinfo=UTC)
 

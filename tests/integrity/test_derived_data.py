@@ -13,11 +13,9 @@ from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.indexes import rollups
 from painchain.integrity import derived_data
-from tests.cli.test_main import Run, environment, run
-from tests.eventlog.test_chain import verify_log, write
-from tests.integrity.test_verification import edit_database
-
-__all__ = ["environment", "run"]
+from tests.support.command_line import Run
+from tests.support.event_log import verify_log, write
+from tests.support.tampering import edit_database
 
 INDEX = "ix_change_events_feed"
 

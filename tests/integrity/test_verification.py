@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from painchain.core.crypto import KEY_BYTES, Keyring
+from painchain.core.crypto import Keyring
 from painchain.database.models import ChangeEvent
 from painchain.database.session import WrongKey, db
 from painchain.eventlog import reader, writer
@@ -23,25 +23,14 @@ from painchain.eventlog.canonical_batch import JSON_FIELDS
 from painchain.eventlog.chain import FIELDS, Chain, canonical
 from painchain.integrity import verification
 from tests.conftest import WITH_POSTGRES
-from tests.eventlog.test_chain import change, verify_log, write
+from tests.support.event_log import rotate, verify_log, write
+from tests.support.tampering import _disable_foreign_keys, change, edit_database
 
-NEW = b"2" * KEY_BYTES
 LAST = 12
 PRUNED = (4, 5, 9)
 EXISTING = [number for number in range(1, LAST + 1) if number not in PRUNED]
 TABLES = ("change_events", "pruned_runs", "log_head")
 State = dict[str, set[tuple[Any, ...]]]
-
-
-def rotate(app: Flask, root: bytes = NEW) -> None:
-    """Rotate the key, as `painchain rotate-key` does in one commit."""
-    keys = Keyring((root, *app.extensions["painchain"].keys.roots))
-    chain = Chain(keys)
-    with app.app_context(), db.engine.begin() as connection:
-        last, mac = connection.execute(text("SELECT last_event, mac FROM log_head")).one()
-        values = {"seal": chain.seal_head(last, bytes(mac)), "key_id": chain.key_id}
-        connection.execute(text("UPDATE log_head SET seal = :seal, key_id = :key_id"), values)
-    app.extensions["painchain"].keys, app.extensions["painchain"].chain = keys, chain
 
 
 @pytest.fixture
@@ -145,21 +134,6 @@ def test_tampering_is_diagnosed(log: Flask, statement: str, kind: str, number: i
     diagnosis = broken(log)
     assert diagnosis[:2] == (kind, number), diagnosis
     assert words in diagnosis[2]
-
-
-def edit_database(app: Flask, statements: str) -> None:
-    """Run statements as an attacker would, without foreign-key checks."""
-    with app.app_context(), db.engine.begin() as connection:
-        _disable_foreign_keys(connection)
-        for statement in statements.split(";"):
-            connection.execute(text(statement))
-    with app.app_context():
-        db.engine.dispose()
-
-
-def _disable_foreign_keys(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SET LOCAL session_replication_role = replica"))
 
 
 def test_truncation_is_detected_after_later_writes(log: Flask) -> None:

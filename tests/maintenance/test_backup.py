@@ -34,9 +34,10 @@ from painchain.maintenance.backup import BACKED_UP_TABLES, RestoreRefused
 from painchain.maintenance.backup_format import BadBackup
 from painchain.startup import create_app
 from painchain.timeline import queries
-from tests.cli.test_main import Run, environment, run  # noqa: F401  fixtures
 from tests.conftest import POSTGRES, close, settings_for
 from tests.support.accounts import add_person, sign_in
+from tests.support.backups import restore_backup, take_backup
+from tests.support.command_line import Run
 
 NOW = datetime(2026, 1, 15, 14, tzinfo=UTC)
 
@@ -72,21 +73,6 @@ def confirm_key_copy(app: Flask) -> None:
     with app.app_context(), eventlog_writer.writing() as event_log:
         trail = Trail(event_log, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC))
         assert onboarding.confirm_key_copy(onboarding.key_copy().key_id, trail)
-
-
-def take_backup(app: Flask, file: Path) -> backup_format.Manifest:
-    with app.app_context(), file.open("wb") as out:
-        return backup.create(out, datetime.now(UTC))
-
-
-def restore_backup(app: Flask, file: Path, even_broken: bool = False) -> backup.RestoreResult:
-    with app.app_context(), file.open("rb") as source:
-        check_result = backup_format.check(source, app.extensions["painchain"].keys)
-
-        def record(event_log: eventlog_writer.EventLogWriter) -> Trail:
-            return Trail(event_log, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC), cause="a test")
-
-        return backup.restore(source, check_result, record, even_broken=even_broken)
 
 
 def stored(app: Flask) -> dict[str, list[Any]]:
@@ -308,7 +294,7 @@ def test_a_busy_database_leaves_everything_unchanged(
 
 
 def test_the_backup_file_is_readable_only_by_its_owner_and_restorable(
-    run: Run,  # noqa: F811
+    run: Run,
     app: Flask,
     settings: Settings,
     tmp_path: Path,

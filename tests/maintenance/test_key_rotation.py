@@ -44,14 +44,13 @@ from painchain.retention import rules as retention_rules
 from painchain.startup import create_app
 from painchain.workers import scheduler
 from painchain.workers.integrity import IntegrityWorker
-from tests.cli.test_main import Run, environment, run
 from tests.conftest import ON_SQLITE, close, settings_for
-from tests.database.test_migrations import alembic
-from tests.eventlog.test_chain import change, verify_log, write
 from tests.support.api import refuse
+from tests.support.command_line import Run
+from tests.support.event_log import verify_log, write
 from tests.support.html import fill, form_of
-
-__all__ = ("environment", "run")  # fixtures
+from tests.support.migrations import alembic
+from tests.support.tampering import change
 
 TOKEN, HOOK, URL = "made-up-token", "webhook", "json://me:made-up-password@127.0.0.1:9/x"
 

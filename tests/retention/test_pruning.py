@@ -25,8 +25,8 @@ from painchain.retention import rules as retention_rules
 from painchain.retention.rules import PrunableEvents, PruneInProgress, PruneNeedsAuditing, StaleRetention
 from painchain.startup import create_app
 from painchain.workers.scheduler import Scheduler
-from tests.cli.test_main import Run, auditing_off, environment, run  # noqa: F401  fixtures
 from tests.conftest import close
+from tests.support.command_line import Run
 
 Events = Callable[..., list[dict[str, Any]]]
 NOW = datetime.now(UTC)
@@ -379,7 +379,7 @@ def test_the_thread_finds_its_work_and_stops_on_request(
 # The command line
 
 
-def test_prune_shows_removes_and_audits_the_expired_events(app_with_events: Flask, run: Run, events: Events) -> None:  # noqa: F811
+def test_prune_shows_removes_and_audits_the_expired_events(app_with_events: Flask, run: Run, events: Events) -> None:
     set_rules(github=30)
     dry = run("prune", "--dry-run")
     assert dry.exit_code == 0
@@ -393,7 +393,7 @@ def test_prune_shows_removes_and_audits_the_expired_events(app_with_events: Flas
     assert run("prune").stdout == "Nothing to delete: no event is past its retention period.\n"
 
 
-def test_prune_is_refused_while_auditing_is_off(app_with_events: Flask, client: FlaskClient, run: Run) -> None:  # noqa: F811
+def test_prune_is_refused_while_auditing_is_off(app_with_events: Flask, client: FlaskClient, run: Run) -> None:
     set_rules(github=30)
     assert client.post("/api/connectors/1/disable").status_code == 200
     result = run("prune")

@@ -15,9 +15,10 @@ from werkzeug.test import TestResponse
 
 from painchain.integrity import check_job, checkpoints, latest_checkpoint
 from painchain.workers.integrity import IntegrityWorker
-from tests.eventlog.test_chain import change, write
 from tests.support.accounts import add_person, sign_in
+from tests.support.event_log import write
 from tests.support.html import fill, form_of, soup, texts, unfold, words
+from tests.support.tampering import change
 from tests.web.common.test_security import HOSTILE
 
 Events = Callable[..., list[dict[str, Any]]]

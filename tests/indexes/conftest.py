@@ -1,0 +1,3 @@
+"""Empty databases."""
+
+from tests.support.migrations import empty_database, new_app  # noqa: F401  fixtures

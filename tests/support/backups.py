@@ -1,0 +1,28 @@
+"""Take and restore backups."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flask import Flask
+
+from painchain.audit.trail import Trail
+from painchain.eventlog import writer as eventlog_writer
+from painchain.maintenance import backup, backup_format
+from tests.support.event_log import NOW
+
+
+def take_backup(app: Flask, file: Path) -> backup_format.Manifest:
+    with app.app_context(), file.open("wb") as out:
+        return backup.create(out, datetime.now(UTC))
+
+
+def restore_backup(app: Flask, file: Path, even_broken: bool = False) -> backup.RestoreResult:
+    with app.app_context(), file.open("rb") as source:
+        check_result = backup_format.check(source, app.extensions["painchain"].keys)
+
+        def record(event_log: eventlog_writer.EventLogWriter) -> Trail:
+            return Trail(event_log, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC), cause="a test")
+
+        return backup.restore(source, check_result, record, even_broken=even_broken)
