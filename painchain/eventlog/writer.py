@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -169,6 +169,11 @@ class EventLogWriter:
         _INSERT.run(self.connection, rows)
         noted, self._notes = self._notes, []
         notes.add(self.connection, noted)
+
+    def flush_any(self, event_ids: Collection[str]) -> None:
+        """Do what ``flush`` does if one of these events is not inserted yet."""
+        if event_ids and not {row[1] for row in self._rows}.isdisjoint(event_ids):
+            self.flush()
 
     def change_key(self, chain: Chain) -> None:
         """Chain later events with another key. Events already written keep their hashes."""

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
 
 from painchain.connectors import api
@@ -20,6 +20,7 @@ from painchain.core.redaction import scrub
 from painchain.core.validation import BadBody, read_as
 from painchain.database.dialects import is_one_of
 from painchain.database.models import ChangeEvent as StoredEvent
+from painchain.database.prepared import Prepared
 from painchain.eventlog.writer import EventLogWriter, NewEvent
 from painchain.ingestion.sanitize import safe_event_id, sanitize
 from painchain.ingestion.source_events import STEP, clamped
@@ -29,6 +30,8 @@ MAX_AHEAD = timedelta(minutes=5)  # of the clock of a sender
 
 _event = StoredEvent.__table__.c
 _COLUMNS = ("event_type", "title", "description", "status", "url", "tags")
+_SELECT = select(_event.id, _event.event_id, _event.timestamp, _event.metadata, *(_event[name] for name in _COLUMNS))
+_SELECT_ONE = Prepared(_SELECT.where(_event.event_id == bindparam("event_id")))
 
 _ONE, _BATCH = TypeAdapter(ChangeEvent), TypeAdapter(list[ChangeEvent])
 
@@ -125,8 +128,7 @@ def record(events: Sequence[ChangeEvent], sender: Sender) -> list[Recorded]:
 
 def _append(event_log: EventLogWriter, candidates: Sequence[_Candidate]) -> list[Recorded]:
     repeatable = [each.event.event_id for each in candidates if each.is_repeatable]
-    if repeatable:
-        event_log.flush()
+    event_log.flush_any(repeatable)
     stored = _stored(event_log.connection, repeatable)
     recorded, fresh = list[Recorded](), list[NewEvent]()
     for index, candidate in enumerate(candidates):
@@ -147,13 +149,12 @@ def _append(event_log: EventLogWriter, candidates: Sequence[_Candidate]) -> list
 
 def _stored(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[int, dict[str, Any], list[Any], datetime]]:
     """Return number, metadata, content and time of those of the events that are in the log, by id."""
-    found = {}
-    for start in range(0, len(ids), STEP):
-        columns = (_event.id, _event.event_id, _event.timestamp, _event.metadata)
-        query = select(*columns, *(_event[name] for name in _COLUMNS))
-        for row in connection.execute(query.where(is_one_of(_event.event_id, ids[start : start + STEP]))):
-            found[row.event_id] = (row.id, row.metadata, list(row[len(columns) :]), row.timestamp)
-    return found
+    if len(ids) == 1:
+        rows: list[Any] = _SELECT_ONE.all(connection, event_id=ids[0])
+    else:
+        steps = (ids[start : start + STEP] for start in range(0, len(ids), STEP))
+        rows = [row for step in steps for row in connection.execute(_SELECT.where(is_one_of(_event.event_id, step)))]
+    return {event_id: (number, metadata, content, time) for number, event_id, time, metadata, *content in rows}
 
 
 def _content(event: NewEvent) -> list[Any]:

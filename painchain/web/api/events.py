@@ -20,7 +20,7 @@ from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import BadFilter, Filter, parse_filter
 from painchain.timeline.queries import Event
 from painchain.web.api.common import api_blueprint
-from painchain.web.api.resources.base import answer, answer_list
+from painchain.web.api.resources.base import Answer, answer, answer_list
 from painchain.web.api.resources.events import EventNote, Lapse, Logged, Silence, Stats, Timeline, TimelineBin
 from painchain.web.api.schemas import NewNote
 from painchain.web.common.responses import UTC_ZONE, json_error
@@ -37,17 +37,23 @@ LOG_PATH, LOG_ENDPOINT = "/api/painchain/log", "events_api.log"
 @blueprint.post(LOG_PATH)
 def log() -> ResponseReturnValue:
     """Record an event that a script reports. `LogMiddleware` answers simple requests instead."""
-    body = read(LogBody, request.get_data())
+    logged = record(request.get_data())
+    if logged is None:
+        return json_error(409, "Auditing is off: nothing was recorded. Enable the PainChain connector in Settings.")
+    return answer(*logged)
+
+
+def record(raw: bytes) -> Answer | None:
+    """Record the event in a body, and return the response; None while auditing is off.
+
+    :raises painchain.core.validation.BadBody: when it is invalid.
+    """
+    body = read(LogBody, raw)
     event_id = append_audited(lambda trail: external_events.record(body, trail))
     if event_id is None:
-        return json_error(409, "Auditing is off: nothing was recorded. Enable the PainChain connector in Settings.")
-    return answer(logged(body, event_id), 201)
-
-
-def logged(body: LogBody, event_id: str) -> Logged:
-    """Return the response for a recorded event."""
+        return None
     message = f"PainChain event logged: {body.event_type}"
-    return Logged(success=True, message=message, event_type=body.event_type, event_id=event_id)
+    return Answer(Logged(success=True, message=message, event_type=body.event_type, event_id=event_id), 201)
 
 
 @blueprint.get("/api/changes")

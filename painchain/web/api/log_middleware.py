@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from io import BytesIO
 from time import perf_counter
+from typing import NamedTuple
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from flask import Flask, g, request
-from pydantic import ValidationError
 
 from painchain.accounts import sessions as login_sessions
-from painchain.audit import external_events
-from painchain.audit.external_events import LogBody
 from painchain.core import logs
 from painchain.core.config import Settings
 from painchain.core.roles import LOCAL
+from painchain.core.validation import BadBody
 from painchain.database.session import autocommit_connection
-from painchain.web.api import events
+from painchain.ingestion import cloud_events
+from painchain.ingestion.change_events import ConflictingEvent
+from painchain.web.api import change_events, events
+from painchain.web.api.resources.base import Answer, json_of
 from painchain.web.common import access_log, auth, permissions
 from painchain.web.common.hosts import is_known
 from painchain.web.common.security_headers import headers_for
-from painchain.web.common.transaction import append_audited
 
+
+class Route(NamedTuple):
+    """A route that records events. `record` takes the body, and returns None if there is nothing to answer."""
+
+    endpoint: str
+    record: Callable[[bytes], Answer | None]
+
+
+ROUTES = {
+    events.LOG_PATH: Route(events.LOG_ENDPOINT, events.record),
+    change_events.PATH: Route(change_events.ENDPOINT, change_events.record_body),
+}
 # Headers that only the app understands, and whose requests it answers.
-FOR_THE_APP = ("HTTP_COOKIE", "HTTP_ORIGIN", "HTTP_SEC_FETCH_SITE", "HTTP_TRANSFER_ENCODING", "HTTP_X_REASON")
+FOR_THE_APP = (
+    *("HTTP_COOKIE", "HTTP_ORIGIN", "HTTP_SEC_FETCH_SITE", "HTTP_TRANSFER_ENCODING", "HTTP_X_REASON"),
+    *(
+        "HTTP_IDEMPOTENCY_KEY",
+        *(f"HTTP_{cloud_events.PREFIX}{name}".replace("-", "_").upper() for name in cloud_events.REQUIRED),
+    ),
+)
 FAILURE = "painchain.failure"  # in the WSGI environment: the error of `LogMiddleware`, and its request ID
 
 
@@ -48,10 +68,12 @@ class LogMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        if environ["PATH_INFO"] == events.LOG_PATH and self._is_simple(environ):
+        route = ROUTES.get(environ["PATH_INFO"])
+        if route and self._is_simple(environ):
             with self._app.app_context():
-                if body := self._record(environ):
-                    start_response(*self._head(environ, body))
+                if answer := self._record(environ, route):
+                    body, status = json_of(answer.resources), answer.status
+                    start_response(f"{status} {HTTPStatus(status).phrase.upper()}", self._headers_of(environ, body))
                     return [body]
         return self._next(environ, start_response)
 
@@ -68,22 +90,18 @@ class LogMiddleware:
             and is_known(self._settings.trusted_hosts, environ.get("HTTP_HOST", ""))
         )
 
-    def _record(self, environ: WSGIEnvironment) -> bytes | None:
-        """Record the event and return the body of the response; None if the app is to answer the request."""
-        started = perf_counter()
+    def _record(self, environ: WSGIEnvironment, route: Route) -> Answer | None:
+        """Record the events and return the response; None if the app is to answer the request."""
+        started, path = perf_counter(), environ["PATH_INFO"]
         raw = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
         environ["wsgi.input"] = BytesIO(raw)
-        auth.begin_without_request(environ.get("REMOTE_ADDR"), "POST", events.LOG_PATH)
+        auth.begin_without_request(environ.get("REMOTE_ADDR"), "POST", path)
         try:
-            if not self._authenticate(environ.get("HTTP_AUTHORIZATION", "")):
-                return None
-            body = LogBody.model_validate_json(raw)
-            event_id = append_audited(lambda trail: external_events.record(body, trail))
-            if event_id is None:
-                return None
-            access_log.record(events.LOG_PATH, "POST", events.LOG_PATH, 201, perf_counter() - started)
-            return f"{events.logged(body, event_id).model_dump_json()}\n".encode()
-        except ValidationError:
+            answer = route.record(raw) if self._may_record(environ, route) else None
+            if answer:
+                access_log.record(path, "POST", path, answer.status, perf_counter() - started)
+            return answer
+        except (BadBody, ConflictingEvent):
             return None
         except Exception as error:
             environ[FAILURE] = (error, g.request_id)  # the app reports it, and does not try again
@@ -91,19 +109,20 @@ class LogMiddleware:
         finally:
             access_log.clear()
 
-    def _authenticate(self, authorization: str) -> bool:
-        """Set the actor of the request, and return whether it may report events."""
+    def _may_record(self, environ: WSGIEnvironment, route: Route) -> bool:
+        """Set the actor of the request, and return whether it may record events."""
         with autocommit_connection() as connection:
-            actor = LOCAL if auth.is_open(connection) else auth.find_token_actor(authorization, connection)
-        if actor is None or not actor.may(permissions.required_role(events.LOG_ENDPOINT, "POST")):
+            token = environ.get("HTTP_AUTHORIZATION", "")
+            actor = LOCAL if auth.is_open(connection) else auth.find_token_actor(token, connection)
+        if actor is None or not actor.may(permissions.required_role(route.endpoint, "POST")):
             return False
         if actor is not LOCAL:
             login_sessions.record_use(actor, g.now)
         auth.set_actor(actor)
         return True
 
-    def _head(self, environ: WSGIEnvironment, body: bytes) -> tuple[str, list[tuple[str, str]]]:
-        """Return the status and the headers of the response."""
+    def _headers_of(self, environ: WSGIEnvironment, body: bytes) -> list[tuple[str, str]]:
+        """Return the headers of the response."""
         headers = {
             "Content-Type": "application/json",
             "Content-Length": str(len(body)),
@@ -112,4 +131,4 @@ class LogMiddleware:
             "X-Request-Id": g.request_id,
             "Cache-Control": "no-store",
         }
-        return "201 CREATED", list(headers.items())
+        return list(headers.items())

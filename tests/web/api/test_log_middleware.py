@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,7 +22,7 @@ from tests.support.api import SEVEN, SYSTEM, rename
 from tests.support.statements import recorded_statements
 from tests.web.api.test_log import SEVEN_IDS
 
-LOG = "/api/painchain/log"
+LOG, EVENTS = "/api/painchain/log", "/api/events"
 # A header that changes nothing, and whose requests Flask answers.
 THROUGH_FLASK = {"X-Reason": ""}
 PUBLIC = "https://painchain.example"
@@ -41,10 +42,10 @@ def flask_requests(app: Flask) -> Iterator[list[None]]:
 
 def both_ways(client: FlaskClient, **request: Any) -> tuple[TestResponse, int]:
     """Send a request as it is, and through Flask. Return the response, which is the same, and how often Flask ran."""
-    headers = request.pop("headers", {})
+    headers, path = request.pop("headers", {}), request.pop("path", LOG)
     with flask_requests(client.application) as counted:
-        response = client.post(LOG, headers=headers, **request)
-        through_flask = client.post(LOG, headers={**headers, **THROUGH_FLASK}, **request)
+        response = client.post(path, headers=headers, **request)
+        through_flask = client.post(path, headers={**headers, **THROUGH_FLASK}, **request)
     assert comparable(response) == comparable(through_flask)
     return response, len(counted)
 
@@ -52,10 +53,15 @@ def both_ways(client: FlaskClient, **request: Any) -> tuple[TestResponse, int]:
 def comparable(response: TestResponse) -> Any:
     """Return what does not depend on the time of a request."""
     body = response.get_json()
-    stamp = body.pop("event_id", "").rsplit("-", 1)
-    varying = {"X-Request-Id"}
+    resources = body if isinstance(body, list) else [body]
+    members = [list(resource) for resource in resources]
+    event_ids = [re.sub(r"[0-9a-f]{32}|\d{10,}\.\d+", "*", resource.pop("event_id", "")) for resource in resources]
+    numbers = [resource.pop("id", 0) for resource in resources]
+    steps = [number - numbers[0] for number in numbers]
+    varying = {"X-Request-Id", "Content-Length"}
     headers = {name: value for name, value in response.headers.items() if name not in varying}
-    return response.status, stamp[0], body, list(response.get_json()), headers, response.data[-2:]
+    assert int(response.headers["Content-Length"]) == len(response.data)  # numbers and IDs can differ in length
+    return response.status, event_ids, steps, body, members, headers, response.data[-2:]
 
 
 @pytest.mark.parametrize("body", [body for body, *_ in SEVEN], ids=SEVEN_IDS)
@@ -94,6 +100,39 @@ def test_nothing_is_recorded_while_auditing_is_off(client, events):
     number = len(events())
     response, runs = both_ways(client, json=rename("Prod"))
     assert (response.status_code, runs, len(events())) == (409, 2, number)
+
+
+def test_change_events_are_recorded_the_same_way_without_flask(client, events):
+    change = {"title": "Déployed", "kind": "deployment", "service": "shop", "tags": ["a"], "data": {"token": "x"}}
+    for body, count in ((change, 1), ([change], 1), ([change, {"title": "Other"}], 2)):
+        response, runs = both_ways(client, path=EVENTS, json=body)
+        assert (response.status_code, runs) == (201, 1)
+        stored = events()[-2 * count :]
+        own = ("id", "event_id", "request_id", "timestamp", "recorded_at", "mac")
+        plain = [{name: value for name, value in event.items() if name not in own} for event in stored]
+        assert plain[:count] == plain[count:]
+        assert {event["request_id"] for event in stored[:count]} == {response.headers["X-Request-Id"]}
+
+
+def test_a_repeated_change_event_is_answered_without_flask_and_a_conflicting_one_by_flask(client, events):
+    change = {"title": "Deployed", "external_id": "1"}
+    assert client.post(EVENTS, json=change).status_code == 201
+    number = len(events())
+    for body in (change, [change]):
+        response, runs = both_ways(client, path=EVENTS, json=body)
+        assert (response.status_code, runs) == (200, 1)
+    response, runs = both_ways(client, path=EVENTS, json={**change, "title": "Other"})
+    assert (response.status_code, response.json["errors"][0]["field"], runs) == (409, "external_id", 2)
+    response, runs = both_ways(client, path=EVENTS, json={**change, "more": 1})
+    assert (response.status_code, runs, len(events())) == (422, 2, number)
+
+
+def test_change_events_with_headers_of_their_own_are_recorded_by_flask(client):
+    cloud_event = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "ci", "ce-type": "deployed"}
+    for headers in ({"Idempotency-Key": "run 7"}, cloud_event):
+        with flask_requests(client.application) as counted:
+            assert client.post(EVENTS, json={"title": "Deployed"}, headers=headers).status_code == 201
+        assert len(counted) == 1
 
 
 def make_token(client: FlaskClient, role: str) -> dict[str, str]:

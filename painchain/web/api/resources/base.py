@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from flask import jsonify
 from flask.typing import ResponseReturnValue
@@ -61,11 +61,29 @@ class Health(Resource):
     version: str
 
 
-def answer(resource: Resource, status: int = 200, headers: Mapping[str, str] | None = None) -> ResponseReturnValue:
-    """Answer with one resource."""
-    return jsonify(resource.model_dump()), status, dict(headers or {})
+class Answer(NamedTuple):
+    """One resource or a list of them, with the status of their response."""
+
+    resources: Resource | Sequence[Resource]
+    status: int
+
+
+def json_of(resources: Resource | Sequence[Resource]) -> bytes:
+    """Return the body of a response that is sent without Flask."""
+    if isinstance(resources, Resource):
+        return f"{resources.model_dump_json()}\n".encode()
+    return f"[{','.join(resource.model_dump_json() for resource in resources)}]\n".encode()
+
+
+def answer(
+    resources: Resource | Sequence[Resource], status: int = 200, headers: Mapping[str, str] | None = None
+) -> ResponseReturnValue:
+    """Answer with one resource or a list of them."""
+    if isinstance(resources, Resource):
+        return jsonify(resources.model_dump()), status, dict(headers or {})
+    return jsonify([resource.model_dump() for resource in resources]), status, dict(headers or {})
 
 
 def answer_list(resources: Iterable[Resource]) -> ResponseReturnValue:
     """Answer with a list of resources."""
-    return jsonify([resource.model_dump() for resource in resources])
+    return answer(list(resources))
