@@ -1,4 +1,4 @@
-"""The scheduler thread: it starts polls, schedules the daily prune, and prunes."""
+"""The scheduler thread: it starts polls, prunes once a day, and keeps the database's write-ahead log small."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from flask import Flask
 
 from painchain.audit import trail as audit_trail
 from painchain.audit.trail import Trail
+from painchain.database import write_ahead_log
 from painchain.database.session import db
 from painchain.database.types import EPOCH
 from painchain.eventlog import writer
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Scheduler(Worker):
-    """Starts polls, schedules the daily prune, and deletes expired events."""
+    """Starts polls, deletes expired events once a day, and keeps the write-ahead log small."""
 
     name, task = "scheduler", "The background work"
 
@@ -45,6 +46,7 @@ class Scheduler(Worker):
         self._pollers.stop(max(0.0, worker_base.STOP_SECONDS - (time.monotonic() - started)))
 
     def _do(self) -> None:
+        write_ahead_log.shorten(db.engine)
         self._pollers.start_due()
         schedule_daily_prune(self._clock())
         while not self._stopping.is_set() and self._prune_next():
