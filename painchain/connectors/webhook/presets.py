@@ -55,7 +55,9 @@ class Preset:
 
 def _read(file: Path) -> Preset:
     values: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
-    expressions = values.pop("mapping")
+    # An expression can have several lines in the file, and has one on pages.
+    expressions = {member: " ".join(text.split()) for member, text in values.pop("mapping").items()}
+    values["not_news"] = values["not_news"].strip()
     signing = values.pop("signing", {})
     return Preset(key=file.stem, mapping=MappingProxyType(expressions), signing=_signing(signing, file.name), **values)
 

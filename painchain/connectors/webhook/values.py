@@ -9,6 +9,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from painchain.connectors.change_event import MAX_DATA
+from painchain.connectors.contract import EARLIEST
 from painchain.connectors.http_client import link
 from painchain.connectors.webhook.expressions import Budget, ExpressionError
 from painchain.core.redaction import holds_credentials
@@ -31,9 +33,7 @@ LIMITS = {
     "group": 200,
 }
 MAX_TAGS, MAX_TAG = 50, 50
-MAX_DATA = 64 * 1024  # bytes of JSON
 MAX_DATA_DEPTH = 30
-EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # sources write year 1 or 1970 for "none"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TOO_MANY_SECONDS = 1e11  # the year 5138: a larger number counts milliseconds, microseconds or nanoseconds
 _SHA = re.compile(r"[0-9a-fA-F]{7,64}")
@@ -152,9 +152,14 @@ def _tags(value: Any) -> list[str]:
 
 
 def _data(value: Any, budget: Budget) -> Any:
-    """Return a JSON value that can be stored. In place of one that is too large, say how large it was."""
+    """Return a JSON value that can be stored, without members that are null.
+
+    In place of one that is too large, say how large it was.
+    """
     budget.spend_for_all(value)
     stored = _storable(value, MAX_DATA_DEPTH)
+    if isinstance(stored, dict):
+        stored = {key: item for key, item in stored.items() if item is not None}
     size = len(json.dumps(stored).encode())
     if size > MAX_DATA:
         return {"omitted": f"{size:,} bytes of JSON. At most {MAX_DATA:,} are stored."}

@@ -7,17 +7,29 @@ from pathlib import Path
 
 import pytest
 
+from painchain.connectors.change_event import ChangeEvent
 from painchain.connectors.contract import NothingToRecord
 from painchain.connectors.webhook.mapping import MEMBERS, NOT_NEWS
 from painchain.connectors.webhook.presets import FOLDER, PRESETS
 from painchain.connectors.webhook.signing import Method
-from painchain.ingestion.change_events import ChangeEvent
 
 PAYLOADS = Path(__file__).parent / "payloads"
-KEYS = ["generic", "alertmanager"]
+KEYS = [
+    "generic", "alertmanager", "argo_cd", "azure_devops", "bitbucket", "circleci", "docker_registry", "flux", "gitea",
+    "grafana", "harbor", "jenkins", "launchdarkly", "pagerduty", "sentry", "statuspage", "terraform_cloud", "unleash",
+]  # fmt: skip
 # What fires or begins, and what resolves or ends it: one row of the timeline.
 PAIRS = {
     "alertmanager": ("firing", "resolved"),
+    "argo_cd": ("synced", "degraded"),
+    "azure_devops": ("run_started", "run_succeeded"),
+    "flux": ("progressing", "succeeded"),
+    "grafana": ("firing", "resolved"),
+    "jenkins": ("started", "finalized"),
+    "pagerduty": ("triggered", "resolved"),
+    "sentry": ("issue_created", "issue_resolved"),
+    "statuspage": ("incident", "incident_resolved"),
+    "terraform_cloud": ("applying", "completed"),
 }
 
 
@@ -32,6 +44,15 @@ def made(preset, payload, headers):
         return {"events": PRESETS[preset].compiled().events(payload, headers)}
     except NothingToRecord as nothing:
         return {"reason": str(nothing)}
+
+
+def members(value, depth):
+    """Yield each member of a payload, down to a depth: the object that has it, and its key."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items if depth else ():
+        if isinstance(value, dict):
+            yield value, key
+        yield from members(item, depth - 1)
 
 
 def test_presets_are_listed_the_generic_one_first():
@@ -77,6 +98,30 @@ def test_what_fires_and_what_resolves_it_belong_together(preset):
     first, second = (example(preset, name)["events"][0] for name in PAIRS[preset])
     assert first["group"] == second["group"]
     assert first["external_id"] != second["external_id"]
+
+
+def test_the_deliveries_of_one_push_to_a_registry_make_one_event():
+    names = ("push_of_a_layer", "push_of_a_configuration", "push_of_a_tag")
+    deliveries = [example("docker_registry", name) for name in names]
+    found = [made("docker_registry", each["payload"], each["headers"]).get("events", []) for each in deliveries]
+    assert [len(events) for events in found] == [0, 0, 1]
+
+
+@pytest.mark.parametrize("preset", [key for key in KEYS if key != "generic"])
+def test_a_payload_of_something_else_is_no_news(preset):
+    for payload in ({}, [], [{}], None, True, 1, "text", {"payload": 1}):
+        assert set(made(preset, payload, {})) == {"reason"}, payload
+
+
+def test_no_event_is_lost_because_a_member_of_the_payload_is_missing():
+    needs_title = {("pagerduty", "title"), ("generic", "title"), ("generic", "message"), ("generic", "summary")}
+    for file in PAYLOADS.glob("*/*.json"):
+        preset, payload = file.parent.name, example(file.parent.name, file.stem)
+        for holder, key in [*members(payload["payload"], 3)] if "events" in payload else ():
+            value = holder.pop(key)
+            if (preset, key) not in needs_title:
+                made(preset, payload["payload"], payload["headers"])
+            holder[key] = value
 
 
 def test_an_expression_of_a_connector_replaces_that_of_the_preset():
