@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from painchain.exports.export import FORMATS
 from painchain.indexes.search_query import MAX_TERMS, MAX_TEXT, QUALIFIERS
+from painchain.web.api.annotations import EARLIEST, LATEST
 from painchain.web.api.events import DEFAULT_LIMIT, MAX_LIMIT
 from painchain.web.api.openapi.schema import ANY_TEXT, INTEGER, STRING, TIME, Schema, any_of, list_of
 
@@ -65,7 +66,7 @@ PAGE: Parameters = {
     ),
     "cursor": ({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}, "Pagination cursor from the Link header."),
 }
-MILLISECONDS: Schema = {"type": "integer", "minimum": 0, "maximum": 10**14, "examples": [1_767_225_600_000]}
+MILLISECONDS: Schema = {"type": "integer", "minimum": EARLIEST, "maximum": LATEST, "examples": [1_767_225_600_000]}
 ANNOTATIONS: Parameters = {
     "from": (MILLISECONDS, "Start (inclusive), in milliseconds since 1970; instead of start_date."),
     "to": (MILLISECONDS, "End (exclusive), in milliseconds since 1970; instead of end_date."),
