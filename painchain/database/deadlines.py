@@ -13,6 +13,7 @@ from time import monotonic
 REQUEST_SECONDS, LAST_SECONDS = 8.0, 2.0
 LOCK_SECONDS = 7  # for which a statement waits for a lock: less than a request has
 QUICK_SECONDS = 2.5  # for requests that programs repeat
+SHORTEST_SECONDS = 1.0  # for any statement: on a busy machine a request can be late although the server answers
 STATEMENT_SECONDS = 300.0  # for one statement of a server's background work, or one batch of an export
 COMMIT_SECONDS = 30.0
 
@@ -48,7 +49,8 @@ def expiry() -> float:
     now = monotonic()
     if _limits.commits:
         return min(max(_limits.until, now + LAST_SECONDS), now + COMMIT_SECONDS)
-    return min(_limits.until, now + _Process.statement_seconds)
+    shortest = now if _limits.until == -inf else now + SHORTEST_SECONDS
+    return min(max(_limits.until, shortest), now + _Process.statement_seconds)
 
 
 @contextmanager
@@ -69,7 +71,7 @@ def extend() -> None:
 def give_up() -> None:
     """Let the rest of the request wait no longer: the server does not answer."""
     if _limits.until < inf:
-        _limits.until = monotonic()
+        _limits.until = -inf
 
 
 def begin_commit() -> None:
