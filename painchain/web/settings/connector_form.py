@@ -171,12 +171,15 @@ def toggle_name(toggle: Toggle) -> str:
     return f"visible.{toggle[0]}.{toggle[1]}"
 
 
-def show_errors(form: Any, errors: Mapping[str, str]) -> None:
-    """Mark the fields that are wrong. What was typed stays, but for credentials in addresses; the form says so."""
+def show_errors(form: Any, errors: Mapping[str, str], has_addresses: bool = True) -> None:
+    """Mark the fields that are wrong. What was typed stays, but for credentials in addresses; the form says so.
+
+    A form without fields for addresses shows what was typed: it returns only to its sender.
+    """
     for key, message in errors.items():
         form[key].errors = [message]
         typed = form[key].data
-        if isinstance(typed, str):
+        if has_addresses and isinstance(typed, str):
             form[key].data = scrub(typed)
             form[key].is_masked = form[key].data != typed
 

@@ -52,7 +52,7 @@ def create() -> ResponseReturnValue:
         with audited_transaction() as trail:
             team = teams.create(_submitted(form), trail)
     except InvalidValues as invalid:
-        connector_form.show_errors(form, invalid.errors)
+        connector_form.show_errors(form, invalid.errors, has_addresses=False)
         return _page(422, None, form)
     return responses.go_to(url_for(".index"), Toast(f"Added team “{team.name}”."))
 
@@ -73,7 +73,7 @@ def update(team_id: int) -> ResponseReturnValue:
             team = _get_or_404(team_id)
             changes = teams.update(team, _submitted(form), connector_form.version_submitted(), trail)
     except InvalidValues as invalid:
-        connector_form.show_errors(form, invalid.errors)
+        connector_form.show_errors(form, invalid.errors, has_addresses=False)
         return _page(422, _get_or_404(team_id), form)
     except StaleRow:
         team = _get_or_404(team_id)

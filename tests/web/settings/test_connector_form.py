@@ -17,7 +17,7 @@ from painchain.configuration.stored_connector import StoredConnector
 from painchain.connectors import ADDABLE, TYPES
 from painchain.connectors.base import Field, Kind
 from painchain.web.settings import connector_form
-from tests.support.html import soup, words
+from tests.support.html import fill, form_of, soup, texts, words
 
 KUBERNETES = TYPES["kubernetes"]
 INPUTS = {
@@ -180,6 +180,20 @@ def test_with_the_visibility_section_a_missing_toggle_is_off(app):
         toggles = connector_form.visibility_submitted(KUBERNETES)
     assert [toggle for toggle, visible in toggles.items() if visible] == [("K8sPod", "reason")]
     assert len(toggles) == sum(len(event_type.fields) for event_type in KUBERNETES.event_types)
+
+
+def test_a_name_with_credentials_is_refused_again_after_they_were_masked(client):
+    """Saving the form that came back would otherwise save the mask as the name."""
+    address = "/settings/integrations/new/kubernetes"
+    form = fill(form_of(client.get(address)), name="mailto://a:b@c", cluster_name="c")
+    for is_masked in (True, False):
+        response = client.post(address, data=form)
+        warning = ["The password or token that you entered was replaced by *** for security."] if is_masked else []
+        assert texts(soup(response), ".field .warning") == warning, "what was typed never changes without a word"
+        assert response.status_code == 422
+        assert "a:b" not in response.text
+        form = form_of(response)
+    assert form["name"] == "mailto://***@c"
 
 
 def test_an_invalid_field_keeps_its_input_except_credentials_in_addresses(app):
