@@ -8,8 +8,9 @@ from flask import g, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
-from painchain.accounts import invitations, password_links, users
+from painchain.accounts import invitations, oidc_provisioning, password_links, users
 from painchain.accounts.users import AccountRefused, StaleAccount
+from painchain.core import runtime
 from painchain.core.validation import read
 from painchain.database import models
 from painchain.web.api.common import Editable, api_blueprint
@@ -89,6 +90,16 @@ def enable(person_id: int) -> ResponseReturnValue:
     with audited_transaction() as trail:
         person = RECORDS.matching(person_id)
         users.enable(person, trail)
+    return _answer(person)
+
+
+@blueprint.post("/<int:person_id>/unlink")
+def unlink(person_id: int) -> ResponseReturnValue:
+    """Unlink an account from its identity at the OpenID Connect provider."""
+    with audited_transaction() as trail:
+        person = RECORDS.matching(person_id)
+        oidc_provisioning.refuse_unlinking(person, is_own=False, has_provider=runtime.current().oidc is not None)
+        oidc_provisioning.unlink(person, trail, None)
     return _answer(person)
 
 

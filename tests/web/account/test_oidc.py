@@ -205,6 +205,28 @@ def test_an_identity_is_unlinked_by_its_person_or_an_admin(app, client, fake_ser
     assert sign_in_at_provider(stranger, fake_server, "other-alice").status_code == 303
 
 
+def test_an_admin_unlinks_an_identity_through_the_api(app, client, fake_server):
+    sign_in_at_provider(client, fake_server, "subject-of-alice")
+    add_person(app, "bob", "viewer")
+    root = app.test_client()
+    add_person(app, "root")
+    sign_in(root, "root")
+    read = root.get("/api/people/1")
+    assert (read.get_json()["issuer"], root.get("/api/people/2").get_json()["issuer"]) == (fake_server.url, None)
+    assert root.post("/api/people/2/unlink").status_code == 409
+    assert root.post("/api/people/1/unlink", headers={"If-Match": '"person-1-999"'}).status_code == 412
+    unlinked = root.post("/api/people/1/unlink", headers={"If-Match": read.headers["ETag"], "X-Reason": "Migrated"})
+    assert (unlinked.status_code, unlinked.get_json()["issuer"]) == (200, None)
+    assert unlinked.headers["ETag"] != read.headers["ETag"]
+    [(kind, author, facts)] = newest(app)
+    assert (kind, author, facts["changes"]) == (
+        "PersonChanged",
+        "root",
+        {"issuer": {"old": fake_server.url, "new": None}},
+    )
+    assert client.get("/account").status_code == 303, "the session that began at the provider ended"
+
+
 def follow_link(client: FlaskClient, page: str, name: str) -> str:
     """Return the address of the link of this name on a page."""
     [link] = [link for link in soup(client.get(page)).select("main a") if words(link) == name]

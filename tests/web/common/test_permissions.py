@@ -110,6 +110,7 @@ TABLE: dict[str, tuple[str, ...]] = {
         *(f"GET {PERSON}/remove", f"POST {PERSON}/remove", f"GET {PERSON}/unlink", f"POST {PERSON}/unlink"),
         *("GET /api/people", "POST /api/people", f"GET {API_PERSON}", f"PATCH {API_PERSON}", f"DELETE {API_PERSON}"),
         *(f"POST {API_PERSON}/link", f"POST {API_PERSON}/disable", f"POST {API_PERSON}/enable"),
+        f"POST {API_PERSON}/unlink",
         *(f"GET {TOKENS}", f"GET {TOKENS}/new", f"POST {TOKENS}/new", f"GET {TOKENS}/<int:token_id>/revoke"),
         *(f"POST {TOKENS}/<int:token_id>/revoke", "GET /api/tokens", "POST /api/tokens"),
         *("GET /api/tokens/<int:token_id>", "DELETE /api/tokens/<int:token_id>"),

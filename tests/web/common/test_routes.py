@@ -436,6 +436,10 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
         lambda client, number: client.post("/api/people/2/disable"),
     ),
     ("POST", f"{API_PERSON}/enable"): (["PersonEnabled"], lambda client, number: client.post("/api/people/3/enable")),
+    ("POST", f"{API_PERSON}/unlink"): (
+        ["PersonChanged"],
+        lambda client, number: client.post(f"/api/people/{link_identity(client.application, 2)}/unlink"),
+    ),
     ("POST", "/account/password"): (
         ["PasswordSet"],
         lambda client, number: submit(

@@ -321,6 +321,9 @@ ROUTES = (
     ),
     Route("Enable an account", "enable_a_person", "POST", f"{PERSON_PATH}/enable", Person, CHANGE, headers=ETAG),
     Route(
+        "Unlink an identity", "unlink_a_person", "POST", f"{PERSON_PATH}/unlink", Person, (*CHANGE, 409), headers=ETAG
+    ),
+    Route(
         "Create a reset link",
         "make_a_password_link",
         "POST",

@@ -100,7 +100,10 @@ class Sent(Resource):
 
 
 class Person(Resource):
-    """An account. The response only says whether it has a password."""
+    """An account. The response only says whether it has a password.
+
+    `issuer` is the OpenID Connect provider whose identity the account is linked to.
+    """
 
     id: int
     name: str
@@ -108,6 +111,7 @@ class Person(Resource):
     email: str | None
     enabled: bool
     password: Secret
+    issuer: str | None
     version: int
     created_at: Time
     created_by: str
@@ -123,6 +127,7 @@ class Person(Resource):
             "email": person.email,
             "enabled": person.disabled_at is None,
             "password": Secret(set=person.password is not None),
+            "issuer": person.issuer,
             "version": person.version,
             "created_at": person.created_at,
             "created_by": person.created_by,
