@@ -31,6 +31,7 @@ from painchain.web.common import (
     cross_site,
     errors,
     event_rows,
+    recent_sign_in,
     request_limits,
     responses,
 )
@@ -152,6 +153,7 @@ def install_guards(app: Flask) -> None:
     app.before_request(cross_site.guard)
     csrf.init_app(app)
     app.before_request(change_reason.guard)
+    app.before_request(recent_sign_in.guard)
 
 
 def install_middleware(app: Flask, shared: Runtime) -> None:

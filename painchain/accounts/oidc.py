@@ -38,6 +38,7 @@ STEP_SECONDS, ANSWER_SECONDS = 5.0, 10.0
 ANSWER_BYTES = 1024 * 1024
 DISCOVERY_SECONDS = 3600.0
 LEEWAY_SECONDS = 60  # how far two clocks may differ
+SIGN_IN_SECONDS = 600  # how long a sign-in at the provider may take
 # Never "none", and no algorithm that uses the client secret as its key.
 SIGNED_BY = frozenset(f"{kind}{size}" for kind in ("RS", "PS", "ES") for size in (256, 384, 512)) | {"EdDSA", "Ed25519"}
 OLD_NAMES = {"Ed25519": "EdDSA"}
@@ -59,21 +60,23 @@ class Provider:
         self._redirect = settings.public_url + CALLBACK
         self._metadata: tuple[float, dict[str, Any]] = (0.0, {})
 
-    def begin(self, is_again: bool = False) -> tuple[str, PendingSignIn]:
+    def begin(self, now: datetime, is_again: bool = False) -> tuple[str, PendingSignIn]:
         """Return the provider's sign-in address, and what to store in the browser until the user returns.
 
-        If the user signs in again, the provider is asked to authenticate them even if they have a session there.
+        If the user signs in again, the provider is asked to authenticate them even if they have a session there, and to
+        say when that was: a request with `max_age` makes `auth_time` mandatory (OpenID Connect Core 1.0, 3.1.2.1).
 
         :raises OidcSignInFailed: when the provider's metadata cannot be read.
         """
-        started = PendingSignIn(token_urlsafe(32), token_urlsafe(32), token_urlsafe(32))
+        secrets = token_urlsafe(32), token_urlsafe(32), token_urlsafe(32)
+        started = PendingSignIn(*secrets, int(now.timestamp()), is_again)
         with self._translated_errors(), self._client() as client:
             address, _ = client.create_authorization_url(
                 self._discover(client)["authorization_endpoint"],
                 state=started.state,
                 nonce=started.nonce,
                 code_verifier=started.verifier,
-                **({"prompt": "login"} if is_again else {}),
+                **({"prompt": "login", "max_age": str(SIGN_IN_SECONDS)} if is_again else {}),
             )
         return str(address), started
 
@@ -105,7 +108,10 @@ class Provider:
                 code_verifier=started.verifier,
             )
             claims = self._verify_id_token(client, token, started.nonce, now)
-            return self._identity(claims, self._email_claims(client, token, claims))
+            is_remembered = not _authenticated_since(claims, started.started)
+            if started.is_again and is_remembered:
+                raise self._not_authenticated_again(claims)
+            return self._identity(claims, self._email_claims(client, token, claims), is_remembered)
 
     def _client(self) -> Any:
         """Return Authlib's client, with limits on time and size. It follows no redirects."""
@@ -174,14 +180,22 @@ class Provider:
             raise ValueError("the userinfo endpoint describes another subject")
         return userinfo
 
-    def _identity(self, claims: Mapping[str, Any], email_claims: Mapping[str, Any]) -> Identity:
+    def _identity(self, claims: Mapping[str, Any], email_claims: Mapping[str, Any], is_remembered: bool) -> Identity:
         subject, email = claims["sub"], email_claims.get("email")
         if not subject or len(subject) > 255 or not subject.isascii() or not subject.isprintable():
             raise ValueError("the subject is invalid")
         # Only ASCII is compared: other letters can look like ASCII, or become ASCII when case is folded.
         comparable = isinstance(email, str) and len(email) <= 254 and _EMAIL.fullmatch(email)
         verified = email_claims.get("email_verified") in (True, "true")  # some providers send it as text
-        return Identity(self.issuer, subject, str(email).lower() if comparable else "", verified)
+        return Identity(self.issuer, subject, str(email).lower() if comparable else "", verified, is_remembered)
+
+    def _not_authenticated_again(self, claims: Mapping[str, Any]) -> OidcSignInFailed:
+        if "auth_time" in claims:
+            fault, reason = "did not ask you to sign in again", "the provider did not authenticate the user again"
+        else:
+            fault, reason = "does not say when you signed in there", "the ID token has no auth_time"
+        log.warning("Sign-in through %s failed: %s", self.issuer, reason)
+        return OidcSignInFailed(f"{self.name} {fault}. Sign in with your password instead.", reason, 403)
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
@@ -254,6 +268,12 @@ def _get(client: Any, address: str, headers: Mapping[str, str] | None = None) ->
     if not isinstance(value, dict):
         raise ValueError(f"{urlsplit(address).path} is not a JSON object")
     return value
+
+
+def _authenticated_since(claims: Mapping[str, Any], started: int) -> bool:
+    """Return whether the provider says that it authenticated the user after a sign-in was started."""
+    auth_time = claims.get("auth_time") or 0  # Authlib has verified that it is a number
+    return bool(auth_time >= started - LEEWAY_SECONDS)
 
 
 def _usable_keys(published: Sequence[Mapping[str, Any]]) -> KeySet:

@@ -147,7 +147,7 @@ def unlink(person: Person, trail: Trail, version: int | None, except_session: st
         raise StaleAccount(person)
     change = Change("issuer", "Signs in through", "text", person.issuer, None)
     person.issuer, person.subject, person.version = None, None, person.version + 1
-    began_there = (SignIn.person_id == person.id, SignIn.way == METHOD, SignIn.id != (except_session or ""))
+    began_there = (SignIn.person_id == person.id, SignIn.way.startswith(METHOD), SignIn.id != (except_session or ""))
     db.session.execute(delete(SignIn).where(*began_there))
     text = f"{person.name} is no longer linked to {change.old}"
     metadata = {"person": person.name, "changes": {"issuer": {"old": change.old, "new": change.new}}}

@@ -26,6 +26,7 @@ from painchain.database.session import WriteBusy, db, write_transaction
 LAST_USE_INTERVAL = timedelta(minutes=1)  # how often the last use of a session is stored
 TOKEN_PREFIX = "pct_"  # noqa: S105  the prefix of tokens, so that secret scanners find them
 MAX_BROWSER_LENGTH = 200
+REMEMBERED = ", remembered"  # ends the stored way of a session that is not a recent sign-in
 
 
 class SignInRefused(Exception):
@@ -82,7 +83,7 @@ def _moment(name: str) -> BindParameter[datetime]:
 
 
 _SIGNED_IN = Prepared(
-    select(_p.id, _p.name, _p.role, _s.seen, _s.began)
+    select(_p.id, _p.name, _p.role, _s.seen, _s.began, _s.way)
     .where(_s.person_id == _p.id, _s.id == bindparam("sign_in"), _p.disabled_at.is_(None))
     .where(_s.seen > _moment("unused"), _s.seen < _moment("ahead"))
     .where(_s.began > _moment("oldest"), _s.began < _moment("newest"))
@@ -118,12 +119,16 @@ def record_failure(
     trail.record("sign_in_failed", account, "failed", f"A sign-in as {account} failed: {reason}", metadata)
 
 
-def start(person: Person, way: str, origin: SignInOrigin, trail: Trail) -> str:
-    """Start a session, record it, and return the secret for the cookie."""
+def start(person: Person, way: str, origin: SignInOrigin, trail: Trail, is_remembered: bool = False) -> str:
+    """Start a session, record it, and return the secret for the cookie.
+
+    If the identity provider remembered the person and did not ask them to sign in, this is no recent sign-in.
+    """
     secret = token_urlsafe(32)
     session_id = digest(secret)
     columns = {"address": origin.address, "browser": origin.browser[:MAX_BROWSER_LENGTH], "way": way}
-    db.session.add(SignIn(id=session_id, person_id=person.id, began=trail.now, seen=trail.now, **columns))
+    stored = {**columns, "way": f"{way}{REMEMBERED if is_remembered else ''}"}
+    db.session.add(SignIn(id=session_id, person_id=person.id, began=trail.now, seen=trail.now, **stored))
     db.session.flush()
     metadata = {"person": person.name, **columns, "session": short_id(session_id)}
     logs.security("signed_in", f"{person.name} signed in.", logging.INFO, way=way)
@@ -160,8 +165,9 @@ def list_active(person_id: int, limits: Limits, now: datetime) -> Sequence[SignI
 def find_session_actor(secret: str, limits: Limits, now: datetime, connection: Connection) -> Actor | None:
     """Return who is signed in with a cookie, or None."""
     session_id = digest(secret)
-    for person_id, name, role, seen, began in _SIGNED_IN.all(connection, sign_in=session_id, **limits.bounds(now)):
-        return Actor(name, role, person_id, sign_in=session_id, seen=seen, began=began)
+    for person_id, name, role, seen, began, way in _SIGNED_IN.all(connection, sign_in=session_id, **limits.bounds(now)):
+        is_remembered = way.endswith(REMEMBERED)
+        return Actor(name, role, person_id, sign_in=session_id, seen=seen, began=began, is_remembered=is_remembered)
     return None
 
 

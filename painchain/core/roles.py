@@ -19,7 +19,8 @@ class Actor:
     """Who makes a request: `name` is the author of what it changes.
 
     `person_id` is the account (a token's owner), `sign_in` the id of the session, which `began` with a sign-in, `token`
-    the token's name; `seen` is when the use of the session or token was last stored.
+    the token's name; `seen` is when the use of the session or token was last stored. `is_remembered` says that the
+    session began without a sign-in: the identity provider remembered the person.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Actor:
     token: str | None = None
     seen: datetime | None = None
     began: datetime | None = None
+    is_remembered: bool = False
 
     def may(self, needed: str) -> bool:
         """Return whether the actor has the needed role or a higher one."""

@@ -9,6 +9,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +24,7 @@ from tests.counterparts.server import JsonReply, ReceivedRequest, run_fake_json_
 
 KEY, OTHER = RSAKey.generate_key(2048), RSAKey.generate_key(2048)
 CARELESS = {"id_token_signing_alg_values_supported": ["RS256", "HS256", "none"]}  # the last two are never accepted
-STARTED = PendingSignIn("the state", "the nonce", "the verifier")
+STARTED = PendingSignIn("the state", "the nonce", "the verifier", int(time.time()))
 ME, SECRET = "painchain", "a client secret of some length"
 
 
@@ -55,6 +56,7 @@ def finish(
     sign: Callable[[dict[str, Any]], str] = signed,
     parameters: dict[str, str] | None = None,
     described: dict[str, Any] | None = None,
+    started: PendingSignIn = STARTED,
     **answers: JsonReply,
 ) -> Identity:
     """Finish a sign-in with a provider that sends these responses."""
@@ -93,7 +95,7 @@ def finish(
         environ = {f"PAINCHAIN_OIDC_{name.upper()}": value for name, value in settings.items()}
         provider = Provider(config.load({**environ, "PAINCHAIN_PUBLIC_URL": "http://localhost"}))
         callback = {"state": STARTED.state, "code": "the code", **(parameters or {})}
-        return provider.finish(STARTED, callback, datetime.now(UTC))
+        return provider.finish(started, callback, datetime.now(UTC))
 
 
 def test_a_valid_token_identifies_the_user():
@@ -177,6 +179,38 @@ def test_a_token_signed_with_ed25519_is_accepted_under_both_names(name):
     assert finish_with_ed25519(name, keys, {"at_hash": AT_HASH}).subject == "one"
     with pytest.raises(OidcSignInFailed, match="at_hash"):
         finish_with_ed25519(name, keys, {"at_hash": AT_HASH[::-1]})
+
+
+@pytest.mark.parametrize(
+    ("auth_time", "is_recent"),
+    [
+        (STARTED.started, True),
+        (STARTED.started - 30, True),  # the clocks differ a little
+        (STARTED.started + 0.5, True),
+        (STARTED.started - 600, False),
+        (0, False),
+        (None, False),
+        (False, False),
+    ],
+)
+def test_a_sign_in_is_recent_only_if_the_provider_says_that_it_authenticated_the_user_now(auth_time, is_recent):
+    """OpenID Connect Core 1.0, 3.1.3.7 number 13."""
+    claims = {"auth_time": auth_time}
+    assert finish(claims).is_remembered == (not is_recent), "a usual sign-in is accepted"
+    again = replace(STARTED, is_again=True)
+    if is_recent:
+        assert finish(claims, started=again).subject == "one"
+    else:
+        words = "does not say when you signed in there" if auth_time is None else "did not ask you to sign in again"
+        with pytest.raises(OidcSignInFailed, match=f"{words}. Sign in with your password") as failure:
+            finish(claims, started=again)
+        assert failure.value.status == 403
+
+
+def test_a_time_of_authentication_that_is_no_number_is_rejected():
+    for auth_time in ("yesterday", [1], {"at": 1}):
+        with pytest.raises(OidcSignInFailed, match="invalid_claim auth_time"):
+            finish({"auth_time": auth_time})
 
 
 UNUSABLE_KEYS = {

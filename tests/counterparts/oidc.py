@@ -52,7 +52,7 @@ class FakeProvider:
                 answer = browser.get(urljoin(self.url, answer.headers["location"]))
             if not answer.is_redirect:
                 assert "The provider" in answer.text, answer.text
-                answer = browser.post(str(answer.url), data=form or {"account": account})
+                answer = browser.post(str(answer.url), data={"account": account, **form})
             while answer.headers["location"].startswith(("/", self.url)):
                 answer = browser.get(urljoin(self.url, answer.headers["location"]))
             return str(answer.headers["location"])

@@ -14,7 +14,7 @@ const key = () => ({
 const others = (({ kty, n, e, kid, alg, use }) => ({ keys: [{ kty, n, e, kid, alg, use }] }))(key());
 
 const provider = new Provider(issuer, {
-  clients: [{ client_id: client, client_secret: secret, redirect_uris: back }],
+  clients: [{ client_id: client, client_secret: secret, redirect_uris: back, require_auth_time: true }],
   claims: { openid: ["sub"], email: ["email", "email_verified"] },
   cookies: { keys: ["made up"] },
   features: { devInteractions: { enabled: false } },
@@ -58,7 +58,9 @@ createServer(async (request, response) => {
     let body = "";
     for await (const part of request) body += part;
     const form = new URLSearchParams(body);
-    const result = form.get("refuse") ? { error: "access_denied" } : { login: { accountId: form.get("account") } };
+    const ts = Math.floor(Date.now() / 1000) - Number(form.get("ago") ?? 0);  // when the person signed in here
+    const login = { accountId: form.get("account"), ts };
+    const result = form.get("refuse") ? { error: "access_denied" } : { login };
     await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
   }
 }).listen(port, "127.0.0.1");

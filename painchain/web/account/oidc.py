@@ -51,7 +51,7 @@ def begin() -> ResponseReturnValue:
         message = "There are no accounts yet. Open the setup link that PainChain printed when it started."
         return responses.error(403, "Not set up yet", message)
     try:
-        address, pending = provider.begin(is_again)
+        address, pending = provider.begin(g.now, is_again)
     except OidcSignInFailed as failure:
         return _form(failure.status, next_address, str(failure))
     answer = redirect(address, 303)
@@ -82,7 +82,7 @@ def back() -> ResponseReturnValue:
         )
         if isinstance(account, Person):
             trail.author = account.name
-            secret = sign_in.begin(account, oidc_provisioning.METHOD, trail)
+            secret = sign_in.begin(account, oidc_provisioning.METHOD, trail, identity.is_remembered)
     if isinstance(account, Refusal):
         return _failed(403, next_address, account.message, account.reason, account.person)
     return _clear_pending(sign_in.signed_in(account, secret, next_address))
@@ -129,7 +129,7 @@ def _signer() -> URLSafeTimedSerializer:
 def _pending_redirect() -> PendingRedirect | None:
     """Return the sign-in in progress from this browser's cookie, if its signature is valid and it has not expired."""
     try:
-        state, nonce, verifier, next_address = _signer().loads(cookies.read(PENDING_COOKIE), max_age=PENDING_SECONDS)
-    except (BadData, ValueError):
+        *pending, next_address = _signer().loads(cookies.read(PENDING_COOKIE), max_age=PENDING_SECONDS)
+        return PendingRedirect(PendingSignIn(*pending), next_address)
+    except (BadData, ValueError, TypeError):  # a cookie of an older version has other members
         return None
-    return PendingRedirect(PendingSignIn(state, nonce, verifier), next_address)

@@ -14,7 +14,7 @@ from painchain.audit import trail as audit_trail
 from painchain.core import logs
 from painchain.core.roles import ADMIN, Actor
 from painchain.database.models import OneTimeLink, Person
-from painchain.web.common import auth, cookies, known_browser, responses
+from painchain.web.common import auth, cookies, known_browser, recent_sign_in, responses
 from painchain.web.common.auth import COOKIE
 from painchain.web.common.transaction import audited_transaction
 
@@ -35,7 +35,7 @@ def form() -> ResponseReturnValue:
     if auth.is_open() or (g.who.role and not is_again):
         return redirect(next_address, 303)
     if is_again:
-        return _form(200, next_address, g.who.name, auth.SIGN_IN_AGAIN)
+        return _form(200, next_address, g.who.name, recent_sign_in.reason())
     if not users.any_exist():
         return auth.not_set_up()
     return _form(200, next_address, problem=auth.signed_out_reason())
@@ -110,11 +110,11 @@ def by(name: str, trail: audit_trail.Trail) -> audit_trail.Trail:
     return trail
 
 
-def begin(person: Person, way: str, trail: audit_trail.Trail) -> str:
+def begin(person: Person, way: str, trail: audit_trail.Trail, is_remembered: bool = False) -> str:
     """Start a session, replacing this browser's current one; return the secret for its cookie."""
     if g.who.sign_in:
         login_sessions.end(g.who, trail)
-    return login_sessions.start(person, way, auth.sign_in_origin(), trail)
+    return login_sessions.start(person, way, auth.sign_in_origin(), trail, is_remembered)
 
 
 def signed_in(person: Person, secret: str, next_address: str) -> Response:

@@ -26,13 +26,10 @@ from painchain.web.common.permissions import (
     SAFE_METHODS,
     WITHOUT_DATABASE,
     is_public,
-    needs_recent_sign_in,
     required_role,
 )
 
 COOKIE = "painchain_session"
-RECENT = timedelta(hours=1)  # a sign-in, for changes of who has access
-SIGN_IN_AGAIN = "To change who has access, sign in again: your sign-in was more than an hour ago."
 
 
 def begin() -> None:
@@ -70,14 +67,7 @@ def guard() -> ResponseReturnValue | None:
     if actor is None:
         return _ask_to_sign_in()
     role = required_role(endpoint, request.method)
-    if not actor.may(role):
-        return _forbidden(actor, role)
-    return None if has_signed_in_recently(actor) or not needs_recent_sign_in(endpoint) else _ask_to_sign_in_again()
-
-
-def has_signed_in_recently(actor: Actor) -> bool:
-    """Return whether a session began recently, however the clock was set since. A token is no session."""
-    return actor.began is None or abs(g.now - actor.began) <= RECENT
+    return None if actor.may(role) else _forbidden(actor, role)
 
 
 def can_read(settings: Settings, connection: Connection, environ: WSGIEnvironment) -> bool:
@@ -187,7 +177,7 @@ def _ask_to_sign_in() -> ResponseReturnValue:
         return not_set_up()
     if request.method not in SAFE_METHODS:  # a redirect would lose what was entered in the form
         message = f"Nothing was saved. {signed_out_reason() or 'Sign in first.'}"
-        return responses.error(401, "You are not signed in", message)
+        return responses.error(401, "You are not signed in", message, url_for("sign_in.form"))
     destination = request.full_path.rstrip("?")
     if responses.is_htmx():
         current_page = urlsplit(request.headers.get("HX-Current-URL", ""))
@@ -197,17 +187,6 @@ def _ask_to_sign_in() -> ResponseReturnValue:
     if responses.is_htmx():
         return make_response("", 401, {"HX-Redirect": address})
     return "", 303, {"Location": address}
-
-
-def _ask_to_sign_in_again() -> ResponseReturnValue:
-    """Redirect to the sign-in page before a sensitive form; refuse a sensitive change."""
-    logs.security("recent_sign_in_required", "Refused: it needs a sign-in within the last hour.")
-    if responses.wants_json():
-        return responses.json_error(403, f"Nothing was changed. {SIGN_IN_AGAIN} Or use an API token.")
-    if request.method in SAFE_METHODS:
-        query = urlencode({"again": 1, "next": request.full_path.rstrip("?")})
-        return "", 303, {"Location": f"{url_for('sign_in.form')}?{query}"}
-    return responses.error(403, "Sign in again", f"Nothing was changed. {SIGN_IN_AGAIN} Open the page again to do so.")
 
 
 def _forbidden(actor: Actor, role: str) -> ResponseReturnValue:

@@ -135,15 +135,18 @@ def json_error(
     return response
 
 
-def error(status: int, title: str, message: str) -> Response:
-    """Return an error as JSON, as a fragment for the notice area or as a page, whichever was requested."""
+def error(status: int, title: str, message: str, sign_in: str = "") -> Response:
+    """Return an error as JSON, as a fragment for the notice area or as a page, whichever was requested.
+
+    The page links to the address `sign_in`, if it is given.
+    """
     if wants_json():
         return json_error(status, message)
     if is_htmx():
         html = fragment("shared/toast", toasts=[Toast(f"{title}. {message}", "bad")])
         return make_response(html, status, {"HX-Retarget": "#toast", "HX-Reswap": "outerHTML"})
     try:
-        return page("pages/shared/error.html", status, title=title, message=message, sign_in=status == 401)
+        return page("pages/shared/error.html", status, title=title, message=message, sign_in=sign_in)
     except SQLAlchemyError:
         html = render_template("pages/shared/error.html", auditing=None, zone=UTC_ZONE, title=title, message=message)
         return make_response(html, status)

@@ -12,7 +12,7 @@ from painchain.accounts.api_tokens import DAYS
 from painchain.accounts.users import InvalidAccount
 from painchain.core.roles import ROLE_DESCRIPTIONS, VIEWER
 from painchain.database.models import ApiToken
-from painchain.web.common import responses
+from painchain.web.common import recent_sign_in, responses
 from painchain.web.common.responses import Toast
 from painchain.web.common.transaction import audited_transaction
 
@@ -32,7 +32,10 @@ def index() -> ResponseReturnValue:
 @blueprint.get("/new")
 def new() -> ResponseReturnValue:
     """Show the empty form."""
-    return _form(NEW)
+    kept: dict[str, Any] = recent_sign_in.kept_values()
+    if "days" in kept:
+        kept["days"] = days_of(kept["days"])
+    return _form({**NEW, **kept})
 
 
 @blueprint.post("/new")

@@ -12,7 +12,7 @@ from painchain.accounts.users import AccountRefused, InvalidAccount, LastAdmin, 
 from painchain.core import runtime
 from painchain.core.roles import ROLE_DESCRIPTIONS
 from painchain.database.models import Person
-from painchain.web.common import auth, responses
+from painchain.web.common import auth, recent_sign_in, responses
 from painchain.web.common.links import password_link
 from painchain.web.common.responses import Toast
 from painchain.web.common.transaction import audited_transaction
@@ -33,7 +33,7 @@ def index() -> ResponseReturnValue:
 @blueprint.get("/new")
 def new() -> ResponseReturnValue:
     """Show the empty form."""
-    return _form(None, {"name": "", "role": invitations.first_role(), "email": ""})
+    return _form(None, {"name": "", "role": invitations.first_role(), "email": "", **recent_sign_in.kept_values()})
 
 
 @blueprint.post("/new")
@@ -57,7 +57,8 @@ def create() -> ResponseReturnValue:
 def person(person_id: int) -> ResponseReturnValue:
     """Show one account's form."""
     person = _get_or_404(person_id)
-    return _form(person, {name: getattr(person, name) or "" for name in FIELDS})
+    stored = {name: getattr(person, name) or "" for name in FIELDS}
+    return _form(person, {**stored, **recent_sign_in.kept_values()})
 
 
 @blueprint.post("/<int:person_id>")

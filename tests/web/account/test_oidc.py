@@ -236,9 +236,24 @@ def follow_link(client: FlaskClient, page: str, name: str) -> str:
 def test_signing_in_again_asks_the_provider_to_authenticate(app, client, fake_server):
     sign_in_at_provider(client, fake_server, "subject-of-alice")
     address = start_sign_in(client, "/sign-in?again=1&next=/settings/people/new")
-    assert dict(parse_qsl(urlsplit(address).query))["prompt"] == "login"
+    parameters = dict(parse_qsl(urlsplit(address).query))
+    assert (parameters["prompt"], parameters["max_age"]) == ("login", "600")
     answer = open_callback(client, fake_server.visit(address, "subject-of-alice"))
     assert (answer.status_code, answer.location) == (303, "/settings/people/new")
+
+
+def test_a_person_whom_the_provider_remembered_signs_in_again_before_changing_who_has_access(app, client, fake_server):
+    remembered = {"account": "subject-of-alice", "ago": "7200"}
+    assert open_callback(client, fake_server.visit(start_sign_in(client), **remembered)).status_code == 303
+    assert newest(app)[0][2]["way"] == "oidc"
+    assert client.get("/settings/people").status_code == 200
+    page = client.get("/settings/people/new").location
+    assert page == "/sign-in?again=1&next=%2Fsettings%2Fpeople%2Fnew"
+    assert message_of(client.get(page)).endswith("Example ID remembered you, and did not ask you to sign in there.")
+    assert client.post("/api/people", json={"name": "bob", "role": "admin"}).status_code == 403
+    address = start_sign_in(client, page)
+    assert open_callback(client, fake_server.visit(address, "subject-of-alice")).status_code == 303
+    assert client.get("/settings/people/new").status_code == 200
 
 
 def test_nobody_is_locked_out_by_unlinking(make_app, fake_server):
