@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask
+from sqlalchemy.engine import Connection
 
 from painchain import migrations
 from painchain.audit import event_kinds
@@ -41,8 +42,7 @@ def create_app(settings: Settings) -> Flask:
         shared = runtime.of(app)
         keys = key_file.load_keys(shared.key_source, migrations.is_new)
         use_keys(app, keys)
-        unchained = migrations.is_unchained()
-        if unchained:
+        if migrations.is_unchained():
             secrets.check_key()  # before the log is chained with it
         migrate()
         shared.key_order = keys.ids
@@ -54,8 +54,6 @@ def create_app(settings: Settings) -> Flask:
                 shared.key_source.name,
             )
         begin_log()
-        if unchained:
-            record_chain_begun()
     return app
 
 
@@ -90,7 +88,7 @@ def migrate() -> None:
     """
     if migrations.is_unchained():
         checkpoints.refuse_without_chain(runtime.current().settings.checkpoint_file)
-    migrations.upgrade()
+    migrations.upgrade(record_chain_begun)
 
 
 @contextmanager
@@ -135,10 +133,13 @@ def begin_log() -> None:
     secrets.check_key()
 
 
-def record_chain_begun() -> None:
-    """Record that an update has chained the existing events, which were not protected until then."""
+def record_chain_begun(connection: Connection) -> None:
+    """Record that an update has chained the existing events, which were not protected until then.
+
+    `connection` is in the transaction that has chained them.
+    """
     now = datetime.now(UTC)
-    with writer.writing() as event_log:
+    with writer.writing_in(connection) as event_log:
         trail = Trail(event_log, SYSTEM, writer.new_request_id(now), now, cause="update")
         trail.log(event_kinds.chain_begun(event_log.last_event))
 

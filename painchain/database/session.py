@@ -229,7 +229,7 @@ def write_transaction() -> Iterator[Connection]:
         _write_lock(),
         db.engine.connect().execution_options(writes=True) as connection,
         _committed(connection),
-        _session_joined(connection),
+        session_joined(connection),
     ):
         yield connection
 
@@ -260,7 +260,7 @@ def _committed(connection: Connection) -> Iterator[None]:
 
 
 @contextmanager
-def _session_joined(connection: Connection) -> Iterator[None]:
+def session_joined(connection: Connection) -> Iterator[None]:
     """Make the session, if one exists, write through `connection`."""
     _write_connection.set(connection)
     try:

@@ -21,7 +21,7 @@ from painchain.database.bulk import BulkInsert
 from painchain.database.commit import OutcomeUnknown, settle, transaction_id
 from painchain.database.models import ChangeEvent, LogHead
 from painchain.database.prepared import Prepared
-from painchain.database.session import Base, WrongKey, db, write_transaction
+from painchain.database.session import Base, WrongKey, db, session_joined, write_transaction
 from painchain.database.types import microseconds, moment, stored_json, stored_text
 from painchain.eventlog import pruned_ranges
 from painchain.eventlog.chain import Chain, canonical_form
@@ -261,6 +261,18 @@ def writing(before_read: Callable[[Connection], None] = lambda connection: None)
     if event_log and event_log.written:
         runtime.current().write_failed = False
         runtime.current().metrics.count_events(event_log.written)  # only after the commit
+
+
+@contextmanager
+def writing_in(connection: Connection) -> Iterator[EventLogWriter]:
+    """Write to the log in a transaction that the caller has begun and commits. The session joins it.
+
+    :raises WrongKey: when the log is written with a key other than this process's.
+    """
+    with session_joined(connection):
+        event_log, head = _begin(connection)
+        yield event_log
+        _finish(event_log, head)
 
 
 @dataclass(frozen=True)

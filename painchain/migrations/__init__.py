@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import inspect, text
+from sqlalchemy.engine import Connection
 
 from painchain.database.session import db
 
@@ -22,8 +25,10 @@ class NewerDatabase(Exception):
     """The database was brought up to date by a newer version of PainChain."""
 
 
-def upgrade() -> None:
+def upgrade(record_chain_begun: Callable[[Connection], None] = lambda connection: None) -> None:
     """Apply the migrations that the database does not have yet; none, if it has them all.
+
+    If they chain the events, `record_chain_begun` records that in the same transaction.
 
     :raises NewerDatabase: when it has one that this version does not know.
     """
@@ -38,7 +43,13 @@ def upgrade() -> None:
 
     if revision:
         log.info("Bringing the database up to date (%s to %s). A million events take about a minute.", revision, NEWEST)
-    Migrate(current_app, db, directory=str(FOLDER), render_as_batch=True)
+    extension = Migrate(current_app, db, directory=str(FOLDER), render_as_batch=True)
+
+    def pass_on(config: Any) -> Any:
+        config.attributes["record_chain_begun"] = record_chain_begun
+        return config
+
+    extension.configure(pass_on)
     db.session.remove()
     apply(directory=str(FOLDER))
 
@@ -50,7 +61,12 @@ def is_new() -> bool:
 
 def is_unchained() -> bool:
     """Return whether the database is from a version without a hash chain."""
-    return (_revision() or CHAINED) < CHAINED
+    return is_before_chain(_revision())
+
+
+def is_before_chain(revision: str | None) -> bool:
+    """Return whether a database of this revision has events without a hash chain. A new database has no revision."""
+    return (revision or CHAINED) < CHAINED
 
 
 def _revision() -> str | None:
