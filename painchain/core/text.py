@@ -35,6 +35,8 @@ def is_blank(text: str) -> bool:
     >>> is_blank("\\u200b \\u3164\\ufe0f"), is_blank("a\\u200b"), is_blank("\\u0301")
     (True, False, True)
     """
+    if "!" <= text[:1] <= "~":  # as nearly all texts
+        return False
     return all(
         character in _FILLERS or unicodedata.category(character) in ("Cc", "Cf", "Cs", "Mn", "Zl", "Zp", "Zs")
         for character in text

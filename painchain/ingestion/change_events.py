@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
@@ -21,9 +23,10 @@ from painchain.core.validation import BadBody, read_as
 from painchain.database.dialects import is_one_of
 from painchain.database.models import ChangeEvent as StoredEvent
 from painchain.database.prepared import Prepared
-from painchain.eventlog.writer import EventLogWriter, NewEvent
-from painchain.ingestion.sanitize import safe_event_id, sanitize
-from painchain.ingestion.source_events import STEP, clamped
+from painchain.database.types import stored_text
+from painchain.eventlog.writer import EventLogWriter, NewEvent, prepare
+from painchain.ingestion.sanitize import UNSTORABLE, cleaned, is_safe, safe_event_id
+from painchain.ingestion.source_events import STEP, TOGETHER, clamped
 
 MAX_BATCH = 1_000
 MAX_AHEAD = timedelta(minutes=5)  # of the clock of a sender
@@ -51,9 +54,19 @@ class Sender:
     reason: str = ""
     cause: str = ""
 
+    @cached_property
+    def id_part(self) -> str:
+        """The author as it is written in the ids of events."""
+        return quote(self.author, safe="")
 
-@dataclass(frozen=True)
-class Recorded:
+    @cached_property
+    def said(self) -> dict[str, str]:
+        """What the description of each event says beside its text."""
+        said = {"reason": self.reason, "cause": self.cause}
+        return {key: value for key, value in said.items() if value}
+
+
+class Recorded(NamedTuple):
     """An event that is in the log: its number, its id, and whether this request added it."""
 
     id: int
@@ -69,8 +82,7 @@ class ConflictingEvent(Exception):
         self.index = index
 
 
-@dataclass(frozen=True)
-class _Candidate:
+class _Candidate(NamedTuple):
     """An event to append unless it is recorded. `names_time` says that the sender gave its time."""
 
     event: NewEvent
@@ -122,7 +134,7 @@ def record(events: Sequence[ChangeEvent], sender: Sender) -> list[Recorded]:
 
     :raises ConflictingEvent: when one is recorded with other content; then nothing is appended.
     """
-    candidates = [_candidate(event, index, sender) for index, event in enumerate(events)]
+    candidates = _candidates(events, sender)
     return runtime.current().group_commit.append(lambda event_log: _append(event_log, candidates))
 
 
@@ -130,20 +142,22 @@ def _append(event_log: EventLogWriter, candidates: Sequence[_Candidate]) -> list
     repeatable = [each.event.event_id for each in candidates if each.is_repeatable]
     event_log.flush_any(repeatable)
     stored = _stored(event_log.connection, repeatable)
-    recorded, fresh = list[Recorded](), list[NewEvent]()
+    recorded, fresh = list[Recorded](), dict[str, tuple[int, NewEvent]]()
     for index, candidate in enumerate(candidates):
         event_id = candidate.event.event_id
+        if event_id in fresh:
+            number, event = fresh[event_id]
+            stored[event_id] = number, event.metadata, _content(event), event.timestamp
         if known := stored.get(event_id):
             number, metadata, content, time = known
             if not candidate.is_same_as(metadata, content, time):
                 raise ConflictingEvent(index)
             recorded.append(Recorded(number, event_id, created=False))
             continue
-        fresh.append(candidate.event)
-        number, event = event_log.last_event + len(fresh), candidate.event
-        stored[event_id] = number, event.metadata, _content(event), event.timestamp
+        number = event_log.last_event + len(fresh) + 1
+        fresh[event_id] = number, candidate.event
         recorded.append(Recorded(number, event_id, created=True))
-    event_log.append(*fresh)
+    event_log.append(*(event for _, event in fresh.values()))
     return recorded
 
 
@@ -172,49 +186,62 @@ def _sent_time(metadata: Mapping[str, Any], time: datetime) -> datetime:
     return datetime.fromisoformat(claimed) if claimed else time
 
 
-def _candidate(event: ChangeEvent, index: int, sender: Sender) -> _Candidate:
-    own_id, is_repeatable = _own_id(event, index, sender)
-    said = {"reason": sender.reason, "cause": sender.cause}
+def _candidates(events: Sequence[ChangeEvent], sender: Sender) -> list[_Candidate]:
+    """Return events as they are written, prepared outside of the write lock."""
+    new_events = [_new_event(event, index, sender) for index, event in enumerate(events)]
+    for start in range(0, len(new_events), TOGETHER):
+        prepare(new_events[start : start + TOGETHER])
+    return [
+        _Candidate(_safe(new_event), bool(event.external_id or sender.idempotency_key), event.time is not None)
+        for event, new_event in zip(events, new_events, strict=True)
+    ]
+
+
+def _new_event(event: ChangeEvent, index: int, sender: Sender) -> NewEvent:
     time = clamped(event.time, sender.now)
-    safe = sanitize(
-        SourceEvent(
-            event_id=own_id,
-            event_type=type_name(event.kind),
-            title=event.title,
-            timestamp=time,
-            author=sender.author,
-            status=event.status,
-            url=event.url,
-            text=event.description,
-            facts=facts(event, time),
-        ),
-        (),
-    )
-    new_event = NewEvent(
-        event_id=safe_event_id(own_id),
+    return NewEvent(
+        event_id=safe_event_id(_own_id(event, index, sender)),
         source=api.TYPE.key,
-        event_type=safe.event_type,
-        title=safe.title,
-        description={"text": safe.text, **{key: value for key, value in said.items() if value}},
-        metadata=dict(safe.facts),
+        event_type=type_name(event.kind),
+        title=event.title,
+        description={"text": event.description, **sender.said},
+        metadata=facts(event, time),
         author=sender.author,
         request_id=sender.request_id,
         timestamp=time,
         recorded_at=sender.now,
         connector_type=api.TYPE.key,
-        status=safe.status or None,
-        url=safe.url,
+        status=event.status,
+        url=event.url,
         tags=list(dict.fromkeys(map(scrub, event.tags))),
     )
-    _ = new_event.prepared  # outside of the write lock
-    return _Candidate(new_event, is_repeatable, event.time is not None)
 
 
-def _own_id(event: ChangeEvent, index: int, sender: Sender) -> tuple[str, bool]:
-    """Return the id of an event, and whether the same change gets the same id when it is sent again."""
-    author = quote(sender.author, safe="")
+def _safe(event: NewEvent) -> NewEvent:
+    """Return a prepared event without credentials and within the limits of lengths. Most are so as they are."""
+    text = event.description["text"]
+    with suppress(*UNSTORABLE):
+        if is_safe(event, (), (stored_text(text), event.prepared.facts[1])):
+            return event
+    names = ("event_id", "event_type", "title", "timestamp", "author", "status", "url")
+    safe = cleaned(SourceEvent(**{name: getattr(event, name) for name in names}, text=text, facts=event.metadata), ())
+    event = replace(
+        event,
+        event_type=safe.event_type,
+        title=safe.title,
+        description={**event.description, "text": safe.text},
+        metadata=dict(safe.facts),
+        status=safe.status or None,
+        url=safe.url,
+    )
+    _ = event.prepared
+    return event
+
+
+def _own_id(event: ChangeEvent, index: int, sender: Sender) -> str:
+    """Return the id of an event. With an id of the sender's own, or a key, it is the same when it is sent again."""
     if event.external_id:
-        return f"api:{author}:{scrub(event.external_id)}", True
+        return f"api:{sender.id_part}:{scrub(event.external_id)}"
     if sender.idempotency_key:
-        return f"api-key:{author}:{quote(scrub(sender.idempotency_key), safe='')}:{index}", True
-    return f"api-request:{sender.request_id}:{index}", False
+        return f"api-key:{sender.id_part}:{quote(scrub(sender.idempotency_key), safe='')}:{index}"
+    return f"api-request:{sender.request_id}:{index}"

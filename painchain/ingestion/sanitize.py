@@ -13,6 +13,7 @@ from painchain.connectors.contract import SourceEvent
 from painchain.connectors.http_client import link
 from painchain.core.redaction import MASK, scrub
 from painchain.database.types import stored_json
+from painchain.eventlog.writer import NewEvent
 
 MAX_ID, MAX_LINE, MAX_TEXT, MAX_ITEMS, MAX_DEPTH = 300, 500, 20_000, 1_000, 5
 MIN_SECRET = 6  # a shorter one would be found in ordinary words
@@ -34,7 +35,7 @@ def sanitize(event: SourceEvent, secrets: Sequence[str]) -> SourceEvent:
     return cleaned(event, secrets)
 
 
-def is_safe(event: SourceEvent, secrets: Sequence[str], facts: Sequence[str]) -> bool:
+def is_safe(event: SourceEvent | NewEvent, secrets: Sequence[str], facts: Sequence[str]) -> bool:
     """Return whether an event is safe as it is. Most are. `facts` is the JSON of its text and of other stored members.
 
     :raises TypeError: when a value has the wrong type; see ``UNSTORABLE``.

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, NamedTuple
 from flask import jsonify
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic_core import to_json
 
 from painchain.database.types import iso
 
@@ -70,9 +71,7 @@ class Answer(NamedTuple):
 
 def json_of(resources: Resource | Sequence[Resource]) -> bytes:
     """Return the body of a response that is sent without Flask."""
-    if isinstance(resources, Resource):
-        return f"{resources.model_dump_json()}\n".encode()
-    return f"[{','.join(resource.model_dump_json() for resource in resources)}]\n".encode()
+    return to_json(resources) + b"\n"
 
 
 def answer(
