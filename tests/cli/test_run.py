@@ -113,3 +113,23 @@ def test_with_invalid_options_the_command_does_not_run() -> None:
     for arguments in (["--", "echo", "ran"], ["--title", "x"], ["--title", "x", "--data", "[]", "--", "echo", "ran"]):
         code, out, err = run(*arguments)
         assert (code, out, "Error: " in err) == (2, "", True)
+
+
+SLOW_CERTIFICATES = """
+import threading, time
+from painchain.cli.sending.execution import SignalForwarder, execute
+
+def read_certificates():
+    threading.main_thread().join()
+    time.sleep(0.5)
+    print("read", flush=True)
+
+print("exit status", execute(["true"], SignalForwarder(), read_certificates).exit_status, flush=True)
+"""
+
+
+def test_painchain_waits_for_certificates_that_take_longer_than_the_command() -> None:
+    """OpenSSL crashes if the interpreter ends while a thread still reads certificates."""
+    python = [sys.executable, "-c", SLOW_CERTIFICATES]
+    result = subprocess.run(python, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert (result.stdout, result.returncode) == ("exit status 0\nread\n", 0), result.stderr
