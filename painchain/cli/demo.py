@@ -54,7 +54,7 @@ def demo(events: int, days: int, seed: int, force: bool, serve: bool) -> None:
             click.echo(f"The demo already exists, with {last:,} events. Delete its instance folder to start again.")
         else:
             with click.progressbar(length=events, label=f"{events:,} events") as bar:
-                demo_data.fill(events, days, seed, datetime.now(UTC), bar.update, with_teams=True)
+                demo_data.fill(events, days, seed, datetime.now(UTC), bar.update, with_teams=True, with_changes=True)
             analyze()
             click.echo(f"Added {events:,} sample events over {days} days to the log.")
     if serve:

@@ -12,7 +12,7 @@ from random import Random
 from painchain.database.types import microseconds, moment
 from painchain.eventlog import writer
 from painchain.eventlog.writer import NewEvent
-from painchain.maintenance.demo import connectors, incidents
+from painchain.maintenance.demo import changes, connectors, incidents
 from painchain.maintenance.demo.company import AUTHORS, EDGE, RARE, SILENT, Company, Step
 from painchain.maintenance.demo.connectors import Action, DemoConnector
 from painchain.maintenance.demo.stories import Stories
@@ -29,12 +29,19 @@ Item = Step | Action
 
 
 def fill(
-    events: int, days: int, seed: int, now: datetime, done: Callable[[int], None], with_teams: bool = False
+    events: int,
+    days: int,
+    seed: int,
+    now: datetime,
+    done: Callable[[int], None],
+    with_teams: bool = False,
+    with_changes: bool = False,
 ) -> None:
     """Write `events` sample events of the last `days`. The same `seed` and time give the same events.
 
     `done` is called with the number of new events after each transaction. The demo connectors are created and
     recorded, and two teams if they are wanted. Their addresses do not exist, and only the one that fails is polled.
+    `with_changes` adds what scripts report to the API.
     """
     random, begin = Random(seed), now - timedelta(days=days)  # noqa: S311  nothing here is secret
     with writer.writing() as event_log:
@@ -50,6 +57,8 @@ def fill(
     special = [*_incidents(stories, begin, now), *_schedule(stories, events, begin, now)]
     if demo_connectors[connectors.ARCHIVE].enabled:
         special.append(connectors.archived(begin + (now - begin) / 5))
+    if with_changes:
+        special += changes.reported(company, events, begin, now)
     items = _in_order(_plan(stories, special, events - created, begin, now))
     batch: list[NewEvent | Action] = []
     for item in items:

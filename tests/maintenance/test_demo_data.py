@@ -26,6 +26,7 @@ from painchain.database.models import ChangeEvent, Connector
 from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.ingestion import health as health_reader
+from painchain.integrity import derived_data
 from painchain.maintenance import demo_data
 from painchain.maintenance.demo import company
 from painchain.maintenance.demo import connectors as demo_connectors
@@ -110,6 +111,27 @@ def test_facts_have_the_shapes_of_their_fields(app):
     known = {(source, type.name) for source, kind in connectors.ADDABLE.items() for type in kind.event_types}
     assert sent.keys() == known
     assert {key for keys in sent.values() for key in keys} >= ALWAYS_SENT
+
+
+@ON_SQLITE
+def test_scripts_report_changes_of_services_to_the_api(app):
+    with app.app_context():
+        before = queries.head().last_event
+        demo_data.fill(400, 30, 1, NOW, lambda number: None, with_changes=True)
+        assert queries.head().last_event - before == 400
+        reported = db.session.scalars(select(ChangeEvent).where(ChangeEvent.source == "api")).all()
+        known = {event_type.name for event_type in connectors.TYPES["api"].event_types}
+        assert {row.event_type for row in reported} == known - {"Release", "Configuration", "Deployment", "Other"}
+        fields = {field.key for field in connectors.TYPES["api"].event_types[0].fields}
+        assert all(row.event_metadata.keys() <= fields for row in reported)
+        assert all(row.author.startswith("token:Demo ") and row.timestamp <= NOW for row in reported)
+        assert {row.status for row in reported} >= {"success", "firing", "resolved", "enabled", "applied"}
+        services, environments = (
+            {row.event_metadata.get(name) for row in reported} for name in ("service", "environment")
+        )
+        assert services <= {None, *(service.name for service in company.services())}
+        assert environments == {"production", "staging"}
+        assert derived_data.find_problems() == []
 
 
 @ON_SQLITE
