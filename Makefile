@@ -5,7 +5,7 @@ COMPILE = .venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-in
 # Payloads, descriptions and servers that tests compare with. Where there is no npm, the tests that need them are skipped.
 NODE = $(if $(shell command -v npm),tests/node/node_modules/.package-lock.json)
 
-.PHONY: run test test-all test-fuzz test-faults test-soak test-newest test-kubernetes bench lint lock lock-check wheel-check screenshots clean
+.PHONY: run test test-all test-fuzz test-faults test-soak test-newest test-kubernetes bench lint lock lock-check wheel-check screenshots preset-pages clean
 
 run: .venv/.run
 	.venv/bin/python app.py
@@ -54,6 +54,10 @@ wheel-check: .venv/.dev
 
 screenshots: .venv/.dev
 	.venv/bin/python -m tests.browser.screenshots
+
+# docs/connectors/webhook: one page for each preset of the webhook connector.
+preset-pages: .venv/.dev
+	.venv/bin/python -m tests.project.preset_pages
 
 # The lock files: names, versions and hashes of everything that is installed.
 lock: .venv/.dev

@@ -12,6 +12,7 @@ from flask import Flask
 from painchain.connectors import ADDABLE
 from painchain.core.config import SETTINGS
 from painchain.web.help import documents
+from tests.project import preset_pages
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -121,6 +122,11 @@ def anchors(file: Path) -> set[str]:
     """Return the anchors of a document's headings."""
     tokens = documents.markdown().parse(file.read_text(encoding="utf-8"))
     return {heading.anchor for heading in documents.add_anchors(tokens)}
+
+
+def test_each_preset_of_webhooks_has_a_page_that_is_made_from_its_file() -> None:
+    current = {file.name: file.read_text(encoding="utf-8") for file in preset_pages.PAGES.glob("*.md")}
+    assert current == preset_pages.pages(), "run: make preset-pages"
 
 
 def test_the_index_lists_every_document_once() -> None:
