@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hmac
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
 KEY_BYTES = 32
 
@@ -19,8 +20,28 @@ class KeyUnusable(Exception):
     """The key file cannot be read, created or used; the message says what to do."""
 
 
-# Encrypts and decrypts stored secrets.
-Box = Fernet
+class Box:
+    """Encrypts and decrypts stored secrets with Fernet, which is imported on first use: it takes 7 MB of memory."""
+
+    def __init__(self, key: bytes):
+        self._key = base64.urlsafe_b64encode(key)
+
+    @cached_property
+    def _fernet(self) -> Fernet:
+        from cryptography.fernet import Fernet
+
+        return Fernet(self._key)
+
+    def encrypt(self, secret: bytes) -> bytes:
+        """Return `secret` encrypted."""
+        return self._fernet.encrypt(secret)
+
+    def decrypt(self, sealed: bytes) -> bytes:
+        """Return the decrypted secret.
+
+        :raises cryptography.fernet.InvalidToken: if another key encrypted it.
+        """
+        return self._fernet.decrypt(sealed)
 
 
 @dataclass(frozen=True)
@@ -53,7 +74,7 @@ class Keyring:
 
     def box(self) -> Box:
         """Return the box for stored secrets. A key rotation encrypts all of them again, so one key is enough."""
-        return Fernet(base64.urlsafe_b64encode(self.derive("stored secrets")))
+        return Box(self.derive("stored secrets"))
 
     def led_by(self, name: str) -> Keyring:
         """Return the same keys with the root of this id first.
@@ -72,7 +93,9 @@ class Keyring:
 
 
 def _derived(root: bytes, purpose: str) -> bytes:
-    return HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=f"painchain {purpose}".encode()).derive(root)
+    """Return the key for `purpose`: HKDF-SHA256 (RFC 5869) without salt, whose first block is the key."""
+    pseudorandom_key = hmac.digest(bytes(KEY_BYTES), root, "sha256")
+    return hmac.digest(pseudorandom_key, f"painchain {purpose}\x01".encode(), "sha256")
 
 
 def new_key() -> str:
@@ -104,6 +127,8 @@ def open_sealed(box: Box, sealed: str) -> str:
 
     :raises KeyUnusable: if another key encrypted it.
     """
+    from cryptography.fernet import InvalidToken
+
     try:
         return box.decrypt(sealed.encode()).decode()
     except InvalidToken:

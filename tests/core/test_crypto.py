@@ -9,6 +9,8 @@ from threading import Barrier
 
 import pytest
 from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -166,6 +168,12 @@ def test_each_purpose_and_root_key_has_its_own_derived_key() -> None:
     assert len({*derived, *first.roots, *second.roots}) == len(derived) + 2
     assert {len(key) for key in derived} == {KEY_BYTES}
     assert first.derive("sessions") == Keyring((b"1" * KEY_BYTES,)).derive("sessions")
+
+
+def test_keys_are_derived_by_hkdf() -> None:
+    root = b"1" * KEY_BYTES
+    library = HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=b"painchain sessions")
+    assert Keyring((root,)).derive("sessions") == library.derive(root)
 
 
 def test_no_two_purposes_share_a_key() -> None:
