@@ -1,43 +1,21 @@
-"""The HTTP client sends the token only to its host, limits every wait, and gives instructions in its errors."""
+"""The HTTP client sends the token only to its host, and limits every wait."""
 
 from __future__ import annotations
 
 import gzip
 import logging
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from painchain.connectors.contract import ErrorKind, PollError
 from painchain.connectors.http_client import HttpClient
-from tests.counterparts import FakeServer, ReceivedRequest, Reply, as_json, path_of, run_fake_server
-
-NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
-TOKEN = "canary-token-1234567890"
-SIGNED = {"Authorization": f"Bearer {TOKEN}"}
-
-
-def client(fake_server: FakeServer | str, **limits: Any) -> HttpClient:
-    return HttpClient(fake_server if isinstance(fake_server, str) else fake_server.url, SIGNED, NOW, **limits)
-
-
-def failure(fake_server: FakeServer | str, path: str = "things", **limits: Any) -> PollError:
-    """Send a request, and return its error, which must not contain the token."""
-    with pytest.raises(PollError) as caught, client(fake_server, **limits) as http:
-        http.get(path)
-    assert TOKEN not in str(caught.value)
-    return caught.value
+from tests.counterparts import ReceivedRequest, Reply, as_json, path_of, run_fake_server
+from tests.support.http_client import NOW, SIGNED, TOKEN, client, failure
 
 
 def by_path(**answers: Reply) -> Callable[[ReceivedRequest], Reply]:
@@ -136,125 +114,6 @@ def test_a_conditional_request_returns_nothing_when_nothing_changed() -> None:
     assert (first.value, first.is_unchanged, again.value, again.is_unchanged) == ([1], False, None, True)
 
 
-LATER = "Tue, 10 Mar 2026 12:30:00 GMT"
-HALF_PAST = NOW + timedelta(minutes=30)
-LIMITED = "Rate limit of 127.0.0.1 reached. Polling resumes at {} UTC."
-
-
-@pytest.mark.parametrize(
-    ("reply", "trouble", "words", "retry_at"),
-    [
-        (
-            as_json({}, 401),
-            ErrorKind.AUTHENTICATION,
-            "127.0.0.1 rejected the token (401). Enter a valid token.",
-            None,
-        ),
-        (
-            as_json({"message": "no"}, 403),
-            ErrorKind.PERMISSION,
-            "The token cannot read /things (403). Grant it that permission.",
-            None,
-        ),
-        (
-            as_json({}, 403, x_ratelimit_remaining="0", x_ratelimit_reset=str(int(HALF_PAST.timestamp()))),
-            ErrorKind.RATE_LIMITED,
-            LIMITED.format("12:30:00"),
-            HALF_PAST,
-        ),
-        (
-            as_json({"message": "You have exceeded a secondary rate limit"}, 403),
-            ErrorKind.RATE_LIMITED,
-            LIMITED.format("12:01:00"),
-            NOW + timedelta(minutes=1),
-        ),
-        (
-            as_json({}, 429, retry_after="90"),
-            ErrorKind.RATE_LIMITED,
-            LIMITED.format("12:01:30"),
-            NOW + timedelta(0, 90),
-        ),
-        (as_json({}, 429, retry_after=LATER), ErrorKind.RATE_LIMITED, LIMITED.format("12:30:00"), HALF_PAST),
-        (
-            as_json({}, 429, retry_after="9" * 5000),
-            ErrorKind.RATE_LIMITED,
-            LIMITED.format("2026-03-11 12:00:00"),
-            NOW + timedelta(days=1),
-        ),
-        (
-            as_json({}, 429, retry_after="Fri, 31 Dec 9999 23:59:59 GMT"),
-            ErrorKind.RATE_LIMITED,
-            None,
-            NOW + timedelta(days=1),
-        ),
-        (as_json({}, 429, retry_after="Mon, 01 Jan 1990 00:00:00 GMT"), ErrorKind.RATE_LIMITED, None, NOW),
-        (as_json({}, 429, retry_after="-5"), ErrorKind.RATE_LIMITED, None, NOW + timedelta(minutes=1)),
-        (as_json({}, 429, retry_after="soon"), ErrorKind.RATE_LIMITED, None, NOW + timedelta(minutes=1)),
-        (
-            as_json({}, 429, ratelimit_remaining="0", ratelimit_reset="9" * 30),
-            ErrorKind.RATE_LIMITED,
-            None,
-            NOW + timedelta(days=1),
-        ),
-        (
-            as_json({}, 404),
-            ErrorKind.NOT_FOUND,
-            "127.0.0.1 has nothing at /things (404), or the token cannot access it. Check the URL and the names.",
-            None,
-        ),
-        (as_json({}, 410), ErrorKind.NOT_FOUND, None, None),
-        (
-            as_json({}, 418),
-            ErrorKind.INVALID_RESPONSE,
-            "127.0.0.1 rejected the request for /things (418). Check the URL.",
-            None,
-        ),
-        (
-            as_json({}, 500),
-            ErrorKind.SERVER_ERROR,
-            "127.0.0.1 returned a server error (500). PainChain will retry.",
-            None,
-        ),
-        (as_json({}, 502), ErrorKind.SERVER_ERROR, None, None),
-        (as_json({}, 503, retry_after=LATER), ErrorKind.SERVER_ERROR, None, HALF_PAST),
-        (
-            Reply(200, b'{"half": [1, 2'),
-            ErrorKind.INVALID_RESPONSE,
-            "127.0.0.1 sent invalid or incomplete JSON. Check that this is the URL of the API.",
-            None,
-        ),
-        (Reply(200, b"<html>Sign in</html>"), ErrorKind.INVALID_RESPONSE, None, None),
-        (Reply(200, b"[" * 100_000), ErrorKind.INVALID_RESPONSE, None, None),
-        (Reply(200, b"\xff\xfe"), ErrorKind.INVALID_RESPONSE, None, None),
-        (
-            Reply(200, b""),
-            ErrorKind.INVALID_RESPONSE,
-            "127.0.0.1 sent an empty response. Check that this is the URL of the API.",
-            None,
-        ),
-        (
-            Reply(200, b"[1, 2", {"Content-Length": "999"}),
-            ErrorKind.UNREACHABLE,
-            "The connection to 127.0.0.1 was lost. PainChain will retry.",
-            None,
-        ),
-        (
-            Reply(200, b"no gzip", {"Content-Encoding": "gzip"}),
-            ErrorKind.INVALID_RESPONSE,
-            "127.0.0.1 sent a response that cannot be decompressed. Check the URL.",
-            None,
-        ),
-    ],
-)
-def test_an_unexpected_response_is_explained(
-    reply: Reply, trouble: ErrorKind, words: str | None, retry_at: datetime | None
-) -> None:
-    with run_fake_server(reply) as fake_server:
-        error = failure(fake_server)
-    assert (error.kind, error.retry_at) == (trouble, retry_at)
-    assert words in (None, str(error))
-
-
 def test_a_compressed_response_is_decompressed_and_an_empty_one_has_no_value() -> None:
     answers = by_path(
         packed=Reply(200, gzip.compress(b"[1]"), {"Content-Encoding": "gzip"}),
@@ -336,16 +195,6 @@ def test_an_earlier_deadline_of_the_caller_applies() -> None:
         http.get("things", deadline=time.monotonic() + 0.1)
 
 
-def test_an_unreachable_host_and_an_unknown_name_have_different_messages() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    refused = failure(f"http://127.0.0.1:{port}")
-    assert str(refused) == "Could not connect to 127.0.0.1. Check the URL and whether the server is running."
-    unknown = failure("http://nowhere.invalid")
-    assert str(unknown) == "Could not resolve nowhere.invalid. Check the URL and this server's DNS."
-    assert (refused.kind, unknown.kind) == (ErrorKind.UNREACHABLE, ErrorKind.UNREACHABLE)
-
-
 def test_an_invalid_url_or_token_is_rejected_before_any_request() -> None:
     for url in ("", "https://", "nonsense", "http://[::1"):
         with pytest.raises(PollError, match="not an address"):
@@ -354,57 +203,6 @@ def test_an_invalid_url_or_token_is_rejected_before_any_request() -> None:
         with pytest.raises(PollError, match="invalid characters") as caught:
             HttpClient("https://host.example", {"Authorization": token}, NOW)
         assert token not in str(caught.value)
-
-
-@pytest.fixture(scope="module")
-def self_signed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1 with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("tls") / "both.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    file.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-    return file
-
-
-def test_a_server_with_an_untrusted_certificate_does_not_get_the_token(self_signed: Path) -> None:
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(self_signed)
-    trusting = ssl.create_default_context(cafile=str(self_signed))
-    with run_fake_server(as_json([1]), tls=server) as fake_server:
-        error = failure(fake_server)
-        assert str(error) == (
-            "The TLS certificate of 127.0.0.1 could not be verified. Check the URL and the issuer of the certificate."
-        )
-        assert failure(fake_server, verify=trusting).kind is ErrorKind.TLS  # trusted, but for another host
-        assert fake_server.requests == []
-        with client(fake_server.url.replace("127.0.0.1", "localhost"), verify=trusting) as http:
-            assert http.get("things").value == [1]
-        with client(fake_server, verify=False) as http:
-            assert http.get("things").value == [1]
-
-
-def test_a_source_without_tls_has_its_own_message() -> None:
-    with run_fake_server(as_json([])) as fake_server:
-        error = failure(fake_server.url.replace("http:", "https:"))
-    assert str(error).startswith(
-        "The TLS handshake with 127.0.0.1 failed. Check whether the URL should start with http://"
-    )
 
 
 def test_no_request_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -26,7 +26,8 @@ from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.ingestion import completion, pending_events, poll_results, source_events, webhooks
 from tests.counterparts.github import TOKEN
-from tests.counterparts.github_model import START, GitHubModel, Happening
+from tests.counterparts.github_model import START, GitHubModel
+from tests.counterparts.github_repository import Happening
 from tests.counterparts.server import FakeServer, JsonReply, run_fake_json_server
 
 WORK: dict[str, Callable[[GitHubModel], None]] = {
