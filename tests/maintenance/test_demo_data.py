@@ -1,30 +1,20 @@
-"""`painchain demo` fills an empty log with realistic events that are recognisable as samples."""
+"""The demo data are realistic events that are recognisable as samples."""
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
-import urllib.request
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
-from bs4 import BeautifulSoup
-from click.testing import CliRunner, Result
 from sqlalchemy import select
 
 from painchain import connectors
-from painchain.cli.main import main
-from painchain.core.config import Settings
 from painchain.database.models import ChangeEvent, Connector
 from painchain.database.session import db
-from painchain.eventlog import writer
 from painchain.ingestion import health as health_reader
 from painchain.integrity import derived_data
 from painchain.maintenance import demo_data
@@ -37,11 +27,9 @@ from painchain.startup import create_app
 from painchain.timeline import histogram, queries, silent_connectors
 from painchain.timeline.filter import Filter
 from tests.conftest import ON_SQLITE, close, settings_for
-from tests.support.sample_events import new
 
 UTC_ZONE = ZoneInfo("UTC")
 NOW = datetime(2026, 3, 13, 12, 30, tzinfo=UTC)
-ROOT = Path(__file__).parents[2]
 TIME = r"20\d\d-\d\d-\d\dT\d\d%3A\d\d%3A\d\dZ|20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 K8S_ID = r"(production|staging|edge):[a-z]*:[A-Za-z]+:[a-z0-9.-]+:[0-9a-f-]{{36}}:[0-9]+:(added|modified|deleted)"
 ID_SHAPES = {
@@ -61,18 +49,6 @@ ALWAYS_SENT = {
     *("replicas", "ports", "keys_modified", "annotations_modified", "hosts", "duration", "schedule", "conditions"),
     *("unschedulable", "reason", "restarts", "rules", "role", "subjects", "release", "revision", "chart", "status"),
 }
-
-
-@pytest.fixture
-def run(settings: Settings, monkeypatch: pytest.MonkeyPatch):
-    """Run the command on the test's database."""
-    monkeypatch.setenv("PAINCHAIN_INSTANCE", str(settings.instance))
-    monkeypatch.setenv("PAINCHAIN_DATABASE_URL", settings.database_url)
-
-    def invoke(*words: str) -> Result:
-        return CliRunner().invoke(main, ["demo", *words])
-
-    return invoke
 
 
 def everything() -> list[tuple]:
@@ -334,80 +310,3 @@ def test_an_edited_config_map_makes_runs_fail_until_it_is_reverted(app):
         after = [row for row in rows_of("WorkflowRun") if "Smoke" in row.title and row.timestamp > edits[1]]
         assert (len(edits), len(between)) == (2, 4)
         assert [row.status for row in after[:4]] == ["in_progress", "success"] * 2
-
-
-def test_the_command_prints_its_result(run, app):
-    result = run("--events", "200", "--days", "7", "--seed", "3")
-    assert (result.exit_code, result.stderr) == (0, "")
-    assert "Added 200 sample events over 7 days to the log." in result.stdout
-    with app.app_context():
-        assert histogram.count(Filter()) == 201
-
-
-def test_a_log_in_use_is_not_changed_unless_forced(run, app):
-    assert run("--events", "100").exit_code == 0
-    refused = run("--events", "100")
-    assert refused.exit_code == 2
-    assert "Nothing was written: this log already has 101 events." in refused.stderr
-    assert "--force" in refused.stderr
-    with app.app_context():
-        assert histogram.count(Filter()) == 101
-    assert run("--events", "100", "--force").exit_code == 0
-    with app.app_context():
-        assert histogram.count(Filter()) == 201
-
-
-@pytest.fixture
-def serve(tmp_path: Path):
-    """Run `demo --serve` in an empty folder and return its address and what it printed before."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("PAINCHAIN_")}
-    environ |= {"PAINCHAIN_PORT": "0", "PAINCHAIN_ALLOW_PRIVATE_ADDRESSES": "yes"}
-    processes = []
-
-    def start(**more: str) -> tuple[str, str]:
-        command = [sys.executable, "-c", "from painchain.cli.main import main; main()"]
-        process = subprocess.Popen(
-            [*command, "demo", "--serve", "--events", "150"],
-            cwd=tmp_path,
-            env={**environ, **more, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        processes.append(process)
-        printed = ""
-        for line in process.stdout:
-            printed += line
-            if address := re.search(r"http://\S+", line):
-                return address[0], printed
-        return "", printed
-
-    yield start
-    for process in processes:
-        process.terminate()
-        process.communicate()
-
-
-def test_serve_fills_its_own_instance_once_and_serves_it(serve, tmp_path):
-    address, printed = serve()
-    assert "Added 150 sample events over 14 days to the log." in printed
-    assert (tmp_path / "instance" / "demo" / "painchain.db").exists()
-    assert [path.name for path in (tmp_path / "instance").iterdir()] == ["demo"]
-    page = BeautifulSoup(urllib.request.urlopen(f"{address}/?range=all").read(), "html.parser")
-    assert "checkout" in page.get_text()
-    again, printed = serve()
-    assert (bool(again), "The demo already exists, with " in printed, "Added" in printed) == (True, True, False)
-
-
-@ON_SQLITE
-def test_serve_does_not_serve_a_log_that_is_no_demo(run, app):
-    with app.app_context(), writer.writing() as event_log:
-        event_log.append(new("real-1"))
-    refused = run("--serve", "--events", "100")
-    assert (refused.exit_code, "Nothing was written: this log already has 2 events." in refused.stderr) == (2, True)
-
-
-@ON_SQLITE
-@pytest.mark.parametrize("words", [("--events", "0"), ("--days", "0"), ("--events", "many")])
-def test_an_invalid_number_is_refused(run, words):
-    assert run(*words).exit_code == 2

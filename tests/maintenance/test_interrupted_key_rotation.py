@@ -1,0 +1,124 @@
+"""A key rotation that is refused, killed or repeated leaves a server that starts and can rotate."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from painchain.core.config import Settings
+from painchain.database.session import WrongKey, db
+from painchain.eventlog import writer
+from painchain.maintenance import key_rotation
+from painchain.startup import create_app
+from tests.conftest import ON_SQLITE, close
+from tests.maintenance.keys import decrypted_secrets, keys_in, new_trail
+from tests.support.api import refuse
+from tests.support.command_line import Run
+from tests.support.event_log import verify_log
+from tests.support.tampering import change
+
+
+def test_a_rotation_that_the_database_refuses_changes_nothing_and_the_next_uses_its_key(
+    app: Flask, run: Run, start_server: Callable[[], Flask], connector_with_secrets: int, file: Path
+) -> None:
+    before, secrets = keys_in(file), decrypted_secrets(app)
+    refuse(app, "INSERT", "change_events")
+    failed = run("rotate-key")
+    assert (failed.exit_code, failed.stdout) == (1, "")
+    assert "Nothing was changed" in failed.stderr
+    waiting = keys_in(file)
+    assert waiting.roots[1:] == before.roots
+    assert decrypted_secrets(start_server()) == secrets
+    change(app, "DROP TRIGGER refuse" + ("" if db_name(app) == "sqlite" else " ON change_events"))
+    assert run("rotate-key").exit_code == 0
+    assert keys_in(file) == waiting
+    second_server = start_server()
+    assert decrypted_secrets(second_server) == secrets
+    assert verify_log(second_server).broken is None
+
+
+def db_name(app: Flask) -> str:
+    """Return the kind of an app's database."""
+    with app.app_context():
+        return db.engine.dialect.name
+
+
+DIE = """
+import os, signal, sys
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from pathlib import Path
+def die(*of): os.kill(os.getpid(), signal.SIGKILL)
+replace = Path.replace
+def replaced(draft, file):
+    if where == "before the file": die()
+    replace(draft, file)
+    if where == "after the file": die()
+where, key = sys.argv.pop(1), sys.argv.pop(1)
+Path.replace = replaced
+from painchain.maintenance import key_rotation
+if where == "before the commit":
+    event.listen(Engine, "commit", lambda connection: die() if Path(key).read_text().count("=") > 1 else None)
+if where == "after the commit":
+    key_rotation.RotationResult = die
+from painchain.cli.main import main
+main(["rotate-key"])
+"""
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("where", ["before the file", "after the file", "before the commit", "after the commit"])
+def test_a_rotation_killed_at_any_point_leaves_a_server_that_starts_and_can_rotate(
+    app: Flask,
+    environment: None,
+    run: Run,
+    start_server: Callable[[], Flask],
+    connector_with_secrets: int,
+    file: Path,
+    where: str,
+) -> None:
+    before, secrets = keys_in(file), decrypted_secrets(app)
+    killed = subprocess.run([sys.executable, "-c", DIE, where, str(file)], capture_output=True, check=False)
+    assert killed.returncode == -9, killed.stderr
+    keys = keys_in(file)
+    second_server = start_server()
+    with second_server.app_context():
+        current = writer.key_id()
+    assert current == (keys.id if where == "after the commit" else before.id)
+    assert len(keys.roots) == (1 if where == "before the file" else 2)
+    assert decrypted_secrets(second_server) == secrets
+    assert verify_log(second_server).broken is None
+    assert run("rotate-key").exit_code == 0
+    last = start_server()
+    assert decrypted_secrets(last) == secrets
+    assert verify_log(last).broken is None
+    assert len(keys_in(file).roots) == (3 if where == "after the commit" else 2)
+    assert list(file.parent.glob(".secret.key*")) == [], "a killed rotation leaves no key file behind"
+
+
+def test_of_two_simultaneous_rotations_only_one_succeeds(
+    settings: Settings, connector_with_secrets: int, file: Path
+) -> None:
+    apps = [create_app(settings) for _ in range(3)]
+
+    def rotate(app: Flask) -> bool:
+        with app.app_context():
+            try:
+                return bool(key_rotation.rotate(new_trail))
+            except WrongKey:
+                return False
+
+    with ThreadPoolExecutor(len(apps)) as pool:
+        assert sorted(pool.map(rotate, apps)) == [False, False, True]
+    assert len(keys_in(file).roots) == 2
+    for app in apps:
+        close(app)
+    app = create_app(settings)
+    assert len(decrypted_secrets(app)) == 3
+    close(app)
