@@ -20,8 +20,8 @@ from painchain.exports import export
 from painchain.integrity import checkpoints
 from painchain.timeline.filter import Filter
 from tests.conftest import ON_SQLITE
-from tests.exports.test_export import texts_of
 from tests.support.event_log import rotate, write
+from tests.support.exports import texts_of
 
 FILE = Path(verify_export.__file__)
 Lines = list[dict[str, Any]]

@@ -15,6 +15,7 @@ import pytest
 from painchain.integrity import verification
 from painchain.startup import create_app
 from tests.conftest import close, settings_for
+from tests.support.collector import collector  # noqa: F401  a fixture
 from tests.support.postgresql import on_server, postgres_url
 from tests.test_startup import Server, launch, start, wait_until_ready  # noqa: F401  fixtures
 

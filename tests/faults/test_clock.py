@@ -39,10 +39,10 @@ from tests.ingestion.test_polling import (  # noqa: F401
     state,
     strikes,
 )
-from tests.integrity.test_check import Collector, collector  # noqa: F401  a fixture
-from tests.retention.test_pruning import schedule_prunes, set_rules, sources, write
 from tests.support.accounts import add_person, sign_in
+from tests.support.collector import Collector
 from tests.support.html import fill, form_of, soup, texts
+from tests.support.retention import schedule_prunes, set_rules, sources, write
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR, YEAR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=365)
@@ -119,7 +119,7 @@ def test_messages_wait_no_longer_than_the_backoff_of_their_retries(app: Flask, c
 
 
 @pytest.mark.parametrize("status", [204, 500])
-def test_a_checkpoint_is_posted(app: Flask, collector: Collector, status: int) -> None:  # noqa: F811
+def test_a_checkpoint_is_posted(app: Flask, collector: Collector, status: int) -> None:
     object.__setattr__(app.extensions["painchain"].settings, "checkpoint_url", collector.url)
     collector.status = status
     IntegrityWorker(app, lambda: NOW).run_once()

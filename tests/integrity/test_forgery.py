@@ -13,12 +13,10 @@ from painchain.database.models import ChangeEvent, LogHead
 from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.eventlog.chain import FIELDS, Chain
-from tests.integrity.test_drift import check_completeness, configured_app
+from tests.integrity.configuration import check_completeness
 from tests.support.command_line import Run
 from tests.support.event_log import NOW, new_event, rotate, verify_log, write
 from tests.support.tampering import edit_database
-
-__all__ = ["configured_app"]
 
 
 @pytest.mark.parametrize("removed", [[4], [2], [2, 4], [3]])
