@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import hypothesis
 import pytest
-from flask import Flask
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 from sqlalchemy.exc import DatabaseError
@@ -19,41 +14,13 @@ from sqlalchemy.exc import DatabaseError
 from painchain.database.models import ChangeEvent
 from painchain.database.session import db
 from painchain.eventlog import writer
-from painchain.indexes import fulltext, match_planner, search_query
+from painchain.indexes import fulltext, search_query
 from painchain.indexes import tokens as index_tokens
 from painchain.timeline import histogram, queries
-from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import BadFilter, Filter, parse_filter
-from tests.support.html import soup
+from tests.indexes.searches import UTC_ZONE, matching_numbers
 from tests.support.sample_events import HOUR, NOW, new
 from tests.support.search_strategies import SEARCHES
-
-UTC_ZONE = ZoneInfo("UTC")
-
-
-@pytest.fixture(params=["indexed", "behind"])
-def write(app: Flask, request: pytest.FixtureRequest) -> Callable[..., None]:
-    """Return a function that writes events to an empty log, indexed or not yet indexed."""
-
-    def append(*events: dict[str, Any]) -> None:
-        with app.app_context(), writer.writing() as event_log:
-            event_log.remove(db.session.scalars(select(ChangeEvent.id)).all())
-            for number, members in enumerate(events):
-                event_log.append(new(number, **members))
-            if request.param == "indexed":
-                event_log.count()
-
-    return append
-
-
-def matching_numbers(app: Flask, q: str, limit: int = 500, **more: Any) -> list[int]:
-    """Return the numbers in the titles of the matching events, in feed order."""
-    with app.app_context():
-        event_filter = parse_filter({"q": [q], **more}, NOW, UTC_ZONE, "24h")
-        page = queries.page(event_filter, limit=limit)
-        assert histogram.count(event_filter) == len(page.events) or page.older
-        return [int(event.title.split()[-1]) for event in page.events]
-
 
 CHANGED = {"source": "painchain", "event_type": "ConfigChanged", "connector_id": 7, "connector_name": "Work GitHub"}
 VARIED: list[dict[str, Any]] = [
@@ -64,8 +31,6 @@ VARIED: list[dict[str, Any]] = [
     {"connector_id": 8, "connector_name": "7", "timestamp": NOW - 40 * 24 * HOUR},
     {"title": "[Commit] 100% Größe_fix 5", "description": {"text": "Raise the limit", "hidden": ["acme/api"]}},
 ]
-
-
 SEARCHED = [
     ("number", [3, 2, 1, 0]),
     ("num", [3, 2, 1, 0]),
@@ -165,39 +130,6 @@ def test_time_in_a_search_replaces_the_range_but_not_the_dates(app, write):
 def test_times_that_do_not_overlap_are_refused(app):
     with pytest.raises(BadFilter, match="do not overlap"):
         matching_numbers(app, "after:2026-02-01 before:2026-01-01")
-
-
-@pytest.fixture
-def low_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lower the limits, so that a few events are searched like a million."""
-    monkeypatch.setattr(match_planner, "LOOKUP_LIMIT", 5)
-    monkeypatch.setattr(match_planner, "READ_LIMIT", 30)
-    monkeypatch.setattr(match_planner, "PREFIX_LIMIT", 1)
-
-
-@pytest.mark.usefixtures("low_limits")
-@pytest.mark.parametrize("dense", [1, 10])
-def test_frequent_matches_are_paged_in_any_number_order(app, write, monkeypatch, subtests, dense):
-    monkeypatch.setattr(match_planner, "DENSE_RATIO", dense)
-    times = [NOW - timedelta(minutes=(number * 17) % 60) for number in range(40)]
-    write(*({"timestamp": time, "status": "odd" if n % 2 else "even"} for n, time in enumerate(times)))
-    expected = sorted((n for n in range(40) if n % 2), key=lambda n: (times[n], n), reverse=True)
-    searches = ["comm status:odd", "num od comm", '"odd" "commit"', "odd -even", "-even", "odd -eve -ev"]
-    for q, limit in itertools.product(searches, (3, 7, 50)):
-        with subtests.test(q=q, limit=limit), app.app_context():
-            for time in ({"range": ["24h"]}, {"range": ["all"]}, {"start_date": ["2026-03-10T11:00:30"]}):
-                event_filter = parse_filter({"q": [q], **time}, NOW, UTC_ZONE)
-                met, cursor = [], None
-                while True:
-                    page = queries.page(event_filter, cursor, limit)
-                    met += [int(event.title.split()[-1]) for event in page.events]
-                    if page.older is None:
-                        break
-                    cursor = Cursor.parse(str(page.older))
-                assert met == expected
-                assert histogram.count(event_filter) == len(expected)
-                chart = histogram.histogram(event_filter, NOW, UTC_ZONE)
-                assert chart.total == len([n for n in expected if chart.since is None or times[n] >= chart.since])
 
 
 def test_unindexed_events_are_searched(app, write):
@@ -300,72 +232,3 @@ def test_every_event_is_found_by_its_title(app, title):
             statement = select(ChangeEvent.id).where(matches, ChangeEvent.id == number)
             assert event_log.connection.execute(statement).all(), q
         raise ZeroDivisionError
-
-
-COMMON = [f"frequent {n}" if n % 2 else f"other {n}" for n in range(60)]
-
-
-@pytest.mark.usefixtures("low_limits")
-def test_limited_count_is_exact_since_its_start(app, write, monkeypatch, subtests):
-    monkeypatch.setattr(match_planner, "READ_LIMIT", 20)
-    times = [NOW - timedelta(minutes=(n * 17) % 60) for n in range(60)]
-    people = [{"author": "ann" if n % 15 == 1 else "ben", "status": "abcd"[n // 2 % 4]} for n in range(60)]
-    write(*({"title": COMMON[n], "timestamp": times[n], **people[n]} for n in range(60)))
-    odd = range(1, 60, 2)
-    searches = ("frequent", "freq", '"frequent"', "-other", "frequent,other freq", "freq -unheard")
-    for q, more in itertools.product(searches, ({}, {"author": ["ann"]}, {"status": ["a", "b"]})):
-        with subtests.test(q=q, **more):
-            wanted_ones = [n for n in odd if all(people[n][name] in values for name, values in more.items())]
-            with app.app_context():
-                event_filter = parse_filter({"q": [q], "range": ["24h"], **more}, NOW, UTC_ZONE)
-                if q == "frequent,other freq":
-                    wanted_ones = []
-                chart = histogram.histogram(event_filter, NOW, UTC_ZONE)
-                counted = [n for n in wanted_ones if chart.since is None or times[n] >= chart.since]
-                assert chart.total == len(counted)
-                too_many = q != "frequent,other freq" if not more else q == "-other" and "status" in more
-                assert (chart.since is not None) == too_many
-                assert all(bin.total == 0 for bin in chart.bins if chart.since and bin.end <= chart.since)
-                statistics = histogram.statistics(event_filter, ("author", "source"))
-                assert (statistics.since, statistics.total) == (chart.since, len(counted))
-                assert sum(statistics.by["author"].values()) == len(counted)
-                narrow = parse_filter(
-                    {"q": [q], "start_date": [(NOW - timedelta(minutes=15)).isoformat()], **more}, NOW, UTC_ZONE
-                )
-                exact = histogram.histogram(narrow, NOW, UTC_ZONE)
-                assert (exact.since, exact.total) == (None, len([n for n in wanted_ones if times[n] >= narrow.start]))
-
-
-def test_page_and_api_show_the_uncounted_range(app, client, monkeypatch):
-    monkeypatch.setattr(match_planner, "READ_LIMIT", 10)
-    now = datetime.now(UTC)
-    with app.app_context(), writer.writing() as event_log:
-        event_log.append(*(new(n, title="Common", timestamp=now - timedelta(minutes=20 * n)) for n in range(60)))
-    page = soup(client.get("/?q=common"))
-    assert "Counts go back to" in page.select_one("#timeline .counted-since").text
-    assert page.select_one("#timeline .count").text == "9 events or more"  # one of them is from the first start
-    titles = [title.text for title in page.select("#timeline a[data-uncounted] title")]
-    assert titles
-    assert all(title.endswith("not counted") for title in titles[:-1])
-    assert len(page.select("#feed article")) == 50
-    for address in ("/api/timeline", "/api/stats"):
-        body = client.get(f"{address}?q=common").json
-        assert body["total"] == 9
-        assert body["counted_since"] > (now - timedelta(minutes=181)).isoformat()
-        assert client.get(f"{address}?q=common&start_date={body['counted_since']}").json["counted_since"] is None
-        assert client.get(address).json["counted_since"] is None
-    assert soup(client.get("/")).select_one(".counted-since") is None
-
-
-def test_excluded_times_are_not_counted(app, write):
-    write(*({"timestamp": NOW - n * HOUR} for n in range(20)))
-    for q in ("-around:08:00", "-around:08:00 -around:07:00~2h -after:11:30", "-before:03:30 number", "-before:23:00"):
-        with app.app_context():
-            event_filter = parse_filter({"q": [q], "range": ["24h"]}, NOW, UTC_ZONE)
-            every = queries.page(event_filter, limit=50).events
-            assert (
-                histogram.histogram(event_filter, NOW, UTC_ZONE).total
-                == histogram.count(event_filter)
-                == len(every)
-                < 20
-            )

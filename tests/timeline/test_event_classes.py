@@ -21,8 +21,8 @@ from painchain.eventlog import writer
 from painchain.timeline import histogram, queries
 from painchain.timeline.filter import BadFilter, Filter, parse_filter
 from painchain.timeline.queries import Event
+from tests.support.histograms import UTC_ZONE
 from tests.support.sample_events import HOUR, NOW, new
-from tests.timeline.test_queries import UTC_ZONE
 
 DAY = timedelta(days=1)
 BAD, GOOD, RUNNING, NEUTRAL = (

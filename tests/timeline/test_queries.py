@@ -2,54 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import random
-from collections import Counter
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
-import hypothesis
 import pytest
 from flask import Flask
-from hypothesis import strategies as st
-from sqlalchemy import select
 
-from painchain.database.models import ChangeEvent
-from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.timeline import histogram, queries
 from painchain.timeline.cursor import Cursor
-from painchain.timeline.filter import EARLIEST, LATEST, RANGES, BadFilter, Filter, parse_filter, parse_time
-from painchain.timeline.time_bins import MAX_BINS
+from painchain.timeline.filter import BadFilter, Filter
+from tests.support.histograms import UTC_ZONE, at
 from tests.support.sample_events import HOUR, NOW, new
-
-UTC_ZONE = ZoneInfo("UTC")
-KOLKATA = ZoneInfo("Asia/Kolkata")
-BERLIN = ZoneInfo("Europe/Berlin")
-
-
-@pytest.fixture(params=[0, 0.5, 1], ids=["not in rollups", "half in rollups", "in rollups"])
-def write(app: Flask, request: pytest.FixtureRequest) -> Callable[..., list[int]]:
-    """Return a function that writes events to an empty log, some counted in rollups, and returns their ids."""
-
-    def append(*events: dict[str, Any]) -> list[int]:
-        with app.app_context(), writer.writing() as event_log:
-            event_log.remove(db.session.scalars(select(ChangeEvent.id)).all())
-            numbers = []
-            for number, members in enumerate(events):
-                numbers.append(event_log.append(new(number, **members)))
-                if number + 1 == int(len(events) * request.param):
-                    event_log.count()
-            return numbers
-
-    return append
-
-
-def at(*times: datetime) -> list[dict[str, Any]]:
-    """Return the members of events at these times."""
-    return [{"timestamp": time} for time in times]
 
 
 def matching_numbers(app: Flask, event_filter: Filter) -> list[int]:
@@ -67,8 +32,6 @@ VARIED: list[dict[str, Any]] = [
     {"connector_id": 8, "connector_name": "7"},
     {"title": "[Commit] 100% Größe_fix 5", "description": {"text": "Raise the limit"}},
 ]
-
-
 FILTERS = [
     (Filter(), [5, 4, 3, 2, 1, 0]),
     (Filter(source=("gitlab",)), [1]),
@@ -203,221 +166,3 @@ def test_counts_and_filter_values_match_the_events(app, write):
         assert list(histogram.counts_by("author", Filter())) == ["system", "operator"]
         values = queries.filter_values()
         assert (values.authors, values.tags) == (["operator", "system"], ["audit", "ci", "night"])
-
-
-def assert_contiguous(chart: histogram.Histogram, zone: ZoneInfo = UTC_ZONE) -> None:
-    """Assert that the bins are contiguous, fill the histogram, and have equal widths in the zone's local time."""
-    assert 1 <= len(chart.bins) <= MAX_BINS + 1
-    assert all(bin.end == following.start for bin, following in itertools.pairwise(chart.bins))
-    assert (chart.start, chart.end) == (chart.bins[0].start, chart.bins[-1].end)
-    for bin in chart.bins:
-        by_the_clock = bin.end.astimezone(zone).replace(tzinfo=None) - bin.start.astimezone(zone).replace(tzinfo=None)
-        assert chart.width in (bin.end - bin.start, by_the_clock)
-
-
-def in_bins(chart: histogram.Histogram, events: Sequence[Any]) -> list[Counter[str]]:
-    """Count events by source and bin without rollups."""
-    return [Counter(event.source for event in events if bin.start <= event.timestamp < bin.end) for bin in chart.bins]
-
-
-ZONES = ["UTC", "Asia/Kolkata", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kathmandu"]
-spans = st.one_of(
-    st.timedeltas(timedelta(microseconds=1), timedelta(seconds=2)),
-    st.timedeltas(timedelta(seconds=1), timedelta(days=2)),
-    st.timedeltas(timedelta(days=1), timedelta(days=800)),
-)
-
-
-def test_the_histogram_counts_the_events_of_the_pages_for_any_range(app, write):
-    chance = random.Random(7)
-    away = [0.0, 0.3, 0.3, 0.9, 1.0, 1.5, *(chance.uniform(-1, 1) * 10 ** chance.uniform(0, 7) for _ in range(60))]
-    write(*({"timestamp": NOW + timedelta(seconds=s), "source": chance.choice(["github", "gitlab"])} for s in away))
-
-    @hypothesis.settings(deadline=None, max_examples=60)
-    @hypothesis.given(st.floats(-1.2e7, 1.2e7) | st.floats(-2, 2), spans, st.sampled_from(ZONES))
-    @hypothesis.example(0.0, timedelta(milliseconds=500), "UTC")
-    def agree(start: float, span: timedelta, zone: str) -> None:
-        event_filter = Filter(start=NOW + timedelta(seconds=start), end=NOW + timedelta(seconds=start) + span)
-        chart = histogram.histogram(event_filter, NOW, ZoneInfo(zone))
-        events = queries.page(event_filter, limit=500).events
-        assert_contiguous(chart, ZoneInfo(zone))
-        assert chart.total == len(events) == histogram.count(event_filter)
-        assert [bin.counts for bin in chart.bins] == in_bins(chart, events)
-        assert chart.sources == Counter(event.source for event in events)
-        assert chart.start <= event_filter.start < event_filter.end <= chart.end
-
-    with app.app_context():
-        agree()
-
-
-def test_the_histogram_counts_events_of_this_moment(app, write):
-    write(*at(NOW - HOUR, NOW, NOW + timedelta(microseconds=3)))
-    for event_filter in (Filter(), Filter(start=NOW - 2 * HOUR), Filter(start=NOW)):
-        with app.app_context():
-            chart = histogram.histogram(event_filter, NOW, UTC_ZONE)
-            assert chart.total == histogram.count(event_filter)
-
-
-def test_without_a_range_the_histogram_begins_with_the_oldest_event(app, write):
-    write(*at(NOW - timedelta(days=400), NOW - HOUR))
-    with app.app_context():
-        chart = histogram.histogram(Filter(), NOW, UTC_ZONE)
-    assert_contiguous(chart)
-    assert chart.bins[0].start <= NOW - timedelta(days=400) < chart.bins[0].end
-    assert (chart.total, chart.bins[0].total) == (2, 1)
-
-
-def test_an_empty_log_has_an_empty_histogram_of_the_last_day(app, write):
-    write()
-    with app.app_context():
-        chart = histogram.histogram(Filter(), NOW, UTC_ZONE)
-    assert_contiguous(chart)
-    assert chart.total == 0
-    assert chart.start <= NOW - timedelta(days=1) < NOW <= chart.end <= NOW + HOUR
-
-
-def test_the_widest_range_has_a_histogram(app, write):
-    write(*at(EARLIEST, NOW, LATEST - HOUR))
-    with app.app_context():
-        chart = histogram.histogram(Filter(start=EARLIEST, end=LATEST), NOW, KOLKATA)
-    assert chart.total == 3
-    assert_contiguous(chart, KOLKATA)
-
-
-@pytest.mark.parametrize(("name", "range_"), RANGES.items())
-def test_bins_begin_at_round_times_of_the_viewers_zone(app, write, name, range_):
-    write(*at(NOW - range_ / 2))
-    for zone in map(ZoneInfo, ["UTC", "Asia/Kolkata", "Asia/Kathmandu", "America/St_Johns"]):
-        with app.app_context():
-            chart = histogram.histogram(Filter(start=NOW - range_), NOW, zone)
-        assert_contiguous(chart, zone)
-        local = chart.start.astimezone(zone)
-        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-        assert (local - midnight) % min(chart.width, timedelta(days=1)) == timedelta(0), name
-
-
-@pytest.mark.parametrize("change_over", [datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinfo=UTC)])
-@pytest.mark.parametrize("days", [1, 2, 30, 60])
-def test_no_event_falls_between_bins_when_the_clocks_change(app, write, change_over, days):
-    half = timedelta(days=days) / 2
-    times = [change_over + timedelta(minutes=minutes) for minutes in (-60, -1, 0, 1, 59, 60)]
-    write(*at(*times, change_over - half, change_over + half - timedelta(seconds=1)))
-    with app.app_context():
-        chart = histogram.histogram(Filter(start=change_over - half, end=change_over + half), NOW, BERLIN)
-    assert_contiguous(chart, BERLIN)
-    assert chart.total == 8
-    if chart.width == timedelta(days=1):
-        hours = Counter((bin.end - bin.start) / HOUR for bin in chart.bins)
-        assert hours == {24: len(chart.bins) - 1, 23 if change_over.month == 3 else 25: 1}
-
-
-@pytest.mark.parametrize("zone", [UTC_ZONE, KOLKATA, BERLIN], ids=str)
-@pytest.mark.parametrize(
-    ("text", "meant"),
-    [
-        ("2026-01-31", (2026, 1, 31)),
-        ("2026-01-31T14:05", (2026, 1, 31, 14, 5)),
-        ("2026-01-31 14:05:06", (2026, 1, 31, 14, 5, 6)),
-        ("2026-07-01T00:00:00.123456", (2026, 7, 1, 0, 0, 0, 123456)),
-    ],
-)
-def test_a_time_without_an_offset_is_in_the_viewers_zone(text, meant, zone):
-    assert parse_time(text, "start_date", zone) == datetime(*meant, tzinfo=zone)
-
-
-@pytest.mark.parametrize(
-    ("text", "meant"),
-    [
-        ("2026-01-31T14:00:00Z", datetime(2026, 1, 31, 14, tzinfo=UTC)),
-        ("2026-01-31T14:00:00+05:30", datetime(2026, 1, 31, 8, 30, tzinfo=UTC)),
-        ("2026-01-31T14:00:00 05:30", datetime(2026, 1, 31, 8, 30, tzinfo=UTC)),
-        ("2026-01-31 14:00:00Z", datetime(2026, 1, 31, 14, tzinfo=UTC)),
-    ],
-)
-def test_a_time_with_an_offset_is_converted_to_utc(text, meant):
-    read = parse_time(text, "start_date", KOLKATA)
-    assert (read, read.tzinfo) == (meant, UTC)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "yesterday",
-        "2026-13-01",
-        "2026-02-30",
-        "31.01.2026",
-        "1969-12-31",
-        "9999-12-31",
-        "0001-01-01",
-        "2026-01-31T25:00",
-    ],
-)
-def test_anything_but_a_time_between_1970_and_9000_is_refused(text):
-    for zone in (UTC_ZONE, KOLKATA, ZoneInfo("Etc/GMT+12")):
-        with pytest.raises(BadFilter) as refused:
-            parse_time(text, "end_date", zone)
-        assert refused.value.parameter == "end_date"
-        assert str(refused.value).startswith("end_date must")
-
-
-def parsed(default_range: str = "", **parameters: Any) -> Filter:
-    """Read a filter from single values or lists."""
-    values = {name: [value] if isinstance(value, str) else value for name, value in parameters.items()}
-    return parse_filter(values, NOW, KOLKATA, default_range)
-
-
-def test_an_empty_query_selects_everything():
-    assert parsed() == Filter()
-    assert parsed(source="", q="  ", range="", start_date="", tag=[]) == Filter()
-
-
-def test_a_list_is_repeated_or_comma_separated(app):
-    expected = Filter(source=("github", "gitlab"), tag=("a", "b"), event_type=("Commit",), status=("failed",))
-    assert parsed(source="github, gitlab,", tag=["a", "b", "a"], event_type="Commit", status=" failed ") == expected
-    with app.app_context():
-        assert parsed(connector=["7", "Work"], author="Doe, J", q=" two words ") == Filter(
-            connector=("7", "Work"), author=("Doe, J",), q="two words"
-        )
-
-
-@pytest.mark.parametrize(("name", "length"), RANGES.items())
-def test_a_range_ends_now_and_has_its_length(name, length):
-    assert parsed(range=name) == Filter(start=NOW - length)
-    assert parsed(name) == Filter(start=NOW - length)
-
-
-def test_dates_override_a_range_and_a_range_overrides_the_default():
-    dated = parsed("24h", range="1h", start_date="2026-01-01", end_date="2026-01-02")
-    assert dated == Filter(
-        start=datetime(2026, 1, 1, tzinfo=KOLKATA).astimezone(UTC),
-        end=datetime(2026, 1, 2, tzinfo=KOLKATA).astimezone(UTC),
-    )
-    assert parsed("24h", range="7d").start == NOW - timedelta(days=7)
-    assert parsed("24h", range="custom").start == NOW - timedelta(days=1)
-    assert parsed("24h", range="all").start is None
-    assert parsed("24h", end_date="2026-01-02").start is None
-
-
-@pytest.mark.parametrize(
-    ("parameters", "parameter"),
-    [
-        ({"range": "2h"}, "range"),
-        ({"range": "24H"}, "range"),
-        ({"start_date": "soon"}, "start_date"),
-        ({"end_date": "2026-99-99"}, "end_date"),
-        ({"start_date": "2026-01-02", "end_date": "2026-01-01"}, "end_date"),
-        ({"start_date": "2026-01-02", "end_date": "2026-01-02"}, "end_date"),
-        ({"q": "x" * 201}, "q"),
-        ({"tag": "x" * 201}, "tag"),
-        ({"author": ["fine", "x" * 201]}, "author"),
-        ({"source": "a\0b"}, "source"),
-        ({"q": "\0"}, "q"),
-        ({"start_date": "2026-01-01\0"}, "start_date"),
-    ],
-    ids=lambda value: str(value)[:40],
-)
-def test_an_invalid_filter_names_its_parameter(parameters, parameter):
-    with pytest.raises(BadFilter) as refused:
-        parsed(**parameters)
-    assert refused.value.parameter == parameter
-    assert str(refused.value)

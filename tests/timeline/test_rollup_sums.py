@@ -16,9 +16,9 @@ from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.timeline import histogram, queries
 from painchain.timeline.filter import Filter
+from tests.support.histograms import UTC_ZONE
 from tests.support.sample_events import HOUR, NOW, new
 from tests.support.statements import recorded_statements
-from tests.timeline.test_queries import UTC_ZONE
 
 pytestmark = pytest.mark.both_databases
 
