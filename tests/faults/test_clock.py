@@ -27,19 +27,19 @@ from painchain.retention import rules as retention_rules
 from painchain.workers.integrity import IntegrityWorker
 from painchain.workers.scheduler import Scheduler
 from tests.counterparts import FakeServer
-from tests.ingestion.test_polling import (  # noqa: F401
+from tests.support.accounts import add_person, sign_in
+from tests.support.clock_source import (
     ClockSource,
     add,
-    clock_source,
-    clock_type,
-    fake_server,
+    clock_source,  # noqa: F401
+    clock_type,  # noqa: F401
+    fake_server,  # noqa: F401
     health,
-    inside,
+    inside,  # noqa: F401
     poll,
     state,
     strikes,
 )
-from tests.support.accounts import add_person, sign_in
 from tests.support.collector import Collector
 from tests.support.html import fill, form_of, soup, texts
 from tests.support.retention import schedule_prunes, set_rules, sources, write

@@ -1,126 +1,29 @@
-"""Watches between polls: what happens is on the timeline at once, and once, whatever comes in between."""
+"""Watches between polls: what happens is on the timeline at once, and once."""
 
 from __future__ import annotations
 
 import re
 import threading
-import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from flask import Flask
 from sqlalchemy import event, select, text, update
 from sqlalchemy.engine import ExceptionContext
 
-from painchain import connectors
-from painchain.audit.trail import SYSTEM, Trail
 from painchain.configuration import connector_store
-from painchain.connectors.contract import PollResult
-from painchain.connectors.kubernetes.api import RESOURCES, ResourceStream
-from painchain.connectors.kubernetes.json_values import fingerprinter
-from painchain.connectors.kubernetes.observation import observe
-from painchain.connectors.kubernetes.watch_update import WatchEvent, WatchUpdate
-from painchain.database.models import Connector, Lapse, PollState
+from painchain.connectors.kubernetes.api import RESOURCES
+from painchain.database.models import Lapse, PollState
 from painchain.database.session import db
-from painchain.eventlog import writer
 from painchain.ingestion import polling
 from painchain.ingestion import watching as ingestion_watching
-from painchain.ingestion.watching import Outcome
 from painchain.timeline import queries
 from painchain.timeline.filter import Filter
 from painchain.workers.watch import WatchWorker
-from tests.counterparts import FakeServer, Reply, run_fake_server
-from tests.support.fake_cluster import TOKEN, FakeCluster
-
-PATIENCE = 20.0
-
-
-@pytest.fixture
-def cluster() -> Iterator[FakeCluster]:
-    cluster = FakeCluster()
-    yield cluster
-    cluster.close()
-
-
-@pytest.fixture
-def fake_server(cluster: FakeCluster) -> Iterator[FakeServer]:
-    with run_fake_server(cluster) as fake_server:
-        yield fake_server
-
-
-@pytest.fixture
-def inside(app: Flask) -> Iterator[Flask]:
-    with app.app_context():
-        yield app
-
-
-@pytest.fixture
-def number(inside: Flask, fake_server: FakeServer) -> int:
-    """A connector that has been polled once."""
-    values = {"name": "Prod", "api_server": fake_server.url, "token": TOKEN, "cluster_name": "prod"}
-    with writer.writing() as event_log:
-        trail = Trail(event_log, SYSTEM, writer.new_request_id(now()), now())
-        number = connector_store.create(connectors.TYPES["kubernetes"], values, True, trail).id
-    poll()
-    return number
-
-
-@pytest.fixture
-def watching(inside: Flask, number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], WatchWorker]]:
-    """Start a server's watches."""
-    monkeypatch.setattr("painchain.workers.watch.LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(ingestion_watching, "MIN_POLL_INTERVAL", timedelta())
-    monkeypatch.setattr("painchain.connectors.kubernetes.watch.BATCH_SECONDS", 0.02)
-    started: list[WatchWorker] = []
-
-    def start() -> WatchWorker:
-        started.append(WatchWorker(inside))
-        started[-1].start()
-        return started[-1]
-
-    yield start
-    for worker in started:
-        worker.stop()
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def poll() -> None:
-    lease = polling.acquire(now())
-    assert lease is not None
-    polling.poll(lease, now)
-
-
-def change(number: int, act: Callable[[Connector, Trail], object]) -> None:
-    with writer.writing() as event_log:
-        act(db.session.get_one(Connector, number), Trail(event_log, "ann", writer.new_request_id(now()), now()))
-
-
-def titles() -> list[str]:
-    db.session.rollback()
-    return [event.title for event in reversed(queries.page(Filter(source=("kubernetes",))).events)]
-
-
-def state(number: int) -> PollState:
-    db.session.rollback()
-    return db.session.get_one(PollState, number, populate_existing=True)
-
-
-def wait_until(what: Callable[[], Any]) -> Any:
-    """Wait until `what` is true."""
-    end = time.monotonic() + PATIENCE
-    while not (value := what()):
-        assert time.monotonic() < end, "the condition did not become true"
-        time.sleep(0.01)
-    return value
-
-
-def all_watched(cluster: FakeCluster, times: int = 1) -> None:
-    wait_until(lambda: len(cluster.watched) >= times * len(RESOURCES))
+from tests.counterparts import FakeServer, Reply
+from tests.ingestion.watching.watches import all_watched, change, now, poll, state, titles, wait_until
+from tests.support.fake_cluster import FakeCluster
 
 
 @pytest.mark.both_databases
@@ -263,92 +166,6 @@ def test_what_is_newly_listed_is_watched_too(
     change(number, polling.sync_now)
     poll()
     wait_until(lambda: "Secret/" in cluster.watched)
-
-
-def news(number: int, kind: str, verb: str, version: int, name: str = "web", **more: Any) -> WatchUpdate:
-    """One line of a stream, to be put upon a cursor."""
-    meta = {"name": name, "uid": f"uid-{kind}-shop-{name}", "namespace": "shop", "resourceVersion": str(version)}
-    seen = observe(kind, {"metadata": meta, **more}, fingerprinter(state(number).cursor["salt"]))
-    return WatchUpdate("prod", [WatchEvent(ResourceStream(RESOURCES[kind], ""), str(version), verb, seen)], now())
-
-
-def test_sync_now_is_not_undone_by_what_a_watch_stores_at_the_same_moment(
-    inside: Flask, number: int, cluster: FakeCluster
-) -> None:
-    until = ingestion_watching.acquire(number, now())
-    assert until
-    asked: list[threading.Thread] = []
-
-    def ask() -> None:
-        with inside.app_context():
-            change(number, polling.sync_now)
-
-    def heard(cursor: Any) -> PollResult:
-        """Have somebody ask for a poll while what was heard is being stored."""
-        if len(calls) == 1:
-            asked.append(threading.Thread(target=ask))
-            asked[0].start()
-            asked[0].join(0.3)
-        calls.append(cursor)
-        return PollResult((), cursor)
-
-    calls: list[Any] = []
-    assert ingestion_watching.store(number, until, heard, now()) is Outcome.STORED
-    asked[0].join()
-    assert polling.acquire(now())
-
-
-def test_while_a_poll_has_its_turn_a_watch_waits_and_what_the_poll_has_told_is_not_told_again(
-    number: int, cluster: FakeCluster
-) -> None:
-    until = ingestion_watching.acquire(number, now())
-    assert until is not None
-    for replicas in (1, 2):
-        cluster.put("Deployment", "web", spec={"replicas": replicas})
-    change(number, polling.sync_now)
-    lease = polling.acquire(now())
-    assert lease is not None
-    created = news(number, "Deployment", "added", 101, spec={"replicas": 1})
-    assert ingestion_watching.store(number, until, created, now()) is Outcome.WAIT
-    polling.poll(lease, now)
-    assert titles() == ["[Deployment Created] web"]
-    assert ingestion_watching.store(number, until, created, now()) is Outcome.STORED
-    assert titles() == ["[Deployment Created] web"]
-    assert state(number).cursor["streams"]["Deployment/"]["known"]["uid-Deployment-shop-web"][3]["replicas"] == 2
-    scaled = news(number, "Deployment", "modified", 103, spec={"replicas": 3})
-    for _ in range(2):
-        assert ingestion_watching.store(number, until, scaled, now()) is Outcome.STORED
-    assert titles() == ["[Deployment Created] web", "[Deployment Updated] web"]
-    assert ingestion_watching.store(number, until + timedelta(1), scaled, now()) is Outcome.LOST
-
-
-def test_what_came_and_went_during_a_poll_is_told_and_what_is_gone_does_not_come_back(
-    number: int, cluster: FakeCluster
-) -> None:
-    cluster.put("Role", "old")
-    cluster.version = 500
-    change(number, polling.sync_now)
-    poll()
-    cluster.remove("Role", "old")
-    cluster.version = 600
-    change(number, polling.sync_now)
-    poll()
-    assert titles() == ["[Role Created] old", "[Role Deleted] old"]
-    until = ingestion_watching.acquire(number, now())
-    assert until is not None
-    for verb, version, name in [
-        ("modified", 550, "old"),  # received late: a poll has already reported the deletion
-        ("deleted", 560, "old"),
-        ("added", 570, "brief"),
-        ("deleted", 580, "brief"),
-    ]:
-        rules = {"rules": [{"verbs": [str(version)]}]}
-        assert (
-            ingestion_watching.store(number, until, news(number, "Role", verb, version, name, **rules), now())
-            is Outcome.STORED
-        )
-    assert titles()[2:] == ["[Role Created] brief", "[Role Deleted] brief"]
-    assert state(number).cursor["streams"]["Role/"]["at"] == "600"
 
 
 def test_an_outage_of_the_database_is_logged_once_and_then_counted(
