@@ -1,63 +1,14 @@
-"""Saved views: named filters of the timeline, of one person or of everybody, and the start page."""
+"""Saved views are named filters of the timeline."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from flask import Flask
-from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
 from painchain.configuration import saved_views
-from tests.support.accounts import add_person, sign_in
 from tests.support.html import fill, form_of, soup, texts, words
-from tests.support.statements import recorded_statements
-
-HTMX = {"HX-Request": "true"}
-LIST, NEW = "/settings/views", "/settings/views/new"
-FORM = "#view-form"
-Events = Callable[..., list[dict[str, Any]]]
-
-
-def save(client: FlaskClient, name: str = "Production", query: str = "tag=production&range=7d", **values: Any) -> Any:
-    """Open the form as the menu of the timeline does, fill it in and send it."""
-    form = fill(form_of(client.get(f"{NEW}?{query}"), FORM), name=name, **values)
-    return client.post(NEW, data=form)
-
-
-def edit(client: FlaskClient, number: int = 1, headers: dict[str, str] | None = None, **values: Any) -> TestResponse:
-    form = fill(form_of(client.get(f"{LIST}/{number}"), FORM), **values)
-    return client.post(f"{LIST}/{number}", data=form, headers=headers or {})
-
-
-def star(client: FlaskClient, number: int = 1) -> TestResponse:
-    """Press the button with the star in the list."""
-    selector = f"#view-{number} form"
-    return client.post(f"{LIST}/{number}/start", data=form_of(client.get(LIST), selector))
-
-
-def menu(response: TestResponse) -> list[str]:
-    return texts(soup(response), "#menu-views ul:not(.view-actions) a")
-
-
-@pytest.fixture
-def people(app: Flask) -> Callable[[str], FlaskClient]:
-    """Sign in as ann (admin), ed (editor) or vi (viewer)."""
-    for name, role in (("ann", "admin"), ("ed", "editor"), ("vi", "viewer")):
-        add_person(app, name, role)
-
-    def signed_in(name: str) -> FlaskClient:
-        client = app.test_client()
-        assert sign_in(client, name).status_code == 303
-        return client
-
-    return signed_in
-
-
-# Save, change, delete
+from tests.web.settings.views import FORM, HTMX, LIST, NEW, edit, menu, save
 
 
 @pytest.mark.both_databases
@@ -231,143 +182,6 @@ def test_without_a_csrf_token_nothing_happens(client, events):
     assert len(events()) == before
 
 
-# The start page
-
-
-@pytest.mark.both_databases
-def test_the_starred_view_is_shown_first_with_its_name_and_a_link_to_the_plain_timeline(client, events):
-    save(client)
-    assert star(client).status_code == 303
-    [event] = events(event_type="ViewChanged")
-    assert event["metadata"]["changes"] == {"start": {"old": None, "new": "Production"}}
-    page = soup(client.get("/"))
-    assert form_of(client.get("/"), "#filter")["tag"] == "production"
-    assert words(page.select_one("#menu-views summary")) == "View: ★ Production"
-    assert words(page.select_one(".shown-view")) == "★ Production · Plain timeline"
-    plain = next(link for link in page.select("#filter a.clear") if words(link) == "Plain timeline")
-    timeline = client.get(str(plain["href"]))
-    assert "tag" not in form_of(timeline, "#filter")
-    assert words(soup(timeline).select_one("#menu-views summary")) == "Views"
-    assert star(client).status_code == 303  # the button now removes it
-    assert "tag" not in form_of(client.get("/"), "#filter")
-    assert events(event_type="ViewChanged")[-1]["metadata"]["changes"]["start"]["new"] is None
-
-
-def test_clearing_the_filter_of_a_start_page_shows_the_plain_timeline(client):
-    save(client, query="tag=production")
-    star(client)
-    assert soup(client.get("/?tag=production")).select_one("a.clear")["href"] == "/?range=24h"
-
-
-def test_another_star_replaces_the_first_and_a_deleted_view_is_no_start_page(client, events):
-    save(client)
-    save(client, "Errors", "q=error", start=True)
-    star(client)
-    assert words(soup(client.get("/")).select_one("#menu-views summary")) == "View: ★ Production"
-    assert events(event_type="ViewChanged")[-1]["metadata"]["changes"]["start"] == {
-        "old": "Errors",
-        "new": "Production",
-    }
-    client.post(f"{LIST}/1/delete", data=form_of(client.get(f"{LIST}/1/delete")))
-    assert words(soup(client.get("/")).select_one("#menu-views summary")) == "Views"
-
-
-def test_a_start_page_whose_filter_no_longer_works_says_so(client):
-    client.post("/api/teams", json={"name": "Payments", "tags": ["a"]})
-    save(client, query="team=Payments", start=True)
-    assert client.delete("/api/teams/1").status_code == 204
-    response = client.get("/")
-    assert response.status_code == 422
-    assert "No team is named “Payments”" in words(soup(response).select_one("#dashboard [role=alert]"))
-    assert client.get("/?range=24h").status_code == 200
-
-
-def test_live_updates_and_older_events_of_a_start_page_keep_its_filter(client):
-    save(client)
-    star(client)
-    page = soup(client.get("/"))
-    assert parse_qs(urlsplit(str(page.select_one("#live")["hx-get"])).query)["tag"] == ["production"]
-    assert parse_qs(urlsplit(str(page.select_one("#timeline")["hx-get"])).query)["tag"] == ["production"]
-
-
-# Accounts
-
-
-def test_a_view_is_mine_unless_an_editor_shares_it(people, events):
-    ann, vi = people("ann"), people("vi")
-    save(ann, "Mine")
-    save(ann, "Ours", shared=True)
-    assert menu(ann.get("/")) == ["Mine", "Ours"]
-    assert menu(vi.get("/")) == ["Ours"]
-    assert vi.get(f"{LIST}/1").status_code == vi.get("/api/views/1").status_code == 404
-    save(vi, "Mine", "q=a")  # the same name, of another person
-    assert menu(vi.get("/")) == ["Mine", "Ours"]
-    assert [view["shared"] for view in vi.get("/api/views").get_json()] == [False, True]
-    audiences = [event["description"]["audience"] for event in ann.get("/api/changes?event_type=ViewSaved").get_json()]
-    assert audiences == ["vi", "everybody", "ann"]
-
-
-def test_a_viewer_saves_and_stars_but_does_not_share_or_change_shared_views(people):
-    ed, vi = people("ed"), people("vi")
-    save(ed, "Ours", shared=True)
-    assert "shared" not in form_of(vi.get(NEW), FORM)
-    form = form_of(vi.get(NEW), FORM)
-    for address in (NEW, f"{LIST}/1"):
-        refused = vi.post(address, data={**form, "name": "x", "shared": "y", "offers_shared": "y"})
-        assert refused.status_code == 403
-        assert "Views for everybody need the editor role" in words(soup(refused).main)
-    assert vi.post(f"{LIST}/1/delete", data=form).status_code == 403
-    for response in (
-        vi.post("/api/views", json={"name": "x", "filter": "q=a", "shared": True}),
-        vi.patch("/api/views/1", json={"name": "x"}, headers={"If-Match": "*"}),
-        vi.delete("/api/views/1"),
-    ):
-        assert response.status_code == 403
-        assert "editor role" in response.get_json()["message"]
-    assert [view["name"] for view in ed.get("/api/views").get_json()] == ["Ours"]
-    assert soup(vi.get(f"{LIST}/1")).select("#save, .danger") == []
-    assert star(vi).status_code == 303
-    assert words(soup(vi.get("/")).select_one("#menu-views summary")) == "View: ★ Ours"
-    assert words(soup(ed.get("/")).select_one("#menu-views summary")) == "Views"
-
-
-def test_a_view_taken_back_from_everybody_is_nobody_elses_start_page(people):
-    ed, vi = people("ed"), people("vi")
-    save(ed, "Ours", shared=True)
-    star(vi)
-    assert edit(ed, shared=False).status_code == 303
-    assert menu(vi.get("/")) == []
-    assert client_summary(vi) == "Views"
-    assert edit(ed, shared=True).status_code == 303
-    assert client_summary(vi) == "Views"
-
-
-def client_summary(client: FlaskClient) -> str:
-    return words(soup(client.get("/")).select_one("#menu-views summary"))
-
-
-@pytest.mark.both_databases
-def test_views_of_a_removed_account_are_removed_with_it(people):
-    ann, vi = people("ann"), people("vi")
-    save(ann, "Ours", shared=True)
-    save(vi, "Mine", start=True)
-    person = next(person for person in ann.get("/api/people").get_json() if person["name"] == "vi")
-    page = ann.get(f"/settings/people/{person['id']}/remove")
-    assert "Mine" in words(soup(page).main)
-    assert ann.delete(f"/api/people/{person['id']}").status_code == 204
-    assert ann.get("/api/views/2").status_code == 404
-    assert [view["name"] for view in ann.get("/api/views").get_json()] == ["Ours"]
-
-
-def test_a_view_from_before_the_first_account_belongs_to_everybody(app, client):
-    save(client)
-    star(client)
-    add_person(app)
-    sign_in(client)
-    assert client_summary(client) == "Views"  # the start page of nobody's account
-    assert menu(client.get("/")) == ["Production"]
-
-
 # The API
 
 
@@ -386,26 +200,3 @@ def test_the_api_manages_views_with_etags(client):
     assert client.delete("/api/views/1").status_code == 204
     for body in ({"name": "x"}, {"filter": "q=a"}, {"name": 1, "filter": "q=a"}, {"name": "x", "filter": ["q=a"]}):
         assert client.post("/api/views", json=body).status_code == 422
-
-
-def test_a_token_saves_the_views_of_its_owner(people):
-    ann = people("ann")
-    token = ann.post("/api/tokens", json={"name": "ci", "role": "viewer"}).get_json()["token"]
-    bearer = {"Authorization": f"Bearer {token}"}
-    script = ann.application.test_client()
-    assert script.post("/api/views", json={"name": "Mine", "filter": "q=a"}, headers=bearer).status_code == 201
-    assert menu(ann.get("/")) == ["Mine"]
-    [event] = ann.get("/api/changes?event_type=ViewSaved").get_json()
-    assert (event["author"], event["description"]["audience"]) == ("token:ci", "ann")
-
-
-def test_a_start_page_takes_no_more_statements_than_the_same_filter_in_the_address(app, client):
-    add_person(app)
-    sign_in(client)
-    address = save(client, start=True).location
-    client.get(address)  # the message about the saved view is never cached
-    with recorded_statements(app) as of_address:
-        client.get(f"{address}&event_type=")
-    with recorded_statements(app) as of_start_page:
-        client.get("/")
-    assert len(of_start_page) <= len(of_address), "\n".join(text[:110] for text in (*of_address, "--", *of_start_page))
