@@ -28,6 +28,7 @@ from painchain.database.session import db
 from painchain.web.api import openapi
 from tests.support.accounts import add_person, audited_transaction
 from tests.support.webhook_source import HOOK
+from tests.web.api.flow import FLOW, PATH_VALUES, PERSON, RESTORE
 
 pytestmark = pytest.mark.usefixtures("fake_sources")
 
@@ -46,7 +47,6 @@ BOUNDED = {
         "missing_required_header": {"expected-statuses": REFUSED},
     },
 }
-
 NETWORK_OPTIONS = ("max_redirects", "verify", "cert", "proxies")
 
 # Reasons why a valid value may be refused: the stored state, or a combination of two values.
@@ -211,145 +211,6 @@ def test_the_description_is_openapi_3_1_and_every_operation_has_its_own_id(
     ids = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
     assert document["openapi"].startswith("3.1.")
     assert len(set(ids)) == len(ids) == len(openapi.ROUTES)
-
-
-NEW = {"name": "Work", "type": "github", "tags": "a, b", "config": {"token": "made-up", "repos": ["acme/shop"]}}
-CHANGED = {"event_type": "config_changed", "connector_name": "Work", "field": "poll_interval", "new_value": 600}
-CONNECTOR, TOGGLE = "/api/connectors/{id}", "/api/connectors/{id}/visibility/{event_type}/{field}"
-RESTORE, TEAM = "/api/changes/{event}/restore", "/api/teams/{team}"
-VIEW = "/api/views/{view}"
-NOTES = "/api/changes/{event}/notes"
-PATH_VALUES = {
-    "id": 2,
-    "team": 1,
-    "view": 1,
-    "rule": 1,
-    "person": 2,
-    "token": 2,
-    "event": 5,
-    "event_type": "PullRequest",
-    "field": "branches",
-}
-PERSON = "/api/people/{person}"
-TOKEN = "/api/tokens/{token}"
-RULE_PATH = "/api/notify-rules/{rule}"
-RULE = {"name": "On call", "url": "json://127.0.0.1:9/", "kinds": ["connector_deleted"]}
-WEBHOOK = "/api/connectors/{id}/webhook"
-FLOW: list[tuple[str, str, dict[str, Any], int]] = [
-    ("POST", "/api/connectors", {"json": NEW}, 201),
-    ("POST", "/api/connectors", {"json": NEW}, 422),
-    ("POST", "/api/connectors", {"json": NEW, "headers": {"Origin": "https://elsewhere.example"}}, 403),
-    ("POST", "/api/connectors", {"data": "{}", "content_type": "text/plain"}, 415),
-    ("GET", "/api/connectors", {}, 200),
-    ("GET", "/api/connectors", {"headers": {"Host": "elsewhere.example"}}, 400),
-    ("GET", CONNECTOR, {}, 200),
-    ("PATCH", CONNECTOR, {"json": {"name": "Home"}, "headers": {"If-Match": "*"}}, 200),
-    ("POST", RESTORE, {"json": {"fields": ["poll_interval"]}}, 422),
-    ("POST", RESTORE, {"json": {"fields": ["name"]}}, 200),
-    ("POST", RESTORE, {"json": {}}, 409),
-    ("PATCH", CONNECTOR, {"json": {"name": "Away"}, "headers": {"If-Match": '"2-1"'}}, 412),
-    ("PATCH", CONNECTOR, {"json": {"name": "Away"}}, 428),
-    ("PATCH", CONNECTOR, {"data": b" " * 2**20 + b"{}", "content_type": "application/json"}, 413),
-    ("POST", f"{CONNECTOR}/enable", {}, 200),
-    ("POST", f"{CONNECTOR}/sync", {}, 202),
-    ("POST", f"{CONNECTOR}/test", {}, 200),
-    ("POST", f"{CONNECTOR}/test", {"json": {"config": {"poll_interval": 600}}}, 200),
-    ("POST", f"{CONNECTOR}/test", {"json": {"config": {"base_url": "https://elsewhere.example"}}}, 422),
-    ("POST", "/api/connectors/test", {"json": {"type": "github", "config": {"token": "made-up"}}}, 200),
-    ("POST", f"{CONNECTOR}/disable", {}, 200),
-    ("POST", f"{CONNECTOR}/sync", {}, 409),
-    ("PUT", TOGGLE, {"json": {"visible": False}}, 200),
-    ("POST", WEBHOOK, {}, 201),
-    ("GET", WEBHOOK, {}, 200),
-    ("DELETE", WEBHOOK, {}, 204),
-    ("GET", WEBHOOK, {}, 200),
-    ("POST", "/api/notify-rules", {"json": RULE}, 201),
-    ("POST", "/api/notify-rules", {"json": {**RULE, "url": "dbus://"}}, 422),
-    ("GET", "/api/notify-rules", {}, 200),
-    ("GET", RULE_PATH, {}, 200),
-    ("PATCH", RULE_PATH, {"json": {"enabled": False}, "headers": {"If-Match": "*"}}, 200),
-    ("PATCH", RULE_PATH, {"json": {"enabled": True}, "headers": {"If-Match": '"1-1"'}}, 412),
-    ("POST", f"{RULE_PATH}/test", {}, 200),
-    ("DELETE", RULE_PATH, {}, 204),
-    ("DELETE", CONNECTOR, {}, 204),
-    ("DELETE", CONNECTOR, {}, 404),
-    ("POST", "/api/painchain/log", {"json": CHANGED}, 201),
-    ("POST", "/api/painchain/log", {"json": {"event_type": "coffee_made"}}, 422),
-    ("POST", "/api/events", {"json": {"title": "Deployed shop", "kind": "deployment", "external_id": "1"}}, 201),
-    ("POST", "/api/events", {"json": {"title": "Deployed shop", "kind": "deployment", "external_id": "1"}}, 200),
-    ("POST", "/api/events", {"json": {"title": "Another", "external_id": "1"}}, 409),
-    ("POST", "/api/events", {"json": [{"title": "Deployed shop"}, {"title": "Flag on", "data": {"on": True}}]}, 201),
-    ("POST", "/api/events", {"json": [{"title": "Deployed shop"}, {"titel": "Flag on"}]}, 422),
-    ("POST", "/api/events", {"json": []}, 422),
-    ("GET", "/api/changes", {"query_string": {"limit": 1}}, 200),
-    ("GET", "/api/changes", {"query_string": {"limit": 0}}, 422),
-    ("GET", "/api/changes", {"query_string": {"q": "x" * 20_000}}, 414),
-    ("POST", "/api/export", {"query_string": {"format": "ocsf"}}, 200),
-    ("POST", "/api/export", {"query_string": {"format": "csv", "q": "no such thing"}}, 200),
-    ("POST", "/api/export", {"query_string": {"format": "xml"}}, 422),
-    ("GET", "/api/changes/{event}", {}, 200),
-    ("POST", NOTES, {"json": {"text": "Rolled back"}}, 201),
-    ("POST", NOTES, {"json": {"text": " "}}, 422),
-    ("GET", NOTES, {}, 200),
-    ("GET", "/api/timeline", {}, 200),
-    ("GET", "/api/stats", {}, 200),
-    ("GET", "/api/annotations", {}, 200),
-    ("GET", "/api/annotations", {"query_string": {"from": "yesterday"}}, 422),
-    ("GET", "/api/as-of", {}, 200),
-    ("GET", "/api/as-of", {"query_string": {"at": "2001-01-01"}}, 200),
-    ("GET", "/api/as-of", {"query_string": {"at": "yesterday"}}, 422),
-    ("GET", "/api/connector-types", {}, 200),
-    ("GET", "/api/teams", {}, 200),
-    ("POST", "/api/teams", {"json": {"name": "Payments", "tags": ["a", "b"]}}, 201),
-    ("POST", "/api/teams", {"json": {"name": "payments", "tags": "a"}}, 422),
-    ("POST", "/api/teams", {"json": {"name": "Search", "tags": " , "}}, 422),
-    ("GET", TEAM, {}, 200),
-    ("PATCH", TEAM, {"json": {"tags": "c"}, "headers": {"If-Match": "*"}}, 200),
-    ("PATCH", TEAM, {"json": {"tags": "d"}, "headers": {"If-Match": '"team-1-1"'}}, 412),
-    ("PATCH", TEAM, {"json": {"tags": "d"}}, 428),
-    ("GET", "/api/changes", {"query_string": {"team": "Payments"}}, 200),
-    ("GET", "/api/changes", {"query_string": {"team": "Paiments"}}, 422),
-    ("DELETE", TEAM, {}, 204),
-    ("DELETE", TEAM, {}, 404),
-    ("GET", "/api/views", {}, 200),
-    ("POST", "/api/views", {"json": {"name": "Production", "filter": "tag=a&range=7d", "start": True}}, 201),
-    ("POST", "/api/views", {"json": {"name": "production", "filter": "tag=a"}}, 422),
-    ("POST", "/api/views", {"json": {"name": "Other", "filter": "cursor=a"}}, 422),
-    ("GET", VIEW, {}, 200),
-    ("PATCH", VIEW, {"json": {"filter": "q=a"}, "headers": {"If-Match": "*"}}, 200),
-    ("PATCH", VIEW, {"json": {"filter": "q=b"}, "headers": {"If-Match": '"view-1-1"'}}, 412),
-    ("PATCH", VIEW, {"json": {"filter": "q=b"}}, 428),
-    ("DELETE", VIEW, {}, 204),
-    ("DELETE", VIEW, {}, 404),
-    ("GET", "/api/people", {}, 200),
-    ("POST", "/api/people", {"json": {"name": "bob", "role": "viewer"}}, 201),
-    ("POST", "/api/people", {"json": {"name": "Bob", "role": "viewer"}}, 422),
-    ("POST", "/api/people", {"json": {"name": "carol", "role": "viewer", "password": "several good words"}}, 201),
-    ("GET", PERSON, {}, 200),
-    ("PATCH", PERSON, {"json": {"role": "editor"}, "headers": {"If-Match": "*"}}, 200),
-    ("PATCH", PERSON, {"json": {"role": "viewer"}, "headers": {"If-Match": '"person-2-1"'}}, 412),
-    ("PATCH", PERSON, {"json": {"role": "viewer"}}, 428),
-    ("POST", f"{PERSON}/link", {}, 201),
-    ("POST", f"{PERSON}/disable", {}, 200),
-    ("POST", f"{PERSON}/link", {}, 409),
-    ("POST", f"{PERSON}/enable", {}, 200),
-    ("POST", f"{PERSON}/unlink", {}, 409),
-    ("DELETE", PERSON, {}, 204),
-    ("DELETE", PERSON, {}, 404),
-    ("POST", "/api/tokens", {"json": {"name": "ci", "role": "viewer"}}, 201),
-    ("POST", "/api/tokens", {"json": {"name": "CI", "role": "viewer"}}, 422),
-    ("GET", "/api/tokens", {}, 200),
-    ("GET", TOKEN, {}, 200),
-    ("DELETE", TOKEN, {}, 204),
-    ("DELETE", TOKEN, {}, 404),
-    ("GET", "/api/tokens", {"headers": {"Authorization": "Bearer pct_nonsense"}}, 401),
-    ("GET", "/api/integrity", {}, 200),
-    ("POST", "/api/checkpoints", {}, 201),
-    ("GET", "/health", {}, 200),
-    ("GET", "/metrics", {}, 200),
-    ("GET", "/metrics", {"headers": {"Authorization": "Bearer pct_nonsense"}}, 401),
-    ("GET", "/openapi.json", {}, 200),
-]
 
 
 def test_actual_responses_match_the_description(app: Flask, client: FlaskClient, bearer: dict[str, str]) -> None:

@@ -633,7 +633,7 @@ PAGES: dict[str, list[str]] = {
     f"{TOKENS}/<int:token_id>/revoke": [f"{TOKENS}/1/revoke"],
     "/sign-in": ["/sign-in?next=/report"],
     "/link/<secret>": ["{link}"],
-    "/sign-in/oidc": [],  # needs a provider: see tests/web/account/test_oidc.py
+    "/sign-in/oidc": [],  # needs a provider: see tests/web/account/oidc
     "/sign-in/oidc/back": [],
     TEAMS: [TEAMS],
     f"{TEAMS}/new": [f"{TEAMS}/new"],
