@@ -26,7 +26,8 @@ from painchain.workers.completion import CompletionWorker
 from tests.support.accounts import PASSWORD, add_person, audited_transaction, make_link
 from tests.support.html import fill, form_of, soup
 from tests.support.script_corpus import CORPUS, assert_inert
-from tests.web.common.test_routes import ERRORS, LIST, PAGES, PEOPLE, RULES, TEAMS, TOKENS, VIEWS
+from tests.web.common.page_examples import ERRORS, PAGES
+from tests.web.common.route_addresses import LIST, PEOPLE, RULES, TEAMS, TOKENS, VIEWS
 
 pytestmark = [pytest.mark.usefixtures("fake_sources"), pytest.mark.parametrize("database", ["sqlite"])]
 

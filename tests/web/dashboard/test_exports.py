@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from painchain.exports.slots import EXPORTS, OF_ONE_ACCOUNT, TooManyExports
 from tests.support.accounts import report_as
 from tests.support.html import form_of, soup, texts, words
-from tests.web.common.test_security import HOSTILE
+from tests.web.common.hostile_input import HOSTILE
 
 Events = Callable[..., list[dict[str, Any]]]
 

@@ -19,7 +19,7 @@ from tests.support.accounts import add_person, sign_in
 from tests.support.event_log import write
 from tests.support.html import fill, form_of, soup, texts, unfold, words
 from tests.support.tampering import change
-from tests.web.common.test_security import HOSTILE
+from tests.web.common.hostile_input import HOSTILE
 
 Events = Callable[..., list[dict[str, Any]]]
 PAGE = "/settings/audit-log"

@@ -15,7 +15,7 @@ from painchain.retention import rules as retention_rules
 from painchain.workers.scheduler import Scheduler
 from tests.support.accounts import report_as
 from tests.support.html import fill, form_of, soup, texts, words
-from tests.web.common.test_security import HOSTILE
+from tests.web.common.hostile_input import HOSTILE
 
 Events = Callable[..., list[dict[str, Any]]]
 PAGE = "/settings/retention"
