@@ -17,7 +17,7 @@ from painchain.startup import create_app
 from tests.conftest import close, settings_for
 from tests.support.collector import collector  # noqa: F401  a fixture
 from tests.support.postgresql import on_server, postgres_url
-from tests.test_startup import Server, launch, start, wait_until_ready  # noqa: F401  fixtures
+from tests.support.started_server import Server, launch, start, wait_until_ready  # noqa: F401  fixtures
 
 LONG = bool(os.environ.get("PAINCHAIN_TEST_FAULTS"))
 GITHUB = {"name": "Work GitHub", "type": "github", "config": {"token": "made-up-token"}}

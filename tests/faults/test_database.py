@@ -20,7 +20,7 @@ from tests.conftest import WITH_POSTGRES, close, settings_for
 from tests.faults.conftest import LONG, verify_log
 from tests.support.command_line import Run
 from tests.support.database_proxy import DatabaseProxy, proxy_to
-from tests.test_startup import PATIENCE, Server, refusal_of
+from tests.support.started_server import PATIENCE, Server, refusal_of
 
 REPORT = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "poll_interval", "new_value": 60}
 LOG = "/api/painchain/log"

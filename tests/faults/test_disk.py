@@ -27,7 +27,7 @@ from tests.conftest import WITH_POSTGRES, close, settings_for
 from tests.faults.conftest import LONG, add_connector, verify_log
 from tests.support.html import fill, form_of, soup, words
 from tests.support.postgresql import POSTGRES, connected, on_server, postgres_url
-from tests.test_startup import Server, refusal_of
+from tests.support.started_server import Server, refusal_of
 
 REPORT = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "poll_interval", "new_value": 60}
 LOG = "/api/painchain/log"

@@ -26,7 +26,7 @@ from painchain.integrity import verification
 from painchain.startup import create_app
 from tests.conftest import close, settings_for
 from tests.faults.conftest import LONG, add_connector, verify_log
-from tests.test_startup import PATIENCE, Server
+from tests.support.started_server import PATIENCE, Server
 
 KILLS, EDITS = (20, 1000) if LONG else (2, 60)
 CLIENTS = 4

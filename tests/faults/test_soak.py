@@ -25,7 +25,7 @@ from painchain.startup import create_app
 from tests.bench.incident import READERS, Incident
 from tests.bench.incident import start as start_load
 from tests.conftest import close, settings_for
-from tests.test_startup import Server
+from tests.support.started_server import Server
 
 SECONDS = 60 * float(os.environ.get("PAINCHAIN_TEST_SOAK") or 0)
 LIFE = min(120.0, SECONDS / 4)  # of a server, until it is killed

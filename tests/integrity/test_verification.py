@@ -153,7 +153,7 @@ def test_verification_works_while_events_are_written_and_removed(log: Flask, mon
 
 def event_during_check(number: int) -> writer.NewEvent:
     """Return an event that is written during a check."""
-    from tests.eventlog.test_chain import new_event
+    from tests.support.event_log import new_event
 
     return new_event(number, event_id=f"later-{number}")
 
