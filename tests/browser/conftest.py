@@ -17,7 +17,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Playwright, expect, sync_playwright
 
 from tests.support.server_process import ServerProcess
 
@@ -34,9 +34,7 @@ ARGUMENTS = (
 BROWSERS = ("chromium-headless-shell", "chromium")  # the first takes less than half the processor time
 NO_BROWSER = f"no Chromium found: install Debian's {BROWSERS[0]}, or name another one in PAINCHAIN_TEST_BROWSER"
 PATIENCE = 60_000  # milliseconds that an expectation waits; the machine may be slow
-
 OpenContext = Callable[..., BrowserContext]
-
 expect.set_options(timeout=PATIENCE)
 
 
@@ -209,3 +207,16 @@ def open_context(browser: Browser, complaints: Complaints, request: pytest.Fixtu
 def page(open_context: OpenContext) -> Page:
     """A page in a new window."""
     return open_context(timezone_id="UTC").new_page()
+
+
+@pytest.fixture
+def dialog_types(page: Page) -> list[str]:
+    """The types of the dialogs that the page has opened; each is accepted."""
+    types_of_dialogs: list[str] = []
+
+    def leave(dialog: Dialog) -> None:
+        types_of_dialogs.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", leave)
+    return types_of_dialogs

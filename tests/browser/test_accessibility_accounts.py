@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.accounts import command_line, sign_in
 from tests.browser.axe import all_findings
 from tests.browser.conftest import Complaints, OpenContext, add, call, serving
-from tests.browser.test_sign_in import command_line, sign_in
 from tests.support.accounts import add_person, make_link
 
 pytestmark = pytest.mark.browser

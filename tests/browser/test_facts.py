@@ -17,7 +17,7 @@ from painchain.maintenance import demo_data
 from painchain.startup import create_app
 from tests.browser.axe import findings
 from tests.browser.conftest import OpenContext, call, serving
-from tests.browser.test_layout import open_everything, too_wide
+from tests.browser.layout import open_everything, too_wide
 from tests.conftest import close, settings_for
 from tests.support.sample_events import new
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Browser, FloatRect, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import AddedConnector, Complaints, OpenContext, add, call, serving
+from tests.browser.layout import WINDOWS, box_of, open_everything, too_wide
 
 pytestmark = pytest.mark.browser
-
-WINDOWS: dict[str, ViewportSize] = {
-    "phone": {"width": 390, "height": 844},
-    "tablet": {"width": 768, "height": 1024},
-    "desktop": {"width": 1280, "height": 800},
-}
 LONG_NAME = "n" * 100
 LONG_URL = "https://host.example/" + "path" * 110
 MANY_TAGS = [f"tag-{number}-{'x' * number}"[:50] for number in range(60)]
@@ -45,23 +39,6 @@ def extremes(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iter
         sides = {"old_value": {"k" * 150: LONG_URL}, "new_value": [LONG_URL, LONG_NAME]}
         call("POST", f"{address}/api/painchain/log", event_type="config_changed", field="f" * 200, **sides, **about)
         yield Extremes(address, connector)
-
-
-def open_everything(page: Page) -> None:
-    """Open every line of the feed at every level, and wait until its details are loaded."""
-    for _ in range(2):  # the details have levels of their own
-        page.evaluate("document.querySelectorAll('main details:not(.menu)').forEach(details => details.open = true)")
-        expect(page.locator("details[open] > a.unfolds")).to_have_count(0)
-
-
-def too_wide(page: Page) -> list[str]:
-    """Return the elements beyond the right edge of the window; none if the page does not scroll sideways."""
-    elements: list[str] = page.evaluate(
-        """() => document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("body *")]
-            .filter(element => element.getBoundingClientRect().right > innerWidth + 1)
-            .map(element => `${element.tagName}#${element.id}.${element.getAttribute("class")}`)"""
-    )
-    return elements
 
 
 @pytest.mark.parametrize(
@@ -183,13 +160,6 @@ def test_a_toast_with_a_long_name_stays_inside_the_window(open_context: OpenCont
     assert too_wide(page) == []
 
 
-def box_of(page: Page, selector: str) -> FloatRect:
-    """Return the position and size of an element."""
-    box = page.locator(selector).first.bounding_box()
-    assert box, f"{selector} is not visible"
-    return box
-
-
 @pytest.mark.parametrize("path", ["/", "/report", "/settings/integrations", "/events/2", "/help/README.md"])
 def test_the_search_box_is_always_visible(open_context: OpenContext, extremes: Extremes, path: str) -> None:
     page = open_context(viewport={"width": 1440, "height": 900}).new_page()
@@ -252,146 +222,3 @@ def test_many_changes_of_one_action_are_collapsed(plain_page: Page, server: str)
     many.get_by_text("2 more saved together").click()
     expect(many.locator(".rest article")).to_have_count(2)
     expect(many.locator(".rest article").last).to_be_visible()
-
-
-# Space: what a person sees first
-
-NODES = 700  # outside the feed
-
-
-SHIFTS = """() => new Promise(done => { let sum = 0;
-    new PerformanceObserver(list => { for (const shift of list.getEntries()) sum += shift.value; })
-        .observe({ type: "layout-shift", buffered: true });
-    setTimeout(() => done(sum), 300); })"""
-
-
-@pytest.mark.parametrize(("size", "limit"), [((1440, 900), 300), ((390, 844), 380)])
-@pytest.mark.parametrize("query", ["", "?range=7d&source=github&source=gitlab&q=-nothing", "?event_type=Commit"])
-def test_the_first_event_is_near_the_top(
-    open_context: OpenContext, demo_server: str, size: tuple[int, int], limit: int, query: str
-) -> None:
-    page = open_context(viewport={"width": size[0], "height": size[1]}).new_page()
-    page.goto(f"{demo_server}/{query}")
-    expect(page.locator("#connector_problems p")).to_have_count(1)
-    assert box_of(page, "#connector_problems p")["height"] <= 20
-    assert box_of(page, "#feed article")["y"] <= limit
-    assert box_of(page, "#timeline .chart")["height"] == 90
-    assert page.evaluate(SHIFTS) <= 0.01
-    assert too_wide(page) == []
-
-
-def test_choosing_a_filter_moves_nothing(open_context: OpenContext, demo_server: str) -> None:
-    page = open_context(viewport={"width": 1440, "height": 900}).new_page()
-    page.goto(demo_server)
-    before = box_of(page, "#timeline .chart")
-    page.locator("#menu-source summary").click()
-    page.get_by_label("Kubernetes", exact=True).check()
-    expect(page.locator("#chips .chosen-filter")).to_have_text(re.compile("Source: Kubernetes"))
-    after = box_of(page, "#timeline .chart")
-    assert (after["x"], after["y"], after["height"]) == (before["x"], before["y"], before["height"])
-    page.locator("#chips .chosen-filter").click()
-    expect(page.locator("#chips .chosen-filter")).to_have_count(0)
-    assert page.url == f"{demo_server}/?range=24h"
-
-
-def test_the_dashboard_outside_the_feed_has_few_elements(open_context: OpenContext, demo_server: str) -> None:
-    page = open_context().new_page()
-    page.goto(demo_server)
-    nodes = page.evaluate("document.querySelectorAll('*').length - document.querySelectorAll('#feed *').length")
-    assert nodes <= NODES
-
-
-def test_long_menus_and_the_table_stay_filled_while_the_dashboard_is_swapped(
-    open_context: OpenContext, demo_server: str
-) -> None:
-    page = open_context(viewport={"width": 1440, "height": 900}).new_page()
-    page.goto(demo_server)
-    page.get_by_text("View as table").click()
-    expect(page.locator("#chart-table tbody tr").first).to_be_visible()
-    page.locator("#menu-event_type summary").click()
-    expect(page.locator("#chart-table")).to_be_hidden()
-    page.get_by_label("Pipeline", exact=True).check()
-    expect(page.locator("#chips .chosen-filter")).to_have_text(re.compile("Type: Pipeline"))
-    expect(page.get_by_label("Pipeline", exact=True)).to_be_focused()
-    page.get_by_label("Commit", exact=True).check()
-    expect(page.locator("#chips .chosen-filter")).to_have_count(2)
-
-
-def test_a_box_narrows_the_menu_of_types_and_keeps_what_was_typed(open_context: OpenContext, demo_server: str) -> None:
-    page = open_context(viewport={"width": 1440, "height": 900}).new_page()
-    page.goto(demo_server)
-    menu = page.locator("#menu-event_type")
-    menu.locator("> summary").click()
-    box, shown = menu.get_by_role("textbox"), menu.locator(".choice:visible label")
-    box.fill("pipe")
-    expect(shown).to_have_text([" Pipeline"])
-    box.press("Enter")
-    menu.get_by_label("Pipeline", exact=True).check()
-    expect(page.locator("#chips .chosen-filter")).to_have_text(re.compile("Type: Pipeline"))
-    expect(box).to_have_value("pipe")
-    expect(shown).to_have_count(1)
-    box.fill("no such type")
-    expect(menu.get_by_text("Nothing found")).to_be_visible()
-    page.keyboard.press("Escape")
-    menu.locator("> summary").click()
-    expect(box).to_have_value("")
-    expect(menu.get_by_label("Commit", exact=True)).to_be_visible()
-
-
-def test_data_gaps_are_one_line_that_unfolds_and_lanes_have_names(open_context: OpenContext, demo_server: str) -> None:
-    page = open_context(viewport=WINDOWS["phone"]).new_page()
-    page.goto(demo_server)
-    gaps = page.locator("#data-gaps")
-    expect(gaps.locator("summary")).to_contain_text(re.compile("Data gaps: .*1 failing"))
-    assert box_of(page, "#data-gaps summary")["height"] < 30
-    expect(page.locator(".lanes text").filter(has_text="Demo edge cluster")).to_be_visible()
-    gaps.locator("summary").click()
-    expect(gaps.locator("li").filter(has_text="Demo edge cluster")).to_be_visible()
-    assert too_wide(page) == []
-
-
-OVERLAPS = """() => {
-    const parts = [...document.querySelectorAll(".top > :not(#searching), #searching > *")]
-        .filter(part => part.checkVisibility()).map(part => [part.className, part.getBoundingClientRect()]);
-    const meet = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
-        && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1;
-    return parts.filter(([, a], index) => parts.slice(index + 1).some(([, b]) => meet(a, b))).map(([name]) => name);
-}"""
-
-
-@pytest.mark.parametrize("width", [390, 641, 720, 821, 1021, 1440])
-def test_the_parts_of_the_header_do_not_overlap(open_context: OpenContext, demo_server: str, width: int) -> None:
-    """720 pixels are a desktop at 200 %."""
-    page = open_context(viewport={"width": width, "height": 800}).new_page()
-    page.goto(demo_server)
-    expect(page.locator("#onboarding")).to_be_visible()
-    assert page.evaluate(OVERLAPS) == []
-    assert box_of(page, "#q")["width"] >= 200
-    assert too_wide(page) == []
-
-
-def test_on_a_phone_everything_of_the_chart_can_be_reached(open_context: OpenContext, demo_server: str) -> None:
-    page = open_context(viewport=WINDOWS["phone"]).new_page()
-    page.goto(demo_server)
-    for source in page.locator("#timeline .legend a").all():
-        expect(source).to_be_in_viewport(ratio=1)
-    page.locator("#filter-fold summary").click()
-    for name in ("#switch-failures", "#switch-access", ".compare a", ".copy-link"):
-        expect(page.locator(name).first).to_be_in_viewport(ratio=1)
-    foot = box_of(page, ".chart-foot")
-    assert foot["y"] + foot["height"] <= box_of(page, "#feed .day")["y"]
-    page.locator(".compare a").first.click()
-    expect(page.locator(".chart .earlier")).to_have_count(1)
-    assert too_wide(page) == []
-
-
-@pytest.mark.parametrize(("size", "shown", "limit"), [((1440, 900), 5, 480), ((390, 844), 3, 550)])
-def test_rows_before_a_time_begin_below_a_few_failures(
-    open_context: OpenContext, demo_server: str, size: tuple[int, int], shown: int, limit: int
-) -> None:
-    page = open_context(viewport={"width": size[0], "height": size[1]}).new_page()
-    page.goto(f"{demo_server}/?before_time=-30m&window=6h")
-    expect(page.locator("#failures-first li:visible")).to_have_count(shown)
-    expect(page.locator("#failures-first").get_by_role("link", name="All failures")).to_be_visible()
-    assert box_of(page, "#feed article")["y"] <= limit
-    assert too_wide(page) == []

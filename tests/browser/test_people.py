@@ -8,8 +8,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.accounts import command_line, sign_in
 from tests.browser.conftest import Complaints, OpenContext
-from tests.browser.test_sign_in import command_line, sign_in
 from tests.support.accounts import PASSWORD, add_person
 
 NEW_PASSWORD = "a wholly different set of words"

@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from flask import Flask
 from playwright.sync_api import Page, expect
 
 from painchain.accounts import users
-from painchain.startup import create_app
+from tests.browser.accounts import command_line, sign_in
 from tests.browser.axe import findings
 from tests.browser.conftest import Complaints, OpenContext, add, serving
-from tests.conftest import close, settings_for
 from tests.support.accounts import PASSWORD, add_person, audited_transaction
 
 pytestmark = pytest.mark.browser
-
-
-@contextmanager
-def command_line(tmp_path: Path) -> Iterator[Flask]:
-    """Point the command line to the data of `own_server`."""
-    app = create_app(settings_for(tmp_path / "instance"))
-    yield app
-    close(app)
-
-
-def sign_in(page: Page, name: str) -> None:
-    page.get_by_label("Name").fill(name)
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
 
 
 def test_the_link_on_the_terminal_creates_the_first_account(
