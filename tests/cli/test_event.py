@@ -24,7 +24,7 @@ from painchain.cli.sending import spool as spool_module
 from painchain.cli.sending.server import Server
 from painchain.cli.sending.spool import Spool
 from tests.cli.conftest import CLOSED_PORT, RunningServer
-from tests.connectors.kubernetes.test_poll import certificate
+from tests.support.certificates import certificate
 from tests.support.server_process import PATIENCE
 
 ROOT = Path(__file__).parents[2]

@@ -19,7 +19,7 @@ from painchain.connectors.base import ConnectorType
 from painchain.connectors.contract import Delivery, NothingToRecord, PollContext, PollError, WebhookContext
 from painchain.connectors.github import client as github_client
 from painchain.connectors.gitlab import client as gitlab_client
-from tests.connectors.github.test_model import WORK
+from tests.connectors.github.follower import WORK
 from tests.connectors.gitlab.model import ACTIONS, Model
 from tests.counterparts import as_json, run_fake_server
 from tests.counterparts.github import TOKEN

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from painchain.database.models import ChangeEvent, Connector, PollState
 from painchain.database.session import db
-from tests.connectors.github.test_model import PainChain, install
+from tests.connectors.github.follower import PainChain, install
 from tests.connectors.gitlab.follower import Follower
 from tests.connectors.gitlab.model import ACTIONS, Model
 from tests.counterparts import FakeServer as LabServer

@@ -19,7 +19,7 @@ from painchain.history import monthly_report
 from painchain.history.monthly_report import Month, Report, monthly, rows
 from painchain.history.projection import Gap
 from painchain.timeline.filter import BadFilter
-from tests.history.test_snapshots import SYSTEM, audited_transaction, create
+from tests.history.connectors import SYSTEM, audited_transaction, create
 
 UTC_ZONE, BERLIN = ZoneInfo("UTC"), ZoneInfo("Europe/Berlin")
 MARCH = Month(2101, 3)

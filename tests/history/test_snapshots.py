@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,32 +14,17 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from painchain.audit.diff import REPLACED
-from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
 from painchain.configuration.connector_edit import ConnectorEdit
-from painchain.connectors import TYPES
 from painchain.database.types import microseconds
 from painchain.eventlog import writer
 from painchain.history import snapshots as history_snapshots
 from painchain.history.projection import Gap, Snapshot
 from painchain.timeline import queries, visibility
 from painchain.timeline.filter import Filter
+from tests.history.connectors import SYSTEM, audited_transaction, create
 
-NOW = datetime(2100, 1, 1, tzinfo=UTC)
-SYSTEM = 1
 State = dict[int, tuple[str, dict[str, Any], bool, frozenset[Any]]]
-
-
-@contextmanager
-def audited_transaction(app: Flask, now: datetime = NOW) -> Iterator[Trail]:
-    """Open an audited transaction."""
-    with app.app_context(), writer.writing() as event_log:
-        yield Trail(event_log, "operator", writer.new_request_id(now), now)
-
-
-def create(app: Flask, name: str = "Work") -> int:
-    with audited_transaction(app) as trail:
-        return int(connector_store.create(TYPES["github"], {"name": name, "token": "made-up"}, False, trail).id)
 
 
 def state(app: Flask) -> State:

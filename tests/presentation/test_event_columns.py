@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from painchain.presentation.event_columns import Columns, columns
-from tests.presentation.test_event_view import CHANGED, UPDATED, event, view_of
+from tests.presentation.events import CHANGED, UPDATED, event, view_of
 
 SHA = {"before": "a1" * 20, "after": "b2" * 20}
 

@@ -12,7 +12,7 @@ import pytest
 from painchain.presentation.event_groups import EventRow, by_day, rows_of
 from painchain.presentation.event_view import ShownEvent
 from painchain.timeline.visibility import Hidden
-from tests.presentation.test_event_view import NOON, UTC_ZONE, event
+from tests.presentation.events import NOON, UTC_ZONE, event
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 NOTHING_HIDDEN = Hidden(frozenset(), {})

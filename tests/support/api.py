@@ -13,12 +13,10 @@ from werkzeug.test import TestResponse
 from painchain.database.session import Base, db
 
 Events = Callable[..., list[dict[str, Any]]]
-
 SYSTEM = 1
 CANARY = "canary-4711"
 GITHUB = {"name": "Work GitHub", "type": "github", "tags": ["team", "ci"], "config": {"token": CANARY}}
 KUBERNETES = {"name": "Staging", "type": "kubernetes"}
-
 
 # The seven events of the specification: the request, the recorded event, the members of its description.
 ABOUT = {"connector_name": "Prod", "connector_type": "github"}
@@ -139,3 +137,6 @@ def refuse(app: Flask, operation: str, table: str, words: str = "the disk is ful
             db.session.execute(text(f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS {raising}"))
             db.session.execute(text(f"{trigger} FOR EACH ROW EXECUTE FUNCTION refuse()"))
         db.session.commit()
+
+
+SEVEN_IDS = [body["event_type"] for body, *_ in SEVEN]

@@ -26,8 +26,8 @@ from tests.support.accounts import sign_in
 from tests.support.api import refuse
 from tests.support.canaries import FAULT, HTMX, LIST, Watch, canary, opened
 from tests.support.html import fill, form_of
+from tests.support.signed_webhooks import deliver
 from tests.support.tampering import change
-from tests.web.test_webhook_signatures import deliver
 
 
 def plant_in_forms(client: FlaskClient) -> Iterator[TestResponse]:

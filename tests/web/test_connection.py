@@ -19,7 +19,7 @@ from painchain.eventlog.writer import NewEvent, writing
 from painchain.exports.slots import OF_ONE_ACCOUNT
 from painchain.web.connection import DEFAULT_LIMITS, Limits
 from tests.conftest import ON_SQLITE
-from tests.web.test_server import END, send, serve
+from tests.web.sockets import END, send, serve
 
 PATIENCE = 30
 LARGE = 2000  # events of 4 kB: more parts of an export than the buffers of two sockets take

@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from flask import Flask, request
+from flask import Flask
 
-from painchain.core.config import Settings
 from painchain.startup import create_app
 from painchain.web.common.security_headers import SECURITY
-from painchain.web.connection import DEFAULT_LIMITS, Limits
-from painchain.web.server import MAX_HEADER_BYTES, server_for
+from painchain.web.server import MAX_HEADER_BYTES
 from tests.conftest import close, settings_for
+from tests.web.sockets import CANARY, END, app_with_address, send, serve
 
-CANARY = b"c4nary-in-a-header"
 SECURITY_HEADERS = {name.lower(): value.lower() for name, value in SECURITY.items()}
-
-
-def serve(app: Flask, own: Settings, threads: int = 4, limits: Limits = DEFAULT_LIMITS) -> Iterator[int]:
-    """Serve an app on a free port while a test runs."""
-    server = server_for(app, replace(own, host="127.0.0.1", port=0, threads=threads), limits)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    yield server.effective_port
-    server.close()
-    server.task_dispatcher.shutdown()
-    thread.join(5)
 
 
 @pytest.fixture(params=["0", "1"], ids=["no proxy", "one proxy"])
@@ -43,34 +28,6 @@ def running_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[t
     close(app)
 
 
-def app_with_address(app: Flask) -> Flask:
-    """Let the app return scheme, host and client address of requests to /client."""
-
-    def client_address() -> str | None:
-        return f"{request.scheme} {request.host} {request.remote_addr}" if request.path == "/client" else None
-
-    app.before_request_funcs[None].insert(1, client_address)  # after auth.begin, which every response needs
-
-    @app.get("/static/fail")
-    def fail() -> str:
-        raise RuntimeError(CANARY.decode())
-
-    return app
-
-
-def send(port: int, raw: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Send bytes, and return status, headers and body of the response."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
-        connection.sendall(raw)
-        answer = b""
-        while part := connection.recv(65536):
-            answer += part
-    head, _, body = answer.partition(b"\r\n\r\n")
-    status, *lines = head.decode("latin-1").split("\r\n")
-    return int(status.split()[1]), dict(line.lower().split(": ", 1) for line in lines), body
-
-
-END = b"Host: localhost\r\nConnection: close\r\n\r\n"
 INVALID_REQUESTS = [
     ("not http", b"nonsense " + CANARY + b"\r\n\r\n", 400, b"Malformed request"),
     ("header", b"GET / HTTP/1.1\r\n" + CANARY + b"\r\n" + END, 400, b"Malformed request"),

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import json
 import ssl
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from painchain.connectors.contract import Cursor, ErrorKind, PollContext, PollError, PollResult
 from painchain.connectors.kubernetes import api
@@ -22,10 +17,10 @@ from painchain.connectors.kubernetes.api import resolve_cluster
 from painchain.connectors.kubernetes.connection_test import run_test
 from painchain.connectors.kubernetes.poll import poll
 from tests.counterparts import FakeServer, Reply, run_fake_server
+from tests.support.certificates import MINUTE, certificate, certificate_of_plain_ca
 from tests.support.fake_cluster import TOKEN, FakeCluster, status
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
 
 
 def settings(fake_server: FakeServer, **more: Any) -> dict[str, Any]:
@@ -228,24 +223,6 @@ def test_in_a_cluster_the_service_account_is_used_and_read_for_each_poll(
         resolve_cluster({"api_server": "https://elsewhere.example"})
 
 
-def certificate(folder: Path) -> tuple[str, ssl.SSLContext]:
-    """A certificate for 127.0.0.1 that signs itself, and what a server with it needs."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cluster.example")])
-    start = datetime.now(UTC) - MINUTE
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 7, start, start + 60 * MINUTE)
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
-    builder = builder.add_extension(x509.BasicConstraints(True, None), True)
-    pem = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "server.pem").write_bytes(private + pem)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem")
-    return pem.decode(), context
-
-
 def test_certificates_are_verified_unless_verification_is_off(cluster: FakeCluster, tmp_path: Path) -> None:
     pem, context = certificate(tmp_path)
     with run_fake_server(cluster, context) as fake_server:
@@ -258,24 +235,6 @@ def test_certificates_are_verified_unless_verification_is_off(cluster: FakeClust
         assert len(fake_server.requests) == sent  # the token has not left
         with pytest.raises(PollError, match="CA certificate cannot be read"):
             poll_with(fake_server, ca_certificate="-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----")
-
-
-def certificate_of_plain_ca(folder: Path, host: str) -> tuple[str, ssl.SSLContext]:
-    """A CA without key identifiers, as of Amazon EKS, and what a server for `host` with its certificate needs."""
-    start, keys = datetime.now(UTC) - MINUTE, [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
-    ca, leaf = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("kubernetes", "kube-apiserver"))
-    builder = x509.CertificateBuilder(ca, ca, keys[0].public_key(), 1, start, start + 60 * MINUTE)
-    root = builder.add_extension(x509.BasicConstraints(True, None), True).sign(keys[0], hashes.SHA256())
-    builder = x509.CertificateBuilder(ca, leaf, keys[1].public_key(), 2, start, start + 60 * MINUTE)
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))]), False)
-    signed = builder.sign(keys[0], hashes.SHA256())
-    private = keys[1].private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "server.pem").write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem")
-    return root.public_bytes(serialization.Encoding.PEM).decode(), context
 
 
 def test_a_ca_without_key_identifiers_is_accepted_if_a_person_entered_it(cluster: FakeCluster, tmp_path: Path) -> None:

@@ -9,9 +9,19 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.support.api import ABOUT, KUBERNETES, SEVEN, SYSTEM, Events, fields_at_fault, log, problem, refuse, rename
-
-SEVEN_IDS = [body["event_type"] for body, *_ in SEVEN]
+from tests.support.api import (
+    ABOUT,
+    KUBERNETES,
+    SEVEN,
+    SEVEN_IDS,
+    SYSTEM,
+    Events,
+    fields_at_fault,
+    log,
+    problem,
+    refuse,
+    rename,
+)
 
 
 @pytest.mark.both_databases
@@ -111,8 +121,6 @@ def test_an_invalid_event_is_refused_with_the_field_named(client: FlaskClient, e
 
 
 VALUE = b'{"event_type":"config_changed","connector_name":"Prod","field":"x","new_value":%s}'
-
-
 NOT_JSON = [
     b"",
     b"{",

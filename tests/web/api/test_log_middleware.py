@@ -18,9 +18,8 @@ from painchain.database.session import db
 from painchain.startup import create_app
 from tests.conftest import close, settings_for
 from tests.support.accounts import add_person, sign_in
-from tests.support.api import SEVEN, SYSTEM, rename
+from tests.support.api import SEVEN, SEVEN_IDS, SYSTEM, rename
 from tests.support.statements import recorded_statements
-from tests.web.api.test_log import SEVEN_IDS
 
 LOG, EVENTS = "/api/painchain/log", "/api/events"
 # A header that changes nothing, and whose requests Flask answers.

@@ -5,24 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.support.html import fill, form_of, soup, texts, words
-
-
-def edit(client: FlaskClient, number: int, **values: Any) -> None:
-    """Change a connector through its form."""
-    address = f"/settings/integrations/{number}"
-    form = fill(form_of(client.get(address), "#connector-form"), **values)
-    assert client.post(address, data=form).status_code == 303
-
-
-def log(client: FlaskClient, **body: Any) -> None:
-    assert client.post("/api/painchain/log", json=body).status_code == 201
+from tests.support.html import form_of, soup, texts, words
+from tests.web.dashboard.reports import edit, log
 
 
 def download_csv(client: FlaskClient, month: str = "") -> TestResponse:

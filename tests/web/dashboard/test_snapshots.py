@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from painchain.eventlog import writer
 from tests.support.html import fill, form_of, soup, texts, words
-from tests.web.dashboard.test_report import edit, log
+from tests.web.dashboard.reports import edit, log
 
 
 def moments(events):
