@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "painchain"
+TESTS = ROOT / "tests"
 LONGEST_MODULE = 350
 
 
@@ -35,7 +36,9 @@ def test_few_modules_are_outside_packages():
 
 
 def test_no_module_exceeds_the_line_limit():
-    lengths = {path: path.read_text(encoding="utf-8").count("\n") for path in files(PACKAGE)}
+    packages = [PACKAGE, *(path.parent for path in TESTS.glob("*/__init__.py"))]
+    module_paths = [*TESTS.glob("*.py"), *(path for package in packages for path in files(package))]
+    lengths = {path: path.read_text(encoding="utf-8").count("\n") for path in module_paths}
     assert [str(path) for path, lines in lengths.items() if lines > LONGEST_MODULE] == []
 
 
