@@ -192,6 +192,7 @@ def test_a_token_signed_with_ed25519_is_accepted_under_both_names(name):
         (None, False),
         (False, False),
     ],
+    ids=["then", "a little earlier", "half a second later", "earlier", "in 1970", "not said", "no number"],
 )
 def test_a_sign_in_is_recent_only_if_the_provider_says_that_it_authenticated_the_user_now(auth_time, is_recent):
     """OpenID Connect Core 1.0, 3.1.3.7 number 13."""
