@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import and_, delete, exists, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from painchain.connectors.contract import SourceEvent
 from painchain.database import clock
 from painchain.database.models import Connector, PendingEvent
+from painchain.database.prepared import Prepared
 from painchain.database.session import Base, autocommit_connection, db, write_transaction
 from painchain.database.types import EPOCH, iso
 from painchain.eventlog import writer
@@ -28,6 +29,7 @@ MAX_TRIES = 6
 
 _table = Base.metadata.tables[PendingEvent.__tablename__]
 _pending = _table.c
+_HAS_EVENTS = Prepared(select(exists(select(_pending.id))))
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,14 @@ def claim(now: datetime, except_of: Collection[int] = ()) -> ClaimedEvent | None
 
     :raises painchain.database.session.WrongKey: when the key was replaced: this process can decrypt no token.
     """
-    claimable = (
-        clock.reached_condition(_pending.due, now, MAX_POSTPONEMENT),
-        clock.reached_condition(_pending.taken_until, now, LEASE),
-        _pending.connector_id.not_in(list(except_of)),
-    )
     with autocommit_connection() as connection:
+        if _HAS_EVENTS.all(connection) == [[False]]:
+            return None
+        claimable = (
+            clock.reached_condition(_pending.due, now, MAX_POSTPONEMENT),
+            clock.reached_condition(_pending.taken_until, now, LEASE),
+            _pending.connector_id.not_in(list(except_of)),
+        )
         first = connection.scalar(select(_pending.id).where(*claimable).order_by(_pending.due, _pending.id).limit(1))
     if first is None:
         return None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, literal, select, tuple_, update
+from sqlalchemy import delete, exists, literal, select, tuple_, update
 
 from painchain.audit import event_kinds
 from painchain.audit import trail as audit_trail
@@ -21,7 +21,8 @@ from painchain.audit.records import Pruned
 from painchain.audit.trail import Trail
 from painchain.database import clock as db_clock
 from painchain.database.models import ChangeEvent, Pruning
-from painchain.database.session import Base, db, write_transaction
+from painchain.database.prepared import Prepared
+from painchain.database.session import Base, autocommit_connection, db, write_transaction
 from painchain.eventlog import writer
 from painchain.eventlog.writer import EventLogWriter
 from painchain.retention import rules as retention_rules
@@ -34,6 +35,7 @@ EventPosition = tuple[datetime, int]  # of an event in the order of time
 
 _event = ChangeEvent.__table__.c
 _row = Base.metadata.tables[Pruning.__tablename__]
+_HAS_ORDERS = Prepared(select(exists(select(_row.c.id))))
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,9 @@ def acquire(now: datetime) -> int | None:
 
     :raises painchain.database.session.WrongKey: when the key was replaced, so this process cannot write.
     """
+    with autocommit_connection() as connection:
+        if _HAS_ORDERS.all(connection) == [[False]]:
+            return None
     order_ids: Sequence[int] = db.session.scalars(
         select(_row.c.id).where(db_clock.lost_condition(_row.c.beat, now, HEARTBEAT_TIMEOUT)).order_by(_row.c.id)
     ).all()
