@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from painchain.eventlog.outbox import MAX_BATCH, QueuedNotice
 from painchain.notifications.limits import Limits
 
 SHORTENED = "… (shortened)"
 MIN_TEXT = 40  # characters of a notice that are more important than its author
+# How chat services write a mention of everybody, or of a person or role by its number. Apprise escapes those of Slack.
+_MENTION = re.compile(r"@(?=(?:everyone|here|channel|all|room)\b|_?\*|[!&]?\d+>)|<(?=users/)", re.IGNORECASE)
 LONGEST_COUNTER = f" ({MAX_BATCH}/{MAX_BATCH})"
 
 
@@ -30,13 +33,26 @@ def compose(notices: Sequence[QueuedNotice], limits: Limits) -> list[Message]:
     message of its own is shortened, and says so.
     """
     pages: list[list[QueuedNotice]] = []
-    for notice in notices:
+    for notice in map(_without_mentions_in, notices):
         if pages and limits.fits(_title([*pages[-1], notice]) + LONGEST_COUNTER, _text([*pages[-1], notice])):
             pages[-1].append(notice)
         else:
             pages.append([notice])
     counters = [f" ({number}/{len(pages)})" if len(pages) > 1 else "" for number in range(1, len(pages) + 1)]
     return [_message(page, counter, limits) for page, counter in zip(pages, counters, strict=True)]
+
+
+def without_mentions(text: str) -> str:
+    """Return a text that mentions nobody in a chat: an invisible character follows each sign that begins a mention.
+
+    >>> ascii(without_mentions("@everyone, <@&42> and me@all.example"))
+    "'@\\\\u200beveryone, <@\\\\u200b&42> and me@\\\\u200ball.example'"
+    """
+    return _MENTION.sub("\\g<0>\u200b", text)
+
+
+def _without_mentions_in(notice: QueuedNotice) -> QueuedNotice:
+    return replace(notice, title=without_mentions(notice.title), text=without_mentions(notice.text))
 
 
 def _title(page: Sequence[QueuedNotice]) -> str:

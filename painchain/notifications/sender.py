@@ -21,7 +21,8 @@ def send_test(rule: NotifyRule, now: datetime) -> str | None:
     """Send a test message and return an error message, or None if it was sent."""
     rule_id, name, sealed_url = rule.id, rule.name, rule.url
     db.session.remove()  # no database connection stays open while the message is sent
-    error = _send(sealed_url, "PainChain: test", f"This is a test of the notification rule “{name}”.")
+    text = messages.without_mentions(f"This is a test of the notification rule “{name}”.")
+    error = _send(sealed_url, "PainChain: test", text)
     with write_transaction() as connection:
         outbox.store_result(connection, rule_id, now, error)
     return error

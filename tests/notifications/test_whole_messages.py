@@ -70,6 +70,24 @@ def test_a_burst_arrives_whole_at_every_service(app: Flask, client: FlaskClient,
         assert len({(count[2], count[3]) for count in counts if count}) == len(texts) > 1
 
 
+def test_a_name_in_a_message_mentions_nobody(app: Flask, client: FlaskClient, services: MessageServices) -> None:
+    names = ["@everyone", "to @here", "<!channel>", "<@42>", "<@&42>", "@all @Channel", "@**all**", "<users/all>"]
+    urls = {**services.urls, "discord": f"{services.urls['discord']}?ping=@here"}
+    for service in NAMES:
+        rule = add_rule(client, f"On call @everyone {service}", urls[service])
+        assert client.post(f"/api/notify-rules/{rule}/test").get_json()["error"] is None
+    fail(app, names, "No answer.")
+    run_worker(app)
+    assert services.refusals == []
+    for service in NAMES:
+        text = "\n".join(services.taken[service])
+        mentions = re.findall(r"@(?:everyone|here|all|channel|\*|&?\d)|<users/", text, re.IGNORECASE)
+        # The rule of Discord itself asks for a mention, which ends each of its messages.
+        assert mentions == (["@here"] * len(services.taken[service]) if service == "discord" else []), service
+        readable = text.replace("\u200b", "")
+        assert all(f"“{name}” is failing" in readable for name in names), service
+
+
 def test_a_message_that_was_given_up_is_shown_until_a_person_has_seen_it(
     app: Flask, client: FlaskClient, services: MessageServices, caplog: pytest.LogCaptureFixture
 ) -> None:
