@@ -38,14 +38,15 @@ class Limits:
 
     If more than `connections` are open, those give way that have been waiting for their client. Its next request may
     take `idle_seconds` to begin and, once its head has arrived, as long for the body. The head of a request, and the
-    first request of a connection, may take `head_seconds`. A client may read nothing of a response for
-    `unread_seconds`. A response is produced while less than `unread_bytes` of it are unread.
+    first request of a connection, may take `head_seconds`. While parts of a response are unread, a client must read
+    `least_bytes` in every `unread_seconds`. A response is produced while less than `unread_bytes` of it are unread.
     """
 
     connections: int = 500
     head_seconds: float = 20
     idle_seconds: float = 120
     unread_seconds: float = 60
+    least_bytes: int = 65_536
     unread_bytes: int = 262_144
 
 
@@ -144,6 +145,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     _response: Response | None = None
     _requests = 0  # that were answered
+    _read = 0  # bytes that the client has read, as far as is known
     _waits = False  # a request waits until the client has read more of the responses
     _state: tuple[float, str, int] = (math.inf, "", 0)
 
@@ -198,6 +200,12 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     def _flush_outbufs_below_high_watermark(self) -> None:
         """Let no thread wait here, as waitress does: `_wait` waits without one."""
 
+    def send(self, data: bytes, do_close: bool = True) -> int:
+        """Send what the client can take of these bytes, and count it."""
+        sent: int = super().send(data, do_close)
+        self._read += sent
+        return sent
+
     def handle_write(self) -> None:
         """Send what the client can take."""
         super().handle_write()
@@ -228,14 +236,14 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         elif now - self.since > state[0]:
             if self.total_outbufs_len:
                 address = normalized(self.addr[0])
-                log.warning("A response was cut off: %s read nothing for %g seconds.", address, state[0])
+                log.warning("A response was cut off: %s read too little for %g seconds.", address, state[0])
             self.cut_off()
 
     def _waiting_for(self) -> tuple[float, str, int]:
         """Return for how many seconds the client may do nothing, and what changes when it does something."""
         limits = self._limits
         if self.total_outbufs_len:
-            return limits.unread_seconds, "to read", self.total_outbufs_len
+            return limits.unread_seconds, "to read", self._read // limits.least_bytes
         if self.requests:
             return math.inf, "", 0
         if self.request is None and self._requests:

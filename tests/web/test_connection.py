@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -18,6 +21,7 @@ from painchain.database.session import write_transaction
 from painchain.eventlog.writer import NewEvent, writing
 from painchain.exports.slots import OF_ONE_ACCOUNT
 from painchain.web.connection import DEFAULT_LIMITS, Limits
+from painchain.web.server import server_for
 from tests.conftest import ON_SQLITE
 from tests.web.sockets import END, send, serve
 
@@ -27,7 +31,7 @@ EXPORT = b"POST /api/export HTTP/1.1\r\n" + END
 EXPORT_NOTHING = b"POST /api/export?author=nobody HTTP/1.1\r\n" + END
 HEALTH = b"GET /health HTTP/1.1\r\n" + END
 LATER = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"  # the connection stays open
-CUT_OFF = "A response was cut off: 127.0.0.1 read nothing for 0.5 seconds."
+CUT_OFF = "A response was cut off: 127.0.0.1 read too little for 0.5 seconds."
 
 Serve = Callable[[Limits], int]
 
@@ -110,6 +114,29 @@ def test_a_reader_that_stands_still_is_cut_off_and_sees_that_the_file_is_incompl
             assert not body.endswith(b"\r\n0\r\n\r\n")
             assert body.count(b'"title":"Large"') < LARGE
     wait_until(lambda: send(port, EXPORT_NOTHING)[0] == 200)
+
+
+def test_a_reader_that_is_too_slow_is_cut_off(app: Flask, settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    log_large_events(app)
+    limits = Limits(least_bytes=10**9)
+    server = server_for(app, replace(settings, host="127.0.0.1", port=0, threads=1), limits)
+    server._next_look = math.inf  # only this test looks
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    with connect(server.effective_port, EXPORT) as client:
+        wait_until(lambda: any(each._waits for each in server.active_channels.values()))
+        [connection] = server.active_channels.values()
+        connection.check(time.monotonic())
+        sent = connection._read
+        while connection._read == sent:
+            client.recv(4_096)  # it does read
+        wait_until(lambda: connection._waits)
+        connection.check(time.monotonic() + limits.unread_seconds)
+        assert not rest(client).endswith(b"\r\n0\r\n\r\n")
+    assert caplog.messages == ["A response was cut off: 127.0.0.1 read too little for 60 seconds."]
+    server.close()
+    server.task_dispatcher.shutdown()
+    thread.join(5)
 
 
 def test_an_export_that_fails_in_the_middle_does_not_look_complete_in_http_1_0(app: Flask, serve_with: Serve) -> None:
