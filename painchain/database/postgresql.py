@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 
 import psycopg
 
-from painchain.database import deadlines
+from painchain.database import deadlines, name_lookup
 
 CONNECT_SECONDS, MIN_CONNECT_SECONDS = 5, 2  # the second is the driver's own minimum
 PROBE_SECONDS = 2.0  # for which the one thread waits that asks a silent server
@@ -163,8 +163,9 @@ def _connect(server: Server, **parameters: Any) -> BoundedConnection:
 def _open(server: Server, parameters: dict[str, Any], limit: float) -> BoundedConnection:
     """Open a connection. If a pooler refuses the settings of the session, open it without them."""
     began = monotonic()
-    hosts = str(parameters.get("host", "")).count(",") + 1  # the driver tries one after the other
-    seconds = min(limit, (deadlines.expiry() - began) / hosts)
+    parameters = _with_addresses(server, parameters, limit)
+    attempts = str(parameters.get("host", "")).count(",") + 1  # the driver tries one after the other
+    seconds = min(limit, (deadlines.expiry() - monotonic()) / attempts)
     if seconds < MIN_CONNECT_SECONDS / 2:
         raise NotAsked("no time is left to connect to the server")
     given = {**KEEPALIVES, **parameters, "connect_timeout": max(MIN_CONNECT_SECONDS, int(seconds))}
@@ -180,6 +181,22 @@ def _open(server: Server, parameters: dict[str, Any], limit: float) -> BoundedCo
             raise
         server.is_pooled = True
         return BoundedConnection.connect(**given)
+
+
+def _with_addresses(server: Server, parameters: dict[str, Any], limit: float) -> dict[str, Any]:
+    """Look up the addresses of the server. The driver itself would wait for the resolver without a limit."""
+    began = monotonic()
+    seconds = min(limit, deadlines.expiry() - began)
+    if seconds < MIN_CONNECT_SECONDS / 2:
+        raise NotAsked("no time is left to connect to the server")
+    try:
+        return name_lookup.with_addresses(parameters, seconds)
+    except TimeoutError as error:
+        server.silence.expired(began)
+        deadlines.give_up()
+        raise psycopg.errors.ConnectionTimeout(str(error)) from None
+    except OSError as error:
+        raise psycopg.OperationalError(f"failed to resolve host {parameters['host']!r}: {error}") from None
 
 
 def _options() -> str:
