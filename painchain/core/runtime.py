@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, current_app
 
@@ -48,6 +48,8 @@ class Runtime:
     write_failed: bool = False
     # A database error that needs a restart or an operator.
     database_fault: Fault | None = None
+    # When the events were searched for JSON that was edited by hand, and what was found (`database.edited_json`).
+    edited_event: tuple[float, Any] | None = None
 
 
 def current() -> Runtime:

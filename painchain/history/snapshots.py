@@ -94,5 +94,6 @@ def _last_event_at(moment: datetime) -> int:
 
 def _entries(*conditions: ColumnElement[bool]) -> Iterator[Entry]:
     query = select(*_COLUMNS).where(IS_AUDIT, *conditions).order_by(_event.id)
-    for row in db.session.execute(query, execution_options={"yield_per": CHUNK}):
-        yield Entry(*row)
+    with db.session.execute(query, execution_options={"yield_per": CHUNK}) as rows:
+        for row in rows:
+            yield Entry(*row)

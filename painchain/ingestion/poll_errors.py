@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 from painchain.connectors.contract import ErrorKind, PollError
 from painchain.core import logs
 from painchain.core.crypto import KeyUnusable
+from painchain.database import edited_json
 from painchain.database.commit import OutcomeUnknown
 from painchain.database.session import WriteBusy
 
@@ -31,6 +32,8 @@ def as_poll_error(problem: Exception, what: str) -> PollError:
         words = "The database could not store the events. Nothing was lost: the next poll reads them again."
         return PollError(words, ErrorKind.INTERNAL)
     logs.log_failure(log, what, problem)
+    if edited := edited_json.first():
+        return PollError(str(edited), ErrorKind.INTERNAL)
     return PollError(
         "PainChain could not read the response. "
         "This is a bug in PainChain: please report it, with the details from the server log.",

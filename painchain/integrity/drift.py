@@ -10,6 +10,7 @@ from typing import Any
 from painchain.audit.diff import EMPTY
 from painchain.connectors.base import Field, Kind
 from painchain.core.text import format_value
+from painchain.database import edited_json
 from painchain.database.session import begin_snapshot, db
 from painchain.eventlog import reader
 from painchain.history import snapshots
@@ -55,12 +56,15 @@ def completeness() -> Completeness:
 
     Time: proportional to the number of edits. Memory: proportional to the size of the configuration.
     """
+    found = edited_json.find(db.session.connection())
+    edited = [Drift(_capital(value.place), str(value), None, None) for value in found]
     try:
-        return _comparison()
+        result = _comparison()
     except reader.UNREADABLE_ERRORS as error:
         reader.reraise_database_error(error)
         db.session.rollback()
-        return Completeness([Drift("The configuration", UNREADABLE, None, None)], (), True)
+        return Completeness([Drift("The configuration", UNREADABLE, None, None), *edited], (), True)
+    return replace(result, drift=[*result.drift, *edited])
 
 
 def _comparison() -> Completeness:

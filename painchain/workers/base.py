@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from flask import Flask
 
 from painchain.core import logs
+from painchain.database import edited_json
 from painchain.database.session import WriteBusy, db
 
 LOOK_SECONDS = 1.0
@@ -73,7 +74,14 @@ class Worker(ABC):
             self._stopping.wait(RETRY_SECONDS)
         except Exception as error:  # the work is retried, whatever the error
             logs.log_failure(log, self.task, error)
+            self._log_edited()
             self._stopping.wait(RETRY_SECONDS)
+
+    def _log_edited(self) -> None:
+        """Log a value that was edited by hand, which may be the cause of an error."""
+        with self._app.app_context():
+            if edited := edited_json.first():
+                log.error("%s", edited)
 
     def _in_app(self, work: Callable[[], None]) -> None:
         with self._app.app_context():

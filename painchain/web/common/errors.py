@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 from painchain.core import logs, metrics, runtime
 from painchain.core.crypto import KeyUnusable
 from painchain.core.redaction import scrub
+from painchain.database import edited_json
 from painchain.database import errors as database_errors
 from painchain.database.commit import OutcomeUnknown
 from painchain.database.session import WriteBusy, db
@@ -57,7 +58,7 @@ def handle_http_error(problem: HTTPException) -> ResponseReturnValue:
     """Return the response for an HTTP error; a 404 raised by a view keeps its own message."""
     if isinstance(problem, InternalServerError) and (cause := problem.original_exception):
         # An error handler or a hook after the view failed, which is logged.
-        return handle_database_error(cause) if isinstance(cause, SQLAlchemyError) else _bug()
+        return handle_database_error(cause) if isinstance(cause, SQLAlchemyError) else _edited_or_bug()
     status = problem.code or 500
     if status < 400:
         return problem.get_response()
@@ -121,13 +122,16 @@ def handle_key_error(problem: KeyUnusable) -> Response:
 
 
 def handle_unexpected_error(problem: Exception) -> Response:
-    """Return the response for a bug, with the request ID that marks its details in the log."""
+    """Return the response for a value that was edited by hand, or for a bug, with the request ID of the log."""
     _roll_back()
     logs.log_failure(log, "The request", problem)
-    return _bug()
+    return _edited_or_bug()
 
 
-def _bug() -> Response:
+def _edited_or_bug() -> Response:
+    if edited := edited_json.first():
+        log.error("%s", edited)
+        return error(503, "A stored value cannot be read", str(edited))
     message = f"This is a bug in PainChain. See the server log for request {g.get('request_id')}."
     return error(500, "Something went wrong", message)
 

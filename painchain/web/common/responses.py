@@ -21,7 +21,6 @@ from flask import (
 )
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
-from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response
 
 from painchain import __version__, connectors
@@ -147,7 +146,7 @@ def error(status: int, title: str, message: str, sign_in: str = "") -> Response:
         return make_response(html, status, {"HX-Retarget": "#toast", "HX-Reswap": "outerHTML"})
     try:
         return page("pages/shared/error.html", status, title=title, message=message, sign_in=sign_in)
-    except SQLAlchemyError:
+    except Exception:  # the error may lie in what every page shows
         html = render_template("pages/shared/error.html", auditing=None, zone=UTC_ZONE, title=title, message=message)
         return make_response(html, status)
 
