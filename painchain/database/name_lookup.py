@@ -32,9 +32,11 @@ def with_addresses(parameters: dict[str, Any], seconds: float) -> dict[str, Any]
     hosts = str(parameters["host"]).split(",")
     ports = str(parameters.get("port", "")).split(",")
     ports = ports * len(hosts) if len(ports) == 1 else ports
+    if len(ports) != len(hosts):
+        return parameters  # which the driver refuses
     found: list[tuple[str, str, str]] = []
     failure: OSError | None = None
-    for host, port in zip(hosts, ports, strict=False):
+    for host, port in zip(hosts, ports, strict=True):
         try:
             found += [(host, port, address) for address in _addresses(host, seconds / len(hosts))]
         except TimeoutError:

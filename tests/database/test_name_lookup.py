@@ -76,7 +76,8 @@ def test_a_host_is_repeated_for_each_of_its_addresses(monkeypatch: pytest.Monkey
     assert lookup(host="192.0.2.9", port=5) == ("192.0.2.9", "5", "192.0.2.9")
     assert lookup(host="/run/postgresql", port=5) == ("/run/postgresql", "5", None)
     assert lookup(host="one.example", port=5, hostaddr="192.0.2.7") == ("one.example", 5, "192.0.2.7")
-    assert name_lookup.with_addresses({"dbname": "x"}, 5) == {"dbname": "x"}
+    for unchanged in ({"dbname": "x"}, {"host": "one.example,two.example", "port": "1,2,3"}):
+        assert name_lookup.with_addresses(unchanged, 5) == unchanged
     with pytest.raises(socket.gaierror, match="Name or service"):
         lookup(host="none.example")
     with pytest.raises(psycopg.OperationalError, match=r"failed to resolve host 'none\.example'"):
