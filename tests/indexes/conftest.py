@@ -1,4 +1,4 @@
-"""Empty databases, and a log whose search index is complete or behind."""
+"""Empty databases, a log whose search index is complete or behind, and one for the rollups."""
 
 from __future__ import annotations
 

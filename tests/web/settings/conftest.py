@@ -1,4 +1,4 @@
-"""People of each role."""
+"""People of each role, and a receiver of notifications with the worker that sends to it."""
 
 from __future__ import annotations
 
