@@ -1,11 +1,11 @@
 """The registry: one line per connector type."""
 
-from painchain.connectors import api, github, gitlab, kubernetes, painchain
+from painchain.connectors import api, github, gitlab, kubernetes, painchain, webhook
 from painchain.connectors.base import ConnectorType, EventType, Field
 from painchain.connectors.outcomes import Outcome
 
 TYPES: dict[str, ConnectorType] = {
-    module.TYPE.key: module.TYPE for module in (painchain, github, gitlab, kubernetes, api)
+    module.TYPE.key: module.TYPE for module in (painchain, github, gitlab, kubernetes, webhook, api)
 }
 BUILTIN = next(connector_type for connector_type in TYPES.values() if connector_type.builtin)
 ACCESS_TYPES = tuple(event_type.name for event_type in BUILTIN.event_types if event_type.is_access)
@@ -26,6 +26,8 @@ def configurable_types(connector_type: ConnectorType) -> tuple[EventType, ...]:
     At the built-in connector these are also the types of the sources that have no connector.
     """
     if not connector_type.builtin:
+        if connector_type.any_type and connector_type.addable:
+            return (connector_type.any_type,)  # its fields are hidden for all types together
         return connector_type.event_types
     without_connector = (each.any_type for each in EXTERNAL.values() if not each.addable)
     return (*connector_type.event_types, *filter(None, without_connector))

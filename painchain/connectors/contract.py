@@ -61,7 +61,8 @@ class SourceEvent:
     previous poll is known to be earlier, `former_since` is its time: the event can be stored at any time since then.
 
     `details` refers to what the source's API still has to add to an event that a webhook reported: JSON that
-    ``WebhookHandler.complete`` understands. None means that the event is complete.
+    ``WebhookHandler.complete`` understands. None means that the event is complete. `tags` are those that the source
+    gives, beside those of the connector.
     """
 
     event_id: str
@@ -76,6 +77,7 @@ class SourceEvent:
     former_ids: Mapping[str, datetime | None] = field(default_factory=dict)
     former_since: datetime | None = None
     details: Mapping[str, Any] | None = None
+    tags: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,34 @@ class WebhookContext:
 
 
 @dataclass(frozen=True)
+class SetupGuide:
+    """How to set up a webhook at its source.
+
+    `sender` is the name of the source. `steps` are Markdown with ``{url}`` and ``{secret}`` in place of those of the
+    connector. With `gives_secret`, the source makes the secret.
+    """
+
+    sender: str
+    steps: str
+    gives_secret: bool = False
+
+
+@dataclass(frozen=True)
+class ConfiguredWebhook:
+    """Webhooks whose signature and content depend on the settings of the connector.
+
+    The last deliveries of such a connector are kept, so that other settings can be tried with them.
+
+    `verify(settings, delivery, secret, now)` is as `WebhookHandler.verify`. `kept_headers(settings, headers)` returns
+    the headers of a delivery without those that can have a secret. `guide(settings)` says how to set up the webhook.
+    """
+
+    verify: Callable[[Mapping[str, Any], Delivery, str, datetime], None]
+    kept_headers: Callable[[Mapping[str, Any], Mapping[str, str]], Mapping[str, str]]
+    guide: Callable[[Mapping[str, Any]], SetupGuide]
+
+
+@dataclass(frozen=True)
 class WebhookHandler:
     """How a connector type reads webhooks.
 
@@ -197,7 +227,8 @@ class WebhookHandler:
     "push", or "". `complete(context, event)` asks the source's API for what the event's `details` refer to, and returns
     the event as polling makes it; it raises PollError. It runs after the delivery was answered. The id stays the same,
     unless only the API knows the id that polling gives. `first_cursor(settings)` returns the cursor of a connector that
-    has recorded deliveries and was not polled yet.
+    has recorded deliveries and was not polled yet. `configured` has what depends on the settings of the connector;
+    without it, nothing does.
     """
 
     verify: Callable[[Delivery, str, datetime], None]
@@ -207,6 +238,17 @@ class WebhookHandler:
     topic: Callable[[Delivery], str] = lambda delivery: ""
     complete: Callable[[WebhookContext, SourceEvent], SourceEvent] | None = None
     first_cursor: Callable[[Mapping[str, Any]], Cursor] = lambda settings: {}
+    configured: ConfiguredWebhook | None = None
+
+    def verify_for(self, settings: Mapping[str, Any], delivery: Delivery, secret: str, now: datetime) -> None:
+        """Check the signature of a delivery to a connector with these settings.
+
+        :raises InvalidSignature: if it is missing or wrong.
+        """
+        if self.configured:
+            self.configured.verify(settings, delivery, secret, now)
+        else:
+            self.verify(delivery, secret, now)
 
 
 Poll = Callable[[PollContext], PollResult]

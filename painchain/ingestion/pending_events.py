@@ -182,4 +182,5 @@ def _encode(event: SourceEvent, now: datetime) -> dict[str, Any]:
 def _decode(stored: Mapping[str, Any]) -> SourceEvent:
     former_ids = {former_id: time and datetime.fromisoformat(time) for former_id, time in stored["former_ids"].items()}
     timestamp = datetime.fromisoformat(stored["timestamp"])
-    return SourceEvent(**{**stored, "timestamp": timestamp, "former_ids": former_ids})
+    tags = tuple(stored.get("tags", ()))  # which older versions did not store
+    return SourceEvent(**{**stored, "timestamp": timestamp, "former_ids": former_ids, "tags": tags})

@@ -41,7 +41,7 @@ def is_safe(event: SourceEvent | NewEvent, secrets: Sequence[str], facts: Sequen
     :raises TypeError: when a value has the wrong type; see ``UNSTORABLE``.
     """
     lines = (event.title, event.author, event.event_type, event.status or "")
-    text = "\n".join((*lines, event.url or "", *facts))
+    text = "\n".join((*lines, event.url or "", *event.tags, *facts))
     text.encode()  # refuses halves of surrogate pairs
     if len(text) >= MAX_PLAIN:
         return False
@@ -52,7 +52,7 @@ def is_safe(event: SourceEvent | NewEvent, secrets: Sequence[str], facts: Sequen
     for secret in secrets:
         if secret in text or (is_escaped and stored_json(secret)[1:-1] in text):  # a quote in it is written otherwise
             return False
-    return _is_line(event.title) and _are_lines(lines[1:])
+    return _is_line(event.title) and _are_lines((*lines[1:], *event.tags))
 
 
 @lru_cache(256)
@@ -77,6 +77,7 @@ def cleaned(event: SourceEvent, secrets: Sequence[str]) -> SourceEvent:
         status=_line(event.status or "", secrets),
         url=_safe_link(event.url, secrets),
         details=None if event.details is None else _safe_facts(event.details, secrets),
+        tags=[_line(tag, secrets) for tag in event.tags],
     )
 
 

@@ -261,7 +261,7 @@ def _as_written(source: Origin, event: SourceEvent, request_id: str, now: dateti
         connector_type=source.type,
         status=event.status or None,
         url=link(event.url),
-        tags=source.tags,
+        tags=list(dict.fromkeys((*source.tags, *event.tags))) if event.tags else source.tags,
     )
 
 

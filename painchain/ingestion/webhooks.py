@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from secrets import token_bytes
+from typing import Any
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from painchain.audit import event_kinds
 from painchain.audit.trail import Trail
@@ -33,11 +34,13 @@ from painchain.database.session import db, write_transaction
 from painchain.database.types import iso
 from painchain.eventlog import writer
 from painchain.eventlog.writer import EventLogWriter
-from painchain.ingestion import pending_events
+from painchain.ingestion import kept_deliveries, pending_events
+from painchain.ingestion.kept_deliveries import SafeDelivery
 from painchain.ingestion.sanitize import safe_text
-from painchain.ingestion.source_events import add_new, origin, settings_of
+from painchain.ingestion.source_events import add_new_from, origin, settings_of
 
 SECRET_BYTES = 32
+SHORTEST_SECRET, LONGEST_SECRET = 8, 500  # of those that sources make
 SECRET_PREFIX = "whsec_"  # noqa: S105  of Standard Webhooks: sources accept no other signing token
 DELIVERY_RETENTION = timedelta(days=7)  # sources retry a failed delivery for at most three days
 IDLE_INTERVAL = timedelta(seconds=10)
@@ -57,6 +60,10 @@ class WebhookNotFound(Exception):
 
 class WebhooksUnsupported(ChangeRefused):
     """Connectors of this type do not support webhooks."""
+
+
+class UnusableSecret(ChangeRefused):
+    """A secret that a person entered cannot be used; the message says why."""
 
 
 class StaleWebhook(ChangeRefused):
@@ -81,24 +88,35 @@ def webhook_of(connector: Connector) -> Webhook | None:
     return db.session.get(Webhook, connector.id)
 
 
+def unpolled(connectors: Sequence[Connector]) -> dict[int, Webhook | None]:
+    """Return the webhook of each connector that can only receive deliveries; None where none is set up."""
+    numbers = [each.id for each in connectors if type_of(each).webhook and not type_of(each).poll]
+    query = select(Webhook).where(Webhook.connector_id.in_(numbers))
+    stored = {webhook.connector_id: webhook for webhook in db.session.scalars(query)} if numbers else {}
+    return {number: stored.get(number) for number in numbers}
+
+
 def fingerprint(webhook: Webhook | None) -> str:
     """Return a text that identifies the current secret without revealing it; "" if there is no webhook."""
     return iso(webhook.made_at) if webhook else ""
 
 
-def set_secret(connector: Connector, trail: Trail, seen: str | None = None) -> str:
+def set_secret(connector: Connector, trail: Trail, seen: str | None = None, own_secret: str = "") -> str:
     """Set a new webhook secret for the connector and return it. It cannot be read again later.
 
     Deliveries signed with the previous secret are refused. `seen` is the `fingerprint` that the person saw; None skips
-    the check.
+    the check. `own_secret` is the one that the source made; without it, PainChain makes one.
 
     :raises WebhooksUnsupported: when connectors of this type do not support webhooks.
+    :raises UnusableSecret: when the own secret cannot be used.
     :raises StaleWebhook: when the secret has changed since.
     """
     if type_of(connector).webhook is None:
         raise WebhooksUnsupported(f"{type_of(connector).label} connectors do not support webhooks.")
     webhook = _check_seen(connector, seen)
-    secret = SECRET_PREFIX + base64.b64encode(token_bytes(SECRET_BYTES)).decode()
+    if own_secret:
+        _check_own(own_secret)
+    secret = own_secret or SECRET_PREFIX + base64.b64encode(token_bytes(SECRET_BYTES)).decode()
     encrypted = seal(runtime.current().box, secret)
     if webhook:
         webhook.secret, webhook.made_at, webhook.made_by = encrypted, trail.now, trail.author
@@ -134,13 +152,15 @@ def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime)
     """
     connector, handler, webhook = find_webhook(type_key, connector_id)
     encrypted_secret = webhook.secret
-    handler.verify(delivery, open_sealed(runtime.current().box, encrypted_secret), now)
-    topic = handler.topic(delivery)
+    secret, settings = open_sealed(runtime.current().box, encrypted_secret), settings_of(connector)
+    handler.verify_for(settings, delivery, secret, now)
+    to_keep = _to_keep(handler, delivery, settings, secret)
+    received = _Received(connector_id, _safe_topic(handler.topic(delivery)), now, to_keep)
     try:
-        events = _read(connector, handler, delivery, now)
+        events = _read(connector, handler, delivery, settings, now)
     except NothingToRecord as nothing:
-        reason = safe_text(nothing, origin(connector).secrets, REASON_LENGTH)
-        _note_idle(webhook, _summary(topic, 0, reason), now)
+        reason = safe_text(nothing, (*origin(connector).secrets, secret), REASON_LENGTH)
+        _note_idle(webhook, received, reason)
         return DeliveryResult(0, reason)
     with writer.writing() as event_log:
         connector, handler, webhook = find_webhook(type_key, connector_id)  # again, under the write lock
@@ -149,18 +169,42 @@ def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime)
         if not connector.enabled:
             result = DeliveryResult(0, DISABLED)
         elif not _remember(connector_id, _delivery_key(handler, delivery), now):
-            return DeliveryResult(0, REPEATED, repeated=True)
+            result = DeliveryResult(0, REPEATED, repeated=True)
         else:
-            added = _add(event_log, connector, events, now)
+            added = _add(event_log, connector, events, secret, now)
             result = DeliveryResult(added, "" if added else KNOWN)
             if added:
                 _remember_server(connector, handler)
-        webhook.last_delivery = now
-        webhook.told = _summary(topic, result.events, result.reason)
+        _note(webhook, received, result)
     return result
 
 
-def _read(connector: Connector, handler: WebhookHandler, delivery: Delivery, now: datetime) -> Sequence[SourceEvent]:
+@dataclass(frozen=True)
+class _Received:
+    """A genuine delivery, and what is kept of it; None if nothing is."""
+
+    connector_id: int
+    topic: str
+    now: datetime
+    to_keep: SafeDelivery | None
+
+    def keep(self, events: int, reason: str) -> None:
+        """Keep the delivery with its result, inside a write transaction."""
+        if self.to_keep:
+            kept_deliveries.add(self.connector_id, self.to_keep, self.topic, events, reason, self.now)
+
+
+def _to_keep(
+    handler: WebhookHandler, delivery: Delivery, settings: Mapping[str, Any], secret: str
+) -> SafeDelivery | None:
+    if handler.configured is None:
+        return None
+    return kept_deliveries.safe(delivery, handler.configured.kept_headers(settings, delivery.headers), (secret,))
+
+
+def _read(
+    connector: Connector, handler: WebhookHandler, delivery: Delivery, settings: Mapping[str, Any], now: datetime
+) -> Sequence[SourceEvent]:
     """Return the events of a delivery.
 
     :raises NothingToRecord: when there are none.
@@ -168,21 +212,25 @@ def _read(connector: Connector, handler: WebhookHandler, delivery: Delivery, now
     if not connector.enabled:
         raise NothingToRecord(DISABLED)
     connector_id = connector.id
-    context = WebhookContext(connector_id, settings_of(connector), now, lambda: _cursor(connector_id))
+    context = WebhookContext(connector_id, settings, now, lambda: _cursor(connector_id))
     events = handler.read(delivery, context)
     if not events:
         raise NothingToRecord(NO_EVENT)
     return events
 
 
-def _add(event_log: EventLogWriter, connector: Connector, events: Sequence[SourceEvent], now: datetime) -> int:
+def _add(
+    event_log: EventLogWriter, connector: Connector, events: Sequence[SourceEvent], secret: str, now: datetime
+) -> int:
     """Record the events that are complete, and store the others as pending. Return how many are new."""
     handler = type_of(connector).webhook
     can_complete = handler is not None and handler.complete is not None
     complete, incomplete = list[SourceEvent](), list[SourceEvent]()
     for event in events:
         (incomplete if can_complete and event.details is not None else complete).append(event)
-    added = add_new(event_log, connector, complete, now) if complete else 0
+    source = origin(connector)
+    source = replace(source, secrets=(*source.secrets, secret))
+    added = add_new_from(event_log, source, complete, now) if complete else 0
     return added + pending_events.add(event_log, connector, incomplete, now)
 
 
@@ -211,6 +259,13 @@ def find_webhook(type_key: str, connector_id: int) -> tuple[Connector, WebhookHa
     return connector, handler, webhook
 
 
+def _check_own(secret: str) -> None:
+    if not SHORTEST_SECRET <= len(secret) <= LONGEST_SECRET:
+        raise UnusableSecret(f"The secret must have {SHORTEST_SECRET} to {LONGEST_SECRET} characters.")
+    if not secret.isascii() or not secret.isprintable() or secret.strip() != secret:
+        raise UnusableSecret("The secret must have only printable ASCII characters, and no space around it.")
+
+
 def _check_seen(connector: Connector, seen: str | None) -> Webhook | None:
     webhook = webhook_of(connector)
     if seen is not None and seen != fingerprint(webhook):
@@ -220,13 +275,28 @@ def _check_seen(connector: Connector, seen: str | None) -> Webhook | None:
     return webhook
 
 
-def _note_idle(webhook: Webhook, summary: str, now: datetime) -> None:
+def _note(webhook: Webhook, received: _Received, result: DeliveryResult) -> None:
+    """Note the result of a delivery, inside the write transaction.
+
+    Without a poll, a repeated one is the only sign that the source is there: an alert that still fires, for example.
+    """
+    if result.repeated and received.to_keep is None:
+        return
+    webhook.last_delivery = received.now
+    webhook.told = _summary(received.topic, result.events, result.reason)
+    if not result.repeated:
+        received.keep(result.events, result.reason)
+
+
+def _note_idle(webhook: Webhook, received: _Received, reason: str) -> None:
     """Note a delivery without events; the same again only after ``IDLE_INTERVAL``. The log is not written for it."""
-    last = webhook.last_delivery
+    last, now, summary = webhook.last_delivery, received.now, _summary(received.topic, 0, reason)
     if last is None or webhook.told != summary or abs(now - last) > IDLE_INTERVAL:
         same_webhook = (Webhook.connector_id == webhook.connector_id, Webhook.secret == webhook.secret)
+        noted = update(Webhook).where(*same_webhook).values(last_delivery=now, told=summary)
         with write_transaction():
-            db.session.execute(update(Webhook).where(*same_webhook).values(last_delivery=now, told=summary))
+            if db.session.execute(noted.returning(Webhook.connector_id)).all():
+                received.keep(0, reason)
 
 
 def _remember(connector_id: int, delivery_key: str, now: datetime) -> bool:
@@ -245,10 +315,14 @@ def _delivery_key(handler: WebhookHandler, delivery: Delivery) -> str:
 
 
 def _summary(topic: str, new_events: int, reason: str) -> str:
-    """Describe a delivery in a few words. Its topic is not signed: it is scrubbed and cut to length."""
-    topic = "".join(character for character in " ".join(scrub(topic).split()) if character.isprintable())[:TOPIC_LENGTH]
+    """Describe a delivery in a few words."""
     if new_events:
         result = f"{new_events} new event{'' if new_events == 1 else 's'}"
     else:
         result = f"nothing recorded. {reason.rstrip('.')}"
     return f"{topic}: {result}" if topic else result
+
+
+def _safe_topic(topic: str) -> str:
+    """Return a topic without credentials and cut to length: it is not signed."""
+    return "".join(character for character in " ".join(scrub(topic).split()) if character.isprintable())[:TOPIC_LENGTH]

@@ -20,7 +20,7 @@ from painchain.audit import trail as audit_trail
 from painchain.audit.records import Pruned
 from painchain.audit.trail import Trail
 from painchain.database import clock as db_clock
-from painchain.database.models import ChangeEvent, Pruning
+from painchain.database.models import ChangeEvent, Connector, KeptDelivery, Pruning
 from painchain.database.prepared import Prepared
 from painchain.database.session import Base, autocommit_connection, db, write_transaction
 from painchain.eventlog import writer
@@ -34,7 +34,7 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=60)
 EventPosition = tuple[datetime, int]  # of an event in the order of time
 
 _event = ChangeEvent.__table__.c
-_row = Base.metadata.tables[Pruning.__tablename__]
+_row, _kept = (Base.metadata.tables[model.__tablename__] for model in (Pruning, KeptDelivery))
 _HAS_ORDERS = Prepared(select(exists(select(_row.c.id))))
 
 
@@ -147,7 +147,7 @@ def _step(
 
 
 def _close(event_log: EventLogWriter, order: Any, now: datetime) -> None:
-    """Record what was deleted, and delete the order."""
+    """Record what was deleted, and delete the order, and kept deliveries that are as old."""
     if order.removed:
         trail = Trail(event_log, order.author, order.request_id, now, reason=order.reason or "")
         trail.log(
@@ -159,3 +159,5 @@ def _close(event_log: EventLogWriter, order: Any, now: datetime) -> None:
             )
         )
     event_log.connection.execute(delete(_row).where(_row.c.id == order.id))
+    of_source = _kept.c.connector_id.in_(select(Connector.id).where(Connector.type == order.source))
+    event_log.connection.execute(delete(_kept).where(_kept.c.received_at < order.before, of_source))

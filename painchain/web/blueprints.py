@@ -33,6 +33,7 @@ from painchain.web.settings import (
     connection_test,
     connectors,
     duplicate,
+    mapping_trial,
     notifications,
     people,
     retention,
@@ -47,6 +48,7 @@ PAGES = (
     *(
         connector_health,
         connection_test,
+        mapping_trial,
         connectors,
         bulk,
         duplicate,

@@ -9,6 +9,14 @@ from painchain.connectors.base import Field
 
 ROOT = Path(__file__).parents[2]
 
+# The members of a change event that a mapping fills, with the labels of their expressions.
+MAPPED = [
+    *(("news", "News"), ("split", "Split"), ("title", "Title"), ("kind", "Kind"), ("time", "Time")),
+    *(("end_time", "End time"), ("service", "Service"), ("environment", "Environment"), ("version", "Version")),
+    *(("sha", "Commit"), ("digest", "Digest"), ("repository", "Repository"), ("status", "Status")),
+    *(("actor", "Actor"), ("url", "Link"), ("description", "Description"), ("tags", "Tags"), ("data", "Data")),
+    *(("external_id", "External ID"), ("group", "Group")),
+]
 # type, key, caption, kind, default, required, range
 FIELDS = [
     ("github", "base_url", "API URL", "url", "https://api.github.com", True, None),
@@ -29,6 +37,12 @@ FIELDS = [
     ("kubernetes", "poll_interval", "Poll interval (seconds)", "number", 300, True, (10, 3600)),
     ("kubernetes", "namespaces", "Namespaces", "list", [], False, None),
     ("kubernetes", "leave_out", "Leave out", "list", [], False, None),
+    ("webhook", "preset", "Preset", "choice", "generic", True, None),
+    ("webhook", "service", "Default service", "text", None, False, None),
+    ("webhook", "environment", "Default environment", "text", None, False, None),
+    ("webhook", "signing", "Signature", "choice", None, False, None),
+    ("webhook", "header", "Header", "text", None, False, None),
+    *(("webhook", f"map_{member}", label, "text", None, False, None) for member, label in MAPPED),
 ]
 PLACE = "cluster namespace workload"
 ANNOTATIONS = "annotations_added annotations_removed annotations_modified"
@@ -40,6 +54,14 @@ CODE_HOST_EVENT_FIELDS = {
     "Image": "repository registry image digest tags size package",
 }
 PULL_FACTS = "branches changes reviewers approvals changes_requested comments merged files_changed files_total"
+KINDS_OF_CHANGE = (
+    *("Deployment", "Release", "Configuration", "FeatureFlag", "Migration", "Infrastructure", "Dns", "Incident"),
+    "Other",
+)
+CHANGE_FACTS = (
+    "repository service environment version status sha digest claimed_time end_time duration actor text data "
+    "external_id"
+)
 EVENT_FIELDS = {
     "github": {
         "PullRequest": f"repository {PULL_FACTS}",
@@ -67,21 +89,8 @@ EVENT_FIELDS = {
         "K8sRoleBinding": f"{PLACE} role subjects {ANNOTATIONS}",
         "HelmRelease": f"{PLACE} release revision status chart",
     },
-    "api": dict.fromkeys(
-        [
-            "Deployment",
-            "Release",
-            "Configuration",
-            "FeatureFlag",
-            "Migration",
-            "Infrastructure",
-            "Dns",
-            "Incident",
-            "Other",
-        ],
-        "repository service environment version status sha digest claimed_time end_time duration actor text data "
-        "external_id cloudevent_type cloudevent_source cloudevent_subject",
-    ),
+    "webhook": dict.fromkeys(KINDS_OF_CHANGE, CHANGE_FACTS),
+    "api": dict.fromkeys(KINDS_OF_CHANGE, f"{CHANGE_FACTS} cloudevent_type cloudevent_source cloudevent_subject"),
     "painchain": {
         "ConnectorCreated": "connector_name connector_type action",
         "ConnectorUpdated": "connector_name connector_type changes action",

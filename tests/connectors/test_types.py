@@ -12,7 +12,7 @@ from tests.connectors.specification import EVENT_FIELDS, FIELDS, TITLES_OF_FIELD
 
 
 def test_these_types_can_be_added_and_painchain_is_built_in():
-    assert list(ADDABLE) == ["github", "gitlab", "kubernetes"]
+    assert list(ADDABLE) == ["github", "gitlab", "kubernetes", "webhook"]
     assert set(TYPES) == {*ADDABLE, "painchain", "api"}
     assert BUILTIN is TYPES["painchain"]
     assert [kind.key for kind in TYPES.values() if kind.builtin] == ["painchain"]

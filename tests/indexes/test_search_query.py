@@ -68,7 +68,7 @@ def test_search_is_parsed_into_terms(text, expected):
     [
         ("sauce:github", "Unknown qualifier “sauce:”. Use one of source:, type:, action:, connector:, repo:"),
         ("a b:c", "put it in quotes"),
-        ("source:svn", "Unknown source “svn”. Use one of painchain, github, gitlab, kubernetes, api."),
+        ("source:svn", "Unknown source “svn”. Use one of painchain, github, gitlab, kubernetes, webhook, api."),
         ("type:Coffee", "Unknown event type “Coffee”. Use one of ConnectorCreated, ConnectorUpdated"),
         ("repo:api", "Unknown repository “api”. Use its full name, as in repo:acme/api."),
         ("repo:,", "repo: needs a repository or project, by its full name, as in repo:acme/api."),

@@ -127,7 +127,8 @@ def event(source: str, event_type: str, metadata: dict[str, Any], **members: Any
 
 def page_of(app: Flask, event: Any, *hidden: str) -> Tag:
     """Return the element of an event on the dashboard, with some fields hidden."""
-    name = "ApiChange" if event.source == "api" else event.event_type  # under which fields are hidden
+    together = {"api": "ApiChange", "webhook": "WebhookChange"}  # under which fields of all types are hidden
+    name = together.get(event.source, event.event_type)
     shown = ShownEvent(event, frozenset((name, key) for key in hidden), UTC_ZONE)
     with app.test_request_context():
         html = render_template("partials/dashboard/event.html", row=EventRow(shown), open=True, zone=UTC_ZONE, now=NOON)

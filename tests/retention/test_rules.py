@@ -15,7 +15,8 @@ from tests.support.retention import NOW, Events, schedule_prunes, set_rules
 
 
 def test_all_events_are_kept_forever_by_default(app_with_events: Flask) -> None:
-    assert retention_rules.rules() == dict.fromkeys(("painchain", "github", "gitlab", "kubernetes", "api"))
+    all_sources = ("painchain", "github", "gitlab", "kubernetes", "webhook", "api")
+    assert retention_rules.rules() == dict.fromkeys(all_sources)
     assert retention_rules.prunable(retention_rules.rules(), NOW) == []
     assert schedule_prunes() == []
 

@@ -4,6 +4,7 @@ from painchain.database.models.accounts import ApiToken, Attempt, OneTimeLink, P
 from painchain.database.models.connectors import (
     Connector,
     HiddenField,
+    KeptDelivery,
     Lapse,
     PendingEvent,
     PollState,
@@ -38,6 +39,7 @@ __all__ = [
     "EventNote",
     "EventSet",
     "HiddenField",
+    "KeptDelivery",
     "Lapse",
     "LastCheckpoint",
     "LogCheck",

@@ -125,6 +125,27 @@ class WebhookDelivery(Base):
     received_at: Mapped[datetime] = mapped_column(UtcMicroseconds, index=True)
 
 
+class KeptDelivery(Base):
+    """One of the last genuine deliveries of a connector, without secrets, to try other settings of the connector with.
+
+    `events` is the number of new events, `reason` says why there are none. `body` is JSON; it is "" if the body was no
+    JSON or too large. If `is_whole` is false, long texts and lists in it are cut.
+    """
+
+    __tablename__ = "kept_deliveries"
+    __table_args__ = (Index(None, "connector_id", "id"), {"sqlite_autoincrement": True})  # an id is never reused
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    connector_id: Mapped[int] = mapped_column(RowId, ForeignKey("connectors.id", ondelete="CASCADE"))
+    received_at: Mapped[datetime] = mapped_column(UtcMicroseconds)
+    topic: Mapped[str] = mapped_column(Text)
+    events: Mapped[int]
+    reason: Mapped[str] = mapped_column(Text)
+    headers: Mapped[dict[str, str]] = mapped_column(JSON)
+    body: Mapped[str] = mapped_column(Text)
+    is_whole: Mapped[bool]
+
+
 class PendingEvent(Base):
     """One event of a webhook delivery that is not recorded yet, because the source's API still has to add details.
 

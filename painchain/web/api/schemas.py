@@ -10,8 +10,9 @@ from pydantic_core import PydanticCustomError
 from painchain import connectors
 from painchain.accounts import api_tokens
 from painchain.core.roles import ROLES
-from painchain.core.validation import Body, FieldKey, Json
+from painchain.core.validation import TEXT, Body, FieldKey, Json
 from painchain.eventlog import outbox
+from painchain.ingestion.webhooks import LONGEST_SECRET, SHORTEST_SECRET
 
 Tags = list[str] | str
 
@@ -76,6 +77,26 @@ class NewConnectorCheck(Body):
 
     type: Annotated[str, AfterValidator(_addable), Field(json_schema_extra={"enum": list(connectors.ADDABLE)})]
     config: dict[str, Json] = {}
+
+
+class WebhookSecret(Body):
+    """The secret of a webhook that the source made. Without it, PainChain makes one."""
+
+    secret: (
+        Annotated[str, Field(min_length=SHORTEST_SECRET, max_length=LONGEST_SECRET, pattern=r"^[!-~]([ -~]*[!-~])?$")]
+        | None
+    ) = None
+
+
+class MappingTrial(Body):
+    """Values to try a mapping with; fields missing from `config` keep their stored values.
+
+    They are tried on `payload`, if there is one, as if it came with these `headers`, and on the last deliveries.
+    """
+
+    config: dict[str, Json] = {}
+    payload: Json = None
+    headers: Annotated[dict[str, Annotated[str, Field(max_length=1_000, pattern=TEXT)]], Field(max_length=50)] = {}
 
 
 class NewTeam(Body):

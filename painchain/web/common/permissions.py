@@ -25,6 +25,7 @@ ROLES_BY_ENDPOINT: dict[str, str] = {
     # Pages whose only purpose is a change.
     **dict.fromkeys(("settings.choose", "settings.new", "settings.confirm_disable", "settings.confirm_delete"), EDITOR),
     **dict.fromkeys(("duplicate.show", "onboarding.confirm_hiding"), EDITOR),
+    "webhooks_api.deliveries": EDITOR,  # what a source sends can be more than its events show
     **dict.fromkeys(("webhooks.confirm", "teams.new", "teams.confirm_delete", "history.preview"), EDITOR),
 }
 # Blueprints in which every route needs an admin.

@@ -9,7 +9,8 @@ from typing import Any
 
 from flask import request
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, HiddenField, PasswordField, StringField, TextAreaField
+from wtforms import BooleanField, HiddenField, PasswordField, SelectField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice
 from wtforms.widgets import NumberInput, URLInput
 
 from painchain.audit.diff import Change, diff
@@ -33,6 +34,7 @@ _INPUTS: dict[Kind, Any] = {
     Kind.LIST: TextAreaField,
     Kind.TAGS: StringField,
     Kind.CERTIFICATE: TextAreaField,
+    Kind.CHOICE: SelectField,
     Kind.SECRET: PasswordField,
 }
 
@@ -100,13 +102,20 @@ def original_submitted(connector_type: ConnectorType) -> Original | None:
 def _form(connector_type: ConnectorType, stored: StoredConnector | None, options: dict[str, Any]) -> Any:
     connector = stored.connector if stored else None
     inputs: dict[str, Any] = {}
+    current = values(connector) if connector else connector_type.defaults()
     for field in connector_type.all_fields:
-        inputs[field.key] = _INPUTS[field.kind](field.caption, description=field.help)
+        options_of_input = {"choices": _choices(field, current.get(field.key))} if field.kind is Kind.CHOICE else {}
+        inputs[field.key] = _INPUTS[field.kind](field.caption, description=field.help, **options_of_input)
         if _is_clearable(field, connector):
             inputs[clear_name(field)] = BooleanField(f"Remove the stored {field.label.lower()}")
-    current = values(connector) if connector else connector_type.defaults()
     entered = {field.key: as_entered(field, current.get(field.key)) for field in connector_type.all_fields}
     return type("Form", (ConnectorForm,), inputs)(data={**entered, **_origin(stored)}, **options)
+
+
+def _choices(field: Field, current: Any) -> list[SelectChoice]:
+    """Return the choices of a field. A stored value that is none of them stays, until the person chooses another."""
+    unknown = [(current, f"{current} (no longer offered)")] if current and current not in dict(field.choices) else []
+    return [SelectChoice(value, label) for value, label in (*field.choices, *unknown)]
 
 
 def _is_clearable(field: Field, connector: Connector | None) -> bool:

@@ -29,7 +29,7 @@ from painchain.web.common.responses import Toast, join
 from painchain.web.common.transaction import audited_transaction
 from painchain.web.dashboard.filter_view import View
 from painchain.web.dashboard.widgets import chart_values, feed_values
-from painchain.web.settings import connector_form
+from painchain.web.settings import connector_form, webhook_guide
 
 blueprint = Blueprint("settings", __name__, url_prefix="/settings")
 
@@ -250,7 +250,8 @@ def _addable(key: str) -> ConnectorType:
 
 def _of_cards(shown: Sequence[Connector]) -> dict[str, Any]:
     """Return the values for the cards of connectors."""
-    return {**connector_health.watched(shown), "silent_webhooks": silent_webhooks.find(shown, g.now)}
+    silent = silent_webhooks.find(shown, g.now)
+    return {**connector_health.watched(shown), "silent_webhooks": silent, "unpolled": webhooks.unpolled(shown)}
 
 
 def _detail(stored: StoredConnector) -> dict[str, Any]:
@@ -266,6 +267,7 @@ def _detail(stored: StoredConnector) -> dict[str, Any]:
         "webhook": stored.webhook,
         "webhook_state": webhooks.fingerprint(stored.webhook),
         "silent_webhooks": silent_webhooks.find([connector], g.now) if stored.webhook else {},
+        **webhook_guide.section(stored),
     }
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, abort, request, url_for
 from flask.typing import ResponseReturnValue
 
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import type_of
 from painchain.configuration.errors import ChangeRefused
 from painchain.database.models import Connector
 from painchain.ingestion import webhooks
+from painchain.ingestion.webhooks import UnusableSecret
 from painchain.web.common import responses
-from painchain.web.common.links import webhook_address
 from painchain.web.common.responses import Toast
 from painchain.web.common.transaction import audited_transaction
+from painchain.web.settings import webhook_guide
 
 blueprint = Blueprint("webhooks", __name__, url_prefix="/settings/integrations/<int:connector_id>/webhook")
 
@@ -32,20 +30,27 @@ def confirm(connector_id: int, what: str) -> ResponseReturnValue:
         connector=connector,
         what=what,
         state=webhooks.fingerprint(webhook),
-        **values(connector),
+        **webhook_guide.values(connector),
     )
 
 
 @blueprint.post("")
 def make(connector_id: int) -> ResponseReturnValue:
-    """Create a new secret and show it once."""
+    """Create a new secret and show it once, or store the one that the source made."""
+    own_secret = request.form.get("secret", "").strip()
     try:
-        with audited_transaction(shows_once="the webhook's secret") as trail:
+        with audited_transaction(shows_once="" if own_secret else "the webhook's secret") as trail:
             connector = get_or_404(connector_id)
-            secret = webhooks.set_secret(connector, trail, request.form.get("state", ""))
+            secret = webhooks.set_secret(connector, trail, request.form.get("state", ""), own_secret)
+    except UnusableSecret as refusal:
+        return responses.error(422, "Not changed", str(refusal))
     except ChangeRefused as refusal:
         return responses.error(409, "Not changed", str(refusal))
-    return responses.page("pages/settings/webhook.html", connector=connector, secret=secret, **values(connector))
+    if own_secret:
+        toast = Toast(f"Saved the webhook secret of “{connector.name}”.")
+        return responses.go_to(url_for("settings.connector", connector_id=connector.id, _anchor="webhook"), toast)
+    values = webhook_guide.values(connector, secret)
+    return responses.page("pages/settings/webhook.html", connector=connector, secret=secret, **values)
 
 
 @blueprint.post("/remove")
@@ -59,16 +64,6 @@ def remove(connector_id: int) -> ResponseReturnValue:
         return responses.error(409, "Not changed", str(refusal))
     message = f"Removed the webhook from “{connector.name}”." if removed else f"“{connector.name}” had no webhook."
     return responses.go_to(url_for("settings.connector", connector_id=connector.id, _anchor="webhook"), Toast(message))
-
-
-def values(connector: Connector) -> dict[str, Any]:
-    """Return the template values of the webhook pages."""
-    hook = type_of(connector).webhook
-    return {
-        "type": type_of(connector),
-        "url": webhook_address(connector),
-        "instructions": hook.instructions if hook else "",
-    }
 
 
 def get_or_404(connector_id: int) -> Connector:

@@ -10,7 +10,7 @@ from tests.support.api import SYSTEM, refuse
 
 def test_the_types_describe_the_fields_of_a_connector(client: FlaskClient) -> None:
     types = {connector_type["type"]: connector_type for connector_type in client.get("/api/connector-types").get_json()}
-    assert list(types) == ["painchain", "github", "gitlab", "kubernetes", "api"]
+    assert list(types) == ["painchain", "github", "gitlab", "kubernetes", "webhook", "api"]
     assert [name for name, connector_type in types.items() if connector_type["builtin"]] == ["painchain"]
     interval = next(field for field in types["github"]["fields"] if field["key"] == "poll_interval")
     assert (interval["kind"], interval["default"], interval["minimum"], interval["maximum"]) == (

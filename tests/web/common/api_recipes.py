@@ -90,6 +90,12 @@ API_RECIPES: dict[Route, tuple[list[str], Recipe]] = {
         [],
         lambda client, number: client.post("/api/connectors/test", json={"type": "kubernetes"}),
     ),
+    ("POST", f"{API_CONNECTOR}/webhook/try"): (
+        [],
+        lambda client, number: client.post(
+            f"/api/connectors/{number + 1}/webhook/try", json={"payload": {"title": "A"}}
+        ),
+    ),
     ("POST", "/api/teams"): (
         ["TeamCreated"],
         lambda client, number: client.post("/api/teams", json={"name": "Search", "tags": ["search"]}),

@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 
 from tests.conftest import add_connector
 from tests.support.accounts import link_identity, make_link
-from tests.web.common.recipe_steps import make_people, make_rule, make_webhook, submit
+from tests.web.common.recipe_steps import make_mapped, make_people, make_rule, make_webhook, submit
 from tests.web.common.recipes import RECIPES
 from tests.web.common.route_addresses import (
     CONNECTOR,
@@ -63,8 +63,8 @@ PAGES: dict[str, list[str]] = {
     "/settings": ["/settings"],
     LIST: [LIST, f"{LIST}?q=cluster&type=kubernetes", f"{LIST}?q=nowhere"],
     f"{LIST}/new": [f"{LIST}/new"],
-    f"{LIST}/new/<key>": [f"{LIST}/new/{key}" for key in ("github", "gitlab", "kubernetes")],
-    CONNECTOR: [f"{LIST}/{{connector}}", f"{LIST}/{SYSTEM}"],
+    f"{LIST}/new/<key>": [f"{LIST}/new/{key}" for key in ("github", "gitlab", "kubernetes", "webhook")],
+    CONNECTOR: [f"{LIST}/{{connector}}", f"{LIST}/{{mapped}}", f"{LIST}/{SYSTEM}"],
     f"{LIST}/<int:number>/history": [
         f"{LIST}/{{connector}}/history",
         f"{LIST}/{{connector}}/history?cursor={{cursor}}",
@@ -73,7 +73,7 @@ PAGES: dict[str, list[str]] = {
     f"{CONNECTOR}/duplicate": [f"{LIST}/{{connector}}/duplicate"],
     f"{CONNECTOR}/delete": [f"{LIST}/{{connector}}/delete"],
     f"{WEBHOOK}/<any(replace, remove):what>": [
-        f"{LIST}/{{connector}}/webhook/{what}" for what in ("replace", "remove")
+        f"{LIST}/{{{which}}}/webhook/{what}" for which in ("connector", "mapped") for what in ("replace", "remove")
     ],
     RULES: [RULES],
     f"{RULES}/new": [f"{RULES}/new"],
@@ -153,6 +153,7 @@ def create_examples(client: FlaskClient) -> dict[str, int]:
     assert client.post("/api/teams", json={"name": "Payments", "tags": ["a"]}).status_code == 201
     assert client.post("/api/views", json={"name": "Ours", "filter": "tag=a&range=7d"}).status_code == 201
     make_webhook(client, number)
+    mapped = make_mapped(client, number)
     make_rule(client, number)
     for kinds, recipe in (RECIPES["POST", CONNECTOR], RECIPES["POST", f"{CONNECTOR}/visibility"]):
         assert recipe(client, number).status_code == 303, kinds
@@ -165,6 +166,7 @@ def create_examples(client: FlaskClient) -> dict[str, int]:
     placeholders = {
         "person": 2,
         "connector": number,
+        "mapped": mapped,
         "event": newest.get_json()[0]["id"],
         "event_id": newest.get_json()[0]["event_id"],
         "cursor": link.partition("cursor=")[2].partition(">")[0],

@@ -17,6 +17,7 @@ from tests.web.common.recipe_steps import (
     submit,
     sync,
     tag_several,
+    try_mapping,
 )
 from tests.web.common.route_addresses import (
     CONNECTOR,
@@ -120,6 +121,13 @@ PAGE_RECIPES: dict[Route, tuple[list[str], Recipe]] = {
         [],
         lambda client, number: client.post(
             f"{LIST}/new/kubernetes/test", data=form_of(client.get(f"{LIST}/new/kubernetes"), "#new")
+        ),
+    ),
+    ("POST", f"{CONNECTOR}/try"): ([], try_mapping),
+    ("POST", f"{LIST}/new/<key>/try"): (
+        [],
+        lambda client, number: client.post(
+            f"{LIST}/new/webhook/try", data=form_of(client.get(f"{LIST}/new/webhook"), "#new")
         ),
     ),
     ("POST", f"{TEAMS}/new"): (

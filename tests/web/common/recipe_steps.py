@@ -115,6 +115,23 @@ def make_webhook(client: FlaskClient, number: int) -> None:
 SECRETS: dict[int, str] = {}
 
 
+def make_mapped(client: FlaskClient, number: int) -> int:
+    """Add the next connector, whose mapping can be tried, with a delivery that made an event and one that did not."""
+    body = {"name": "Anything", "type": "webhook", "enabled": True}
+    mapped = client.post("/api/connectors", json=body).get_json()["id"]
+    secret = client.post(f"/api/connectors/{mapped}/webhook").get_json()["secret"]
+    for payload in ({"title": "Deployed"}, {"unknown": "content"}):
+        headers = {"Authorization": f"Bearer {secret}", "X-Made-Up-Event": "deployed"}
+        assert client.post(f"/hooks/webhook/{mapped}", json=payload, headers=headers).status_code == 202
+    return int(mapped)
+
+
+def try_mapping(client: FlaskClient, number: int) -> TestResponse:
+    """Try the mapping of the connector after this one on its deliveries."""
+    address = f"{LIST}/{number + 1}"
+    return client.post(f"{address}/try", data=form_of(client.get(address), "#connector-form"))
+
+
 def mark_seen(client: FlaskClient, number: int) -> TestResponse:
     """Mark the dropped message of a notification rule as seen."""
     with client.application.app_context():

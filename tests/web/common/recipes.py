@@ -12,6 +12,7 @@ from tests.web.common.page_recipes import PAGE_RECIPES
 from tests.web.common.recipe_steps import (
     add_admin,
     make_checkpoint,
+    make_mapped,
     make_people,
     make_rule,
     make_token,
@@ -37,6 +38,8 @@ RECIPES = {**PAGE_RECIPES, **API_RECIPES}
 PREPARATIONS: dict[Route, Callable[[FlaskClient, int], object]] = {
     ("POST", f"{WEBHOOK}/remove"): make_webhook,
     ("DELETE", f"{API_CONNECTOR}/webhook"): make_webhook,
+    ("POST", f"{CONNECTOR}/try"): make_mapped,
+    ("POST", f"{API_CONNECTOR}/webhook/try"): make_mapped,
     ("POST", f"{LOG}/compare"): make_checkpoint,
     ("POST", "/hooks/<key>/<int:connector_id>"): make_webhook,
     **dict.fromkeys(
@@ -71,6 +74,9 @@ WITHOUT_EVENT: dict[Route, str] = {
     ("POST", f"{LIST}/new/<key>/test"): "the same",
     ("POST", f"{API_CONNECTOR}/test"): "the same",
     ("POST", "/api/connectors/test"): "the same",
+    ("POST", f"{CONNECTOR}/try"): "it tries a mapping, and saves nothing",
+    ("POST", f"{LIST}/new/<key>/try"): "the same",
+    ("POST", f"{API_CONNECTOR}/webhook/try"): "the same",
     **dict.fromkeys([("POST", f"{RULE}/test"), ("POST", f"{API_RULE}/test")], "it sends a message and changes nothing"),
     ("POST", f"{RULE}/seen"): "it hides a failure, and changes no configuration",
 }

@@ -234,6 +234,7 @@ def test_text_typed_into_a_form_is_escaped_on_every_page(app: Flask, client: Fla
     [event] = client.get("/api/changes?limit=1").get_json()
     placeholders = {
         "connector": 2,
+        "mapped": 2,
         "event": 1,
         "event_id": quote(event["event_id"]),
         "cursor": "x",

@@ -28,6 +28,7 @@ INPUTS = {
     Kind.LIST: "textarea",
     Kind.TAGS: "text",
     Kind.CERTIFICATE: "textarea",
+    Kind.CHOICE: "select",
     Kind.SECRET: "password",
 }
 

@@ -11,7 +11,8 @@ from tests.web.settings.connector_pages import HTMX, LIST, invalid_fields, page_
 
 def test_every_type_except_the_built_in_one_can_be_added(client):
     links = soup(client.get(f"{LIST}/new")).select("article.card h2 a")
-    assert [link["href"] for link in links] == [f"{LIST}/new/{key}" for key in ("github", "gitlab", "kubernetes")]
+    keys = ("github", "gitlab", "kubernetes", "webhook")
+    assert [link["href"] for link in links] == [f"{LIST}/new/{key}" for key in keys]
 
 
 @pytest.mark.parametrize("type_key", ADDABLE)

@@ -30,7 +30,8 @@ def test_only_addable_types_have_a_form(client, events):
     token = opened(client, SYSTEM)["csrf_token"]
     before = events()
     for address in (f"{LIST}/new/painchain", f"{LIST}/new/jenkins", f"{LIST}/new/GitHub"):
-        assert "Choose one of github, gitlab, kubernetes." in words(soup(client.get(address)).select_one("main"))
+        shown = words(soup(client.get(address)).select_one("main"))
+        assert "Choose one of github, gitlab, kubernetes, webhook." in shown
         assert client.get(address).status_code == 404
         for headers in ({}, HTMX):
             refusal(client.post(address, data={"csrf_token": token, "name": "x"}, headers=headers), 404)

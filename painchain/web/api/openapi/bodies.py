@@ -36,6 +36,7 @@ from painchain.web.api.openapi.schema import (
 from painchain.web.api.schemas import (
     ConnectorCheck,
     ConnectorPatch,
+    MappingTrial,
     NewConnector,
     NewConnectorCheck,
     NewNote,
@@ -93,7 +94,8 @@ def body_schemas() -> dict[str, Schema]:
     for properties in rules:
         properties["name"] = {**NOT_BLANK, "maxLength": NAME.max_length, "examples": ["On call"]}
         properties["url"] |= {**ANY_TEXT, "examples": ["json://127.0.0.1:9/"]}
-    schemas[ConnectorCheck.__name__]["properties"]["config"] = config
+    for model in (ConnectorCheck, MappingTrial):
+        schemas[model.__name__]["properties"]["config"] = config
     for person in (schemas[NewPerson.__name__]["properties"], schemas[PersonPatch.__name__]["properties"]):
         person["name"] = {**NOT_BLANK, "maxLength": MAX_NAME_LENGTH, "examples": ["carol"]}
         person["email"] |= {"maxLength": 254, "examples": [""]}
@@ -124,7 +126,13 @@ def _of_type(connector_type: ConnectorType) -> Schema:
 
 
 def _config(connector_type: ConnectorType) -> Schema:
-    return {**object_of(**{field.key: _value(field) for field in connector_type.fields}), "required": []}
+    described = {field.key: _value(field) for field in connector_type.fields if not field.check}
+    config = {**object_of(**described), "required": []}
+    checked = [field for field in connector_type.fields if field.check]
+    if checked:  # fields of one language
+        text = {"type": "string", "maxLength": checked[0].max_length, "format": checked[0].format}
+        config["patternProperties"] = {f"^({'|'.join(field.key for field in checked)})$": any_of(text, EMPTY)}
+    return config
 
 
 def _value(field: Field) -> Schema:
@@ -138,6 +146,8 @@ def _value(field: Field) -> Schema:
         Kind.LIST: any_of(list_of(item), lines),
         Kind.URL: {**text, "pattern": ADDRESS},
         Kind.CERTIFICATE: {**text, "pattern": PEM},
+        Kind.CHOICE: {"type": "string", "enum": [value for value, _ in field.choices if value]},
     }
-    value = by_kind.get(field.kind, {**text, **NOT_BLANK})
+    plain = {**text, "pattern": f"^{field.item}$"} if field.item else {**text, **NOT_BLANK}
+    value = by_kind.get(field.kind, plain)
     return value if field.required else any_of(value, EMPTY)

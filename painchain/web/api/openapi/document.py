@@ -12,7 +12,8 @@ from painchain import __version__
 from painchain.ingestion.change_events import MAX_BATCH
 from painchain.web.api.openapi.bodies import body_schemas
 from painchain.web.api.openapi.parameters import IF_MATCH, PATH, REASON
-from painchain.web.api.openapi.routes import ROUTES, Route
+from painchain.web.api.openapi.route import Route
+from painchain.web.api.openapi.routes import ROUTES
 from painchain.web.api.openapi.schema import STRING, Schema, any_of, list_of, model_of, ref
 from painchain.web.api.resources.base import Error, Failing
 

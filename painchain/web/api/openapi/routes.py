@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 from painchain.audit.external_events import LogBody
 from painchain.connectors.change_event import ChangeEvent
-from painchain.core.validation import Body
 from painchain.exports.export import FORMATS
 from painchain.ingestion import cloud_events
 from painchain.ingestion.cloud_events import CloudEvent
-from painchain.web.api.openapi.parameters import ANNOTATIONS, AS_OF, EXPORT, FILTER, PAGE, Parameters
+from painchain.web.api.openapi.parameters import ANNOTATIONS, AS_OF, EXPORT, FILTER, PAGE
+from painchain.web.api.openapi.route import (
+    CHANGE,
+    CONNECTOR_PATH,
+    DO,
+    ETAG,
+    EVENT_PATH,
+    LOCATION,
+    NEW_ETAG,
+    NOTES,
+    PERSON_PATH,
+    READ,
+    REVERT,
+    RULE_PATH,
+    TEAM_PATH,
+    TOGGLE,
+    TOKENS,
+    VIEW_PATH,
+    WRITE,
+    Route,
+)
+from painchain.web.api.openapi.webhook_routes import WEBHOOK_ROUTES
 from painchain.web.api.resources.base import Health
 from painchain.web.api.resources.connectors import (
     Checked,
     Connector,
     ConnectorType,
-    NewWebhook,
     Past,
     SavedConnector,
-    Webhook,
 )
 from painchain.web.api.resources.events import (
     Annotation,
@@ -63,45 +78,6 @@ from painchain.web.api.schemas import (
     Visibility,
 )
 
-
-@dataclass(frozen=True)
-class Route:
-    """One method of one path: its parameters, responses and errors. Clients use the operation ID; never change it."""
-
-    summary: str
-    operation_id: str
-    method: str
-    path: str
-    answer: Any  # a resource, a list of one, a dict of anything, or None for no JSON
-    refusals: tuple[int, ...]
-    body: type[Body] | None = None
-    status: int = 200
-    headers: tuple[str, ...] = ()
-    query: Parameters | None = None
-    also: tuple[str, ...] = ()  # other media types of the answer
-    optional_body: bool = False
-    # The body and the answer are one object or a list of them. The status is 200 if they were recorded before.
-    takes_batches: bool = False
-    other_bodies: tuple[tuple[str, Any], ...] = ()  # other media types of the body, each with a model or a list of one
-
-
-# What each kind of route refuses.
-READ = (400, 422, 503)
-WRITE = (400, 403, 415, 422, 503)
-CHANGE = (*WRITE, 404, 412)
-CONNECTOR_PATH = "/api/connectors/{id}"
-EVENT_PATH = "/api/changes/{event}"
-NOTES = f"{EVENT_PATH}/notes"
-TEAM_PATH = "/api/teams/{team}"
-VIEW_PATH = "/api/views/{view}"
-TOGGLE = f"{CONNECTOR_PATH}/visibility/{{event_type}}/{{field}}"
-DO = (*WRITE, 409)
-RULE_PATH = "/api/notify-rules/{rule}"
-PERSON_PATH = "/api/people/{person}"
-TOKENS = "/api/tokens"
-ETAG, LOCATION = ("ETag",), ("Location",)
-NEW_ETAG = ETAG + LOCATION
-REVERT = (*WRITE, 404, 409, 413)
 ROUTES = (
     Route("Log an event", "log_an_event", "POST", "/api/painchain/log", Logged, (*WRITE, 409, 413), LogBody, 201),
     Route(
@@ -262,19 +238,7 @@ ROUTES = (
         "Change a saved view", "change_a_view", "PATCH", VIEW_PATH, View, (*CHANGE, 413, 428), ViewPatch, headers=ETAG
     ),
     Route("Delete a saved view", "delete_a_view", "DELETE", VIEW_PATH, None, CHANGE, status=204),
-    Route("Get a webhook", "read_a_webhook", "GET", f"{CONNECTOR_PATH}/webhook", Webhook, (*READ, 404)),
-    Route(
-        "Create a webhook secret",
-        "make_a_webhook_secret",
-        "POST",
-        f"{CONNECTOR_PATH}/webhook",
-        NewWebhook,
-        (*WRITE, 404, 409),
-        status=201,
-    ),
-    Route(
-        "Remove a webhook", "remove_a_webhook", "DELETE", f"{CONNECTOR_PATH}/webhook", None, (*WRITE, 404), status=204
-    ),
+    *WEBHOOK_ROUTES,
     Route("List notification rules", "list_notify_rules", "GET", "/api/notify-rules", list[NotifyRule], READ),
     Route(
         "Add a notification rule",

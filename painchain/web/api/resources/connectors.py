@@ -19,7 +19,6 @@ from painchain.history.projection import ConnectorState, Snapshot
 from painchain.ingestion.health import Health
 from painchain.timeline import visibility
 from painchain.web.api.resources.base import Resource, Secret, Time
-from painchain.web.common.links import webhook_address
 
 STATES = ("off", "waiting", "polling", "fine", "failing", "rate_limited")
 TypeKey = Annotated[str, Field(json_schema_extra={"enum": list(connectors.TYPES)})]
@@ -136,6 +135,7 @@ class TypeField(Resource):
     default: Any
     minimum: int | None
     maximum: int | None
+    choices: list[str] | None = Field(description="The values that a choice accepts; null for other kinds.")
     help: str
 
     @classmethod
@@ -149,6 +149,7 @@ class TypeField(Resource):
             default=field.normalize(field.default),
             minimum=field.minimum if field.maximum else None,
             maximum=field.maximum or None,
+            choices=[value for value, _ in field.choices if value] or None,
             help=field.help,
         )
 
@@ -209,36 +210,6 @@ class Checked(Resource):
     def of(cls, result: ConnectionTestResult) -> Checked:
         """Return the resource of a test result."""
         return cls(ok=result.ok, identity=result.identity, sees=list(result.sees), missing=list(result.missing))
-
-
-class Webhook(Resource):
-    """The webhook of a connector, without its secret."""
-
-    url: str
-    set: bool = Field(description="Whether a secret is set. Without one, deliveries are rejected.")
-    made_at: Time | None
-    made_by: str | None
-    last_delivery: Time | None
-    last_told: str | None = Field(description="Summary of the last delivery.")
-
-    @classmethod
-    def of(cls, connector: models.Connector, webhook: models.Webhook | None) -> Webhook:
-        """Return the resource of a connector's webhook, which it may not have."""
-        return cls(
-            url=webhook_address(connector),
-            set=webhook is not None,
-            made_at=webhook.made_at if webhook else None,
-            made_by=webhook.made_by if webhook else None,
-            last_delivery=webhook.last_delivery if webhook else None,
-            last_told=webhook.told if webhook and webhook.last_delivery else None,
-        )
-
-
-class NewWebhook(Resource):
-    """The address and the new secret of a webhook."""
-
-    url: str = Field(description="URL for deliveries.")
-    secret: str = Field(description="Shown only once.")
 
 
 class Gap(Resource):
