@@ -5,7 +5,7 @@ COMPILE = .venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-in
 # Payloads, descriptions and servers that tests compare with. Where there is no npm, the tests that need them are skipped.
 NODE = $(if $(shell command -v npm),tests/node/node_modules/.package-lock.json)
 
-.PHONY: run test test-all test-fuzz test-faults test-soak test-newest test-kubernetes bench lint lock lock-check wheel-check screenshots preset-pages clean
+.PHONY: run test test-all test-fuzz test-faults test-soak test-newest test-kubernetes test-far bench lint lock lock-check wheel-check screenshots preset-pages clean
 
 run: .venv/.run
 	.venv/bin/python app.py
@@ -38,6 +38,13 @@ test-newest: .venv/.dev
 # Against a real kube-apiserver with etcd, built once from Debian's sources: minutes, and 130 MB in .kubernetes.
 test-kubernetes: .venv/.dev
 	PAINCHAIN_TEST_KUBERNETES=.kubernetes .venv/bin/python -m pytest -rs tests/kubernetes $(ARGS)
+
+# With a real Unleash too, installed once: minutes, and 190 MB in .far. PAINCHAIN_TEST_POSTGRES names its database server.
+test-far: .venv/.dev .far/node_modules/.package-lock.json
+	PAINCHAIN_TEST_FAR=.far .venv/bin/python -m pytest -rs tests/far tests/browser/test_alertmanager.py $(ARGS)
+
+.far/node_modules/.package-lock.json:
+	npm install --prefix .far --ignore-scripts --no-audit --no-fund --silent unleash-server@7.5.1
 
 bench: .venv/.dev
 	.venv/bin/python -m tests.bench $(ARGS)

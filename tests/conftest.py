@@ -102,6 +102,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         ("long runs with kills, full disks and clock changes", "make test-faults"),
         ("half an hour of an incident with kills", "make test-soak"),
         ("a real Kubernetes API server", "make test-kubernetes"),
+        ("a real Unleash", "make test-far"),
     ]
     terminalreporter.section("left out")
     for what, command in rows:
