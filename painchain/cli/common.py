@@ -132,6 +132,8 @@ _FILTER = (
     click.option("--tag", multiple=True, callback=utf8, help="Only events with this tag."),
     click.option("--team", multiple=True, callback=utf8, help="Only events with any tag of this team."),
     click.option("--author", multiple=True, callback=utf8, help="Only events by this author."),
+    click.option("--service", multiple=True, callback=utf8, help="Only events of this service, in any case."),
+    click.option("--environment", multiple=True, callback=utf8, help="Only events of this environment, in any case."),
     click.option("--status", multiple=True, callback=utf8, help="Only events with this status, such as changed."),
     click.option(
         "--outcome", multiple=True, callback=utf8, help="Only events with this outcome: good, bad, running or neutral."

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, bindparam, cast, delete, literal_column, select, type_coerce
+from sqlalchemy import BigInteger, Text, bindparam, case, cast, delete, literal_column, or_, select, type_coerce
 from sqlalchemy.engine import Connection
 
 from painchain.database.bulk import BulkUpsert
@@ -20,6 +20,7 @@ from painchain.database.prepared import Prepared
 from painchain.database.session import Base
 from painchain.database.types import stored_json
 from painchain.indexes import bitmaps
+from painchain.indexes.tokens import JOIN_KEYS
 
 MAX_UNCOUNTED = 512  # the most events that readers count one by one
 READ_BATCH = 20_000  # events read at a time
@@ -27,6 +28,9 @@ ALL_TIME, QUARTER, HOUR, DAY = 0, 900, 3600, 86400
 GRAINS = (DAY, HOUR, QUARTER)
 MAX_VALUE_LENGTH = 500  # characters of a value; PostgreSQL indexes accept 2,704 bytes
 ALL = "all"  # the facet whose only value is ""
+# Facts whose values are known, but which are not counted by time: a filter by them is a search.
+LISTED = (JOIN_KEYS["service"], JOIN_KEYS["env"])
+MAX_LISTED_LENGTH = 200  # characters that a filter can have
 
 Row = tuple[str, int, str, int, str]
 Facets = tuple[tuple[str, str], ...]  # the facets for which an event has a value, with the value
@@ -37,11 +41,16 @@ _event = ChangeEvent.__table__.c
 _counts = Base.metadata.tables[EventCount.__tablename__]
 _KEY = [column.name for column in _counts.primary_key]
 
+_metadata = cast(_event.metadata, Text)
+# The metadata of the events that can have one of these facts: most events have none, and are not parsed.
+LISTED_METADATA = case((or_(*(_metadata.contains(f'"{fact}"') for fact in LISTED)), _metadata))
+
 _EVENTS = select(
     _event.id,
     type_coerce(_event.timestamp, BigInteger),
     *(_event[name] for name in ("source", "event_type", "connector_id", "connector_name", "author", "status")),
     cast(_event.tags, Text),
+    LISTED_METADATA,
 )
 _NEW_EVENTS = Prepared(_EVENTS.where(_event.id > bindparam("after"), _event.id <= bindparam("last")))
 
@@ -99,14 +108,25 @@ def tags_value(tags: str) -> str | None:
     return (value if len(value) <= MAX_VALUE_LENGTH else "") if decoded else None
 
 
+def listed_values(metadata: str | None) -> tuple[str | None, ...]:
+    """Return the values of the facts in `LISTED` that the metadata of an event has, given as JSON.
+
+    >>> listed_values('{"service":"shop","environment":2}'), listed_values(None)
+    (('shop', None), (None, None))
+    """
+    facts = json.loads(metadata) if metadata else {}
+    values = (facts.get(fact) if isinstance(facts, dict) else None for fact in LISTED)
+    return tuple(value if isinstance(value, str) and 0 < len(value) <= MAX_LISTED_LENGTH else None for value in values)
+
+
 def grouped(events: Iterable[Any]) -> Groups:
     """Group the events that are counted together. An event has the values of ``_EVENTS``, in their order."""
     groups: dict[Any, list[int]] = {}
     facets: dict[Any, Facets] = {}
-    for number, stamp, source, *values in events:
-        key = tuple(values)
+    for number, stamp, source, *values, metadata in events:
+        key = (*values, *listed_values(metadata))
         if key not in facets:
-            facets[key] = tuple(_facets(*values))
+            facets[key] = tuple(_facets(*key))
         groups.setdefault((stamp // (QUARTER * 1_000_000), source, facets[key]), []).append(number)
     return groups
 
@@ -118,6 +138,7 @@ def _facets(
     author: str,
     status: str | None,
     tags: str,
+    *listed: str | None,
 ) -> Iterator[tuple[str, str]]:
     """Yield each facet for which an event has a value, with the value."""
     yield ALL, ""
@@ -127,6 +148,7 @@ def _facets(
         ("connector", connector_value(connector_id, connector_name)),
         ("status", status),
         ("tag", tags_value(tags)),
+        *zip(LISTED, listed, strict=True),
     ):
         if value is not None:
             yield facet, value
@@ -135,11 +157,14 @@ def _facets(
 def counted(groups: Groups) -> dict[Row, int]:
     """Count events in slots of every grain, the coarse ones from the finer ones."""
     quarters: dict[Row, int] = {}
+    totals: dict[Row, int] = {}
     for (quarter, source, facets), numbers in groups.items():
         for facet, value in facets:
-            row = facet, QUARTER, value, quarter, source
-            quarters[row] = quarters.get(row, 0) + len(numbers)
-    counts = finer = quarters
+            is_listed = facet in LISTED
+            row = facet, ALL_TIME if is_listed else QUARTER, value, 0 if is_listed else quarter, source
+            counts = totals if is_listed else quarters
+            counts[row] = counts.get(row, 0) + len(numbers)
+    counts, finer = quarters | totals, quarters
     for finer_grain, grain in ((QUARTER, HOUR), (HOUR, DAY), (DAY, ALL_TIME)):
         coarse: dict[Row, int] = {}
         for (facet, _, value, slot, source), events in finer.items():
@@ -157,7 +182,7 @@ def members(groups: Groups) -> Iterator[bitmaps.Member]:
         by_facets.setdefault((source, facets), []).extend(numbers)
         by_quarter.setdefault(quarter, []).extend(numbers)
     for (source, facets), numbers in by_facets.items():
-        keys = [(facet, ALL_TIME, 0, value) for facet, value in facets if facet != ALL]
+        keys = [(facet, ALL_TIME, 0, value) for facet, value in facets if facet not in (ALL, *LISTED)]
         yield [(bitmaps.SOURCE, ALL_TIME, 0, source), *keys], numbers
     for quarter, numbers in by_quarter.items():
         yield [(ALL, grain, quarter * QUARTER // grain, "") for grain in GRAINS], numbers

@@ -125,7 +125,10 @@ class _Comparison:
 
 
 def _row(event: Mapping[str, Any]) -> list[Any]:
-    return [event["id"], event["stamp"], *(event[name] for name in _COUNTED), stored_json(event["tags"])]
+    metadata = event["metadata"]
+    facts = {name: metadata[name] for name in rollups.LISTED if name in metadata} if isinstance(metadata, dict) else {}
+    columns = (event[name] for name in _COUNTED)
+    return [event["id"], event["stamp"], *columns, stored_json(event["tags"]), stored_json(facts) if facts else None]
 
 
 def _count_problem(facet: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -26,6 +26,7 @@ from painchain.database.dialects import contains
 from painchain.database.models import ChangeEvent, EventCount
 from painchain.database.session import db
 from painchain.database.types import stored_json
+from painchain.indexes import rollups
 from painchain.indexes.bitmaps import SOURCE
 from painchain.indexes.rollups import ALL_TIME, GRAINS
 from painchain.timeline import rollup_sums
@@ -34,9 +35,17 @@ from painchain.timeline.rollup_sums import FAR
 from painchain.timeline.time_bins import TimeBins
 from painchain.timeline.time_slots import MICRO, cover
 
+MAX_LISTED = 500  # the most services, and environments, that the filter offers: a pull request can be an environment
+
 _event = ChangeEvent.__table__.c
 _count = EventCount.__table__.c
 _tags: ColumnElement[str] = cast(_event.tags, Text)
+
+
+def _most_frequent(facet: str) -> Select[Any]:
+    counts = select(_count.value).where(_count.facet == facet, _count.grain == ALL_TIME)
+    return select(counts.order_by(_count.events.desc(), _count.value).limit(MAX_LISTED).subquery().c.value)
+
 
 # The queries that together find every author of an event. COUNTED is `counted()`.
 COUNTED = bindparam("counted", type_=BigInteger)
@@ -49,6 +58,9 @@ TAG_LISTS: Sequence[Select[Any]] = (
     select(_count.value).where(_count.facet == "tag", _count.grain == ALL_TIME),
     select(_tags).where(_event.id > COUNTED).distinct(),
 )
+# The queries that together find every service and environment of an event: by fact, and the facts as JSON.
+LISTED: Mapping[str, Select[Any]] = {fact: _most_frequent(fact) for fact in rollups.LISTED}
+FACTS = select(rollups.LISTED_METADATA).where(_event.id > COUNTED, rollups.LISTED_METADATA.is_not(None)).distinct()
 
 
 def by_time(query: AggregateQuery, bins: TimeBins) -> list[Counter[tuple[int, str]]]:

@@ -44,7 +44,9 @@ DEFAULT_RANGE = "24h"
 MAX_VALUES = 100
 FACETS = ("event_type", "connector", "tag", "author", "status")  # the facets with rollups, beside the source
 OUTCOMES = tuple(outcome.value for outcome in Outcome)
-NAMES = ("author", "connector", "team")  # these may contain commas: a comma does not separate two of them
+# The qualifier of each list whose values are looked up in the search index.
+SEARCHED = {"service": "service", "environment": "env"}
+NAMES = ("author", "connector", "team", *SEARCHED)  # these may contain commas: a comma does not separate two of them
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Filter:
     of every team that `q` or `team` names, as they were when ``parse_filter`` read them. `named_connectors` holds the
     present name and ID of each connector that `q` or `connector` names: its events from before a rename have another
     name. `hides_access` leaves out the events of the class Access. A filter of `any_class` ignores outcomes and this
-    class, also those in `q`.
+    class, also those in `q`. `service` and `environment` select as a search for them does.
     """
 
     source: tuple[str, ...] = ()
@@ -74,6 +76,8 @@ class Filter:
     hides_access: bool = False
     any_class: bool = False
     named_connectors: tuple[NamedConnector, ...] = ()
+    service: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
 
     @property
     def connector_values(self) -> tuple[str, ...]:
@@ -142,8 +146,16 @@ class Filter:
         return conditions
 
     def q_groups(self) -> list[Group]:
-        """Return the groups of phrases of the search `q` alone."""
-        return search_query.groups(search_query.parse(self.q), dict(self.teams), self.named_connectors)
+        """Return the groups of phrases of the search `q`, and of the lists that select as a search does."""
+        groups = search_query.groups(search_query.parse(self.q), dict(self.teams), self.named_connectors)
+        for name, qualifier in SEARCHED.items():
+            if terms := dict.fromkeys(index_tokens.search_term(qualifier, value) for value in getattr(self, name)):
+                groups.append(Group(tuple(Phrase((term,)) for term in terms)))
+        return groups
+
+    def without_search(self) -> Filter:
+        """Return this filter without what the search index selects."""
+        return replace(self, q="", gaps=(), service=(), environment=())
 
     def search_groups(self) -> list[Group]:
         """Return the groups of phrases to look up in the full-text index.
@@ -294,6 +306,8 @@ def parse_filter(
         ),
         _outcomes(texts("outcome")),
         named_connectors=connector_filter.find_named(names),
+        service=texts("service"),
+        environment=texts("environment"),
     )
 
 

@@ -88,7 +88,7 @@ def histogram(event_filter: Filter, now: datetime, zone: ZoneInfo, with_classes:
     # A search with too many matches is counted from `since` on, so its oldest match is not needed.
     oldest = None
     if event_filter.start is None:
-        oldest = _oldest(replace(event_filter, q="", gaps=()) if since else event_filter)
+        oldest = _oldest(event_filter.without_search() if since else event_filter)
     start = event_filter.start or oldest or (event_filter.end or now) - RANGES[DEFAULT_RANGE]
     end = event_filter.end or max(now, start) + timedelta(microseconds=1)
     bins = time_bins(start, end, zone)

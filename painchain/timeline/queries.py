@@ -17,7 +17,7 @@ from painchain.database.models import IS_AUDIT, ChangeEvent, LogHead, Team
 from painchain.database.prepared import Prepared
 from painchain.database.session import db, is_writing
 from painchain.database.types import microseconds, moment
-from painchain.indexes import notes
+from painchain.indexes import notes, rollups
 from painchain.indexes.search_query import EARLIEST as EARLIEST
 from painchain.indexes.search_query import LATEST as LATEST
 from painchain.indexes.search_query import MAX_TEXT as MAX_TEXT
@@ -35,6 +35,7 @@ DAY = timedelta(hours=25)  # the longest day, when the clocks are set back
 PAGE = 50
 MANY = 500  # the most events of a page among which the group of a new event is looked for
 BYTES_OF_TEXT = 3  # that an event takes in memory for each character of its text, roughly
+_FACTS = "facts"
 _STATUS = -1  # the position of a status, whose kind is its source
 
 _event = ChangeEvent.__table__.c
@@ -224,17 +225,20 @@ def events_of_request(request_id: str, limit: int = PAGE) -> Sequence[Event]:
 
 @dataclass(frozen=True)
 class FilterValues:
-    """What a filter can be set to: every tag and author of an event, the name of every team, and saved views."""
+    """What a filter can be set to: the values that events have, the name of every team, and saved views."""
 
     tags: Sequence[str]
     authors: Sequence[str]
+    services: Sequence[str]
+    environments: Sequence[str]
     teams: Sequence[str]
     views: Sequence[ViewLink] = ()
 
 
 def _filter_value_queries() -> Iterator[Select[Any]]:
     """Yield queries of a text, what it is, and its position: its number, or the order in which it is shown."""
-    kinds = {"tags": aggregates.TAG_LISTS, "author": aggregates.AUTHORS}
+    kinds = {"tags": aggregates.TAG_LISTS, "author": aggregates.AUTHORS, _FACTS: [aggregates.FACTS]}
+    kinds |= {fact: [query] for fact, query in aggregates.LISTED.items()}
     for kind, queries in kinds.items():
         yield from (query.add_columns(literal(kind), literal(0)) for query in queries)
     team_order = func.row_number().over(order_by=(func.lower(Team.name), Team.id))
@@ -258,9 +262,17 @@ def filter_values(person_id: int | None = None) -> FilterValues:
             values[kind].append((position, value))
     event_classes.remember_statuses(statuses)
     by_kind = {kind: [value for _, value in sorted(pairs)] for kind, pairs in values.items()}
+    for facts in map(rollups.listed_values, by_kind.get(_FACTS, ())):
+        for fact, value in zip(rollups.LISTED, facts, strict=True):
+            by_kind.setdefault(fact, []).extend([value] if value else [])
+    authors, services, environments = (
+        sorted(set(by_kind.get(name, [])), key=str.casefold) for name in ("author", *rollups.LISTED)
+    )
     return FilterValues(
         sorted(aggregates.all_tags(by_kind.get("tags", [])), key=str.casefold),
-        sorted(set(by_kind.get("author", [])), key=str.casefold),
+        authors,
+        services,
+        environments,
         by_kind.get("team", []),
         saved_views.from_values(values),
     )

@@ -24,6 +24,7 @@ from painchain.core import key_file, runtime
 from painchain.database.session import Base, db
 from painchain.eventlog import writer
 from painchain.factory import build_app
+from painchain.indexes import rollups
 from painchain.integrity import derived_data, verification
 from painchain.maintenance import demo_data
 from painchain.migrations.frozen import repository_words_0016, words_0003
@@ -110,13 +111,18 @@ def old_database(folder: Path, url: str, revision: str, rows: Rows) -> None:
         with db.engine.begin() as connection:
             for table in Base.metadata.sorted_tables:
                 if table.name in columns:
-                    of_then = [_as_of(revision, row) for row in rows[table.name]]
+                    of_then = [_as_of(revision, row) for row in rows[table.name] if _existed(revision, row)]
                     _fill(connection, typed_table(table, *columns[table.name]), of_then)
             if revision < "0024":
                 _fill_tags(connection, revision, rows["change_events"])
             if "words" in columns["change_events"] and connection.dialect.name == "sqlite":
                 connection.execute(sa.text("INSERT INTO event_words (event_words) VALUES ('rebuild')"))
     close(app)
+
+
+def _existed(revision: str, row: dict[str, Any]) -> bool:
+    """Return whether a revision wrote a row: it counted no services and environments before 0031."""
+    return revision >= "0031" or row.get("facet") not in rollups.LISTED
 
 
 def _as_of(revision: str, row: dict[str, Any]) -> dict[str, Any]:

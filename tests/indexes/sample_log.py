@@ -17,6 +17,10 @@ SOURCES, TYPES = ("github", "gitlab", "painchain"), ("Commit", "Release", "Image
 AUTHORS, STATUSES = ("ann", "ben", "Doe, J"), (None, "failed", "")
 CONNECTORS = ((None, None), (7, "Work"), (8, "7"), (7, "a/b"), (None, "Work"), (9, None))
 TAGS: tuple[list[str], ...] = ([], ["ci"], ["ci", "night"], ["größe"], [f"very-long-tag-{n:030}" for n in range(20)])
+METADATA: tuple[dict[str, Any], ...] = (
+    *({}, {"service": "shop"}, {"environment": "größe", "data": {"service": "other"}}, {"service": 5}),
+    *({"note": 'a "service"'}, {"service": "s" * 201, "environment": ""}, {"service": "api", "environment": "prod"}),
+)
 
 
 def some_event(number: int, chance: random.Random, short: bool = True) -> dict[str, Any]:
@@ -32,6 +36,7 @@ def some_event(number: int, chance: random.Random, short: bool = True) -> dict[s
         "connector_id": connector_id,
         "connector_name": connector_name,
         "tags": chance.choice(TAGS[:-1] if short else TAGS),
+        "metadata": chance.choice(METADATA),
     }
 
 

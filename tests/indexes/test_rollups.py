@@ -54,7 +54,7 @@ def expected_bitmaps() -> dict[tuple[Any, ...], set[int]]:
     """Return the expected bitmaps, computed event by event."""
     sets: dict[tuple[Any, ...], set[int]] = {}
     for event, facet, grain, value, slot in all_facet_values():
-        if (facet == "all") == (grain > 0):
+        if (facet == "all") == (grain > 0) and facet not in rollups.LISTED:
             sets.setdefault((facet, grain, value, slot), set()).add(event.id)
         sets.setdefault(("source", 0, event.source, 0), set()).add(event.id)
     return sets
@@ -79,6 +79,9 @@ def all_facet_values() -> Iterator[tuple[Any, ...]]:
             "connector": f"{event.connector_id or ''}{'/' if named else ''}{event.connector_name or ''}" or None,
             "tag": json.dumps(event.tags, ensure_ascii=False, separators=(",", ":")) if event.tags else None,
         }
+        for fact in ("service", "environment"):
+            if isinstance(value := event.metadata.get(fact), str) and 0 < len(value) <= 200:
+                yield event, fact, 0, value, 0
         for facet, value in facets.items():
             for grain in (0, 900, 3600, 86400) if value is not None else ():
                 value = "" if len(value) > 500 else value

@@ -26,7 +26,7 @@ def log(app: Flask) -> Flask:
     write(
         app,
         *(
-            {"tags": ["ci", f"t{n}"], "status": "failed", "connector_name": "Work"}
+            {"tags": ["ci", f"t{n}"], "status": "failed", "connector_name": "Work", "metadata": {"service": "shop"}}
             for n in range(rollups.MAX_UNCOUNTED)
         ),
     )
@@ -53,6 +53,7 @@ CASES = [
     ("DELETE FROM event_counts WHERE facet = 'author'", "The counts of authors do not match the events."),
     ("UPDATE event_counts SET events = events + 1 WHERE facet = 'all' AND grain = 0", "The counts of all events"),
     ("UPDATE event_counts SET slot = slot + 1 WHERE facet = 'status' AND grain = 86400", "The counts of outcomes"),
+    ("DELETE FROM event_counts WHERE facet = 'service'", "The counts of services do not match the events."),
     ("DELETE FROM event_sets WHERE facet = 'source'", "A chart does not count an event correctly, first at event 1."),
     ("UPDATE event_sets SET value = 'Other' WHERE value = 'Job'", "A chart does not count an event correctly"),
     ("UPDATE log_head SET counted = counted + 1", "A chart does not count an event correctly"),

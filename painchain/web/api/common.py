@@ -21,7 +21,8 @@ from painchain.web.common.responses import json_error
 
 MAX_ID = 2**63 - 1
 FILTERS = (
-    *("source", "event_type", "connector", "tag", "team", "author", "status", "outcome"),
+    *("source", "event_type", "connector", "tag", "team", "author", "service", "environment"),
+    *("status", "outcome"),
     *("start_date", "end_date", "q"),
 )
 # The query parameters of each route; a route that is not listed takes none.

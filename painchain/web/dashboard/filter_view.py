@@ -26,7 +26,10 @@ LISTS = {
     "tag": "Tag",
     "team": "Team",
     "author": "Author",
+    "service": "Service",
+    "environment": "Environment",
 }
+OPTIONAL = ("team", "service", "environment")  # without a menu while there is nothing to choose
 NARROWING = (*LISTS, "status", "outcome", "q")
 DATES = ("start_date", "end_date")
 TIMES = (*DATES, "t0")  # in UTC in every address; t0 is the time from which the feed counts
@@ -150,15 +153,17 @@ def choices(view: View, event_filter: Filter, records: Sequence[Connector]) -> d
         "tag": {tag: tag for tag in existing.tags},
         "team": {name: name for name in existing.teams},
         "author": {author: author for author in existing.authors},
+        "service": {name: name for name in existing.services},
+        "environment": {name: name for name in existing.environments},
     }
-    if not offered["team"]:  # most installations have no teams
-        del offered["team"]
     lists = {}
     for name, values in offered.items():
         # The filter has the names of teams in the case in which they are stored.
         selected = event_filter.team if name == "team" else view.parameters.get(name, ())
         chosen = selected if name in NAMES else [part for value in selected for part in value.split(",")]
         values |= {value: value for value in chosen if value not in values}
+        if name in OPTIONAL and not values:
+            continue
         numbered = enumerate(values.items(), 1)
         lists[name] = [Choice(value, label, value in chosen, number) for number, (value, label) in numbered]
     return {"lists": lists, "list_labels": LISTS}

@@ -49,6 +49,8 @@ FILTER: Parameters = {
     "tag": (TEXT_LIST, "Tags, repeated or comma-separated; matches any of them."),
     "team": (TEXT_LIST, "Names of teams, repeated; matches events with any of their tags. Unknown names are rejected."),
     "author": (TEXT_LIST, "Authors, repeated; matches any of them."),
+    "service": (TEXT_LIST, "Services, in any case, repeated; matches events of any of them."),
+    "environment": (TEXT_LIST, "Environments, in any case, repeated; matches events of any of them."),
     "status": (TEXT_LIST, "Statuses such as updated, repeated or comma-separated; matches any of them."),
     "outcome": (
         TEXT_LIST,
