@@ -173,7 +173,8 @@ def plant_with_fake_servers(
 ) -> Iterator[TestResponse]:
     """Let fake servers echo the request, with every kind of failure, to connection tests, polls and messages."""
     numbers = []
-    for status, type_key in itertools.product((200, 401, 500), ADDABLE):
+    polled = [key for key, connector_type in ADDABLE.items() if connector_type.poll]
+    for status, type_key in itertools.product((200, 401, 500), polled):
         base = {"kubernetes": "api_server"}.get(type_key, "base_url")
         extra = {"cluster_name": f"c{status}"} if type_key == "kubernetes" else {}
         config = {"token": canary(), base: f"{fake_server.url}/answer-{status}", **extra}
