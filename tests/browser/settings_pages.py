@@ -56,6 +56,14 @@ def new_with_errors(page: Page, site: Site) -> None:
     expect(page.locator("#problems")).to_be_focused()
 
 
+def mapping_tried(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/settings/integrations/new/webhook")
+    page.get_by_label("Payload (JSON)").fill('{"title": "Deployed shop 1.4.2", "service": "shop"}')
+    page.locator("summary", has_text="Mapping").click()
+    page.get_by_role("button", name="Try this mapping").click()
+    expect(page.locator("#trial")).to_contain_text("Pasted payload: 1 event")
+
+
 def painchain(page: Page, site: Site) -> None:
     page.goto(f"{site.address}/settings/integrations/1")
 

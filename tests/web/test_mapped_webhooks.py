@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -168,6 +169,14 @@ def test_ten_deliveries_of_limited_size_are_kept_and_go_with_their_connector(
     assert "not kept as a whole" in tried[0]["reason"]
     with app.app_context():
         assert max(len(row.body) for row in db.session.query(KeptDelivery)) <= kept_deliveries.MAX_BODY
+    with app.app_context():
+        month_ago = datetime.now(UTC) - kept_deliveries.MAX_AGE
+        db.session.query(KeptDelivery).update({"received_at": month_ago})
+        db.session.commit()
+    assert kept(client, number) == []
+    assert deliver(client, number, secret, {"title": "A month later"}).status_code == 202
+    with app.app_context():
+        assert db.session.query(KeptDelivery).count() == 1
     assert client.delete(f"/api/connectors/{number}", headers={"If-Match": "*"}).status_code == 204
     with app.app_context():
         assert db.session.query(KeptDelivery).count() == 0
