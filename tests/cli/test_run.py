@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -56,11 +57,15 @@ def test_a_signal_reaches_the_command(
         cwd=ROOT,
         stdout=subprocess.PIPE,
         start_new_session=True,  # no terminal sends the signal to both
+        preexec_fn=partial(signal.signal, number, signal.SIG_DFL),  # a shell's background job ignores SIGINT
     ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == b"ready\n"
-        process.send_signal(number)
-        assert process.wait(PATIENCE) == status
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == b"ready\n"
+            process.send_signal(number)
+            assert process.wait(PATIENCE) == status
+        finally:
+            process.kill()
     (event,) = running_server.events(service)
     assert (event["status"], event["metadata"]["data"]) == ("failure", data)
 
