@@ -30,6 +30,7 @@ VALUES: dict[Kind, st.SearchStrategy[Any]] = {
     Kind.LIST: ITEMS | ITEMS.map("\r\n".join) | ITEMS.map(",".join),
     Kind.TAGS: ITEMS | ITEMS.map(", ".join),
     Kind.CERTIFICATE: ITEMS.map("\r\n".join),
+    Kind.CHOICE: WORDS,
     Kind.SECRET: WORDS,
 }
 

@@ -136,7 +136,7 @@ class Deployments:
 
     def __init__(self, server: str) -> None:
         self.connector = add(server, enabled=True)
-        self._webhook = call("POST", f"{self.connector.api}/webhook", made="up")
+        self._webhook = call("POST", f"{self.connector.api}/webhook")
         self._states = 0
 
     def reach(self, number: int, state: str) -> None:

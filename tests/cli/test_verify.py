@@ -145,7 +145,11 @@ def test_ctrl_c_stops_the_command_with_a_message(app: Flask, run: Run, monkeypat
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("click._termui_impl.ProgressBar.update", interrupt)
-    result = run("verify")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+    try:
+        result = run("verify")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (result.exit_code, result.stderr) == (2, "painchain: Stopped before the check was complete.\n")
 
 

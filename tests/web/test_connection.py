@@ -133,7 +133,8 @@ def test_a_reader_that_is_too_slow_is_cut_off(app: Flask, settings: Settings, ca
         wait_until(lambda: connection._waits)
         connection.check(time.monotonic() + limits.unread_seconds)
         assert not rest(client).endswith(b"\r\n0\r\n\r\n")
-    assert caplog.messages == ["A response was cut off: 127.0.0.1 read too little for 60 seconds."]
+    cut_off = "A response was cut off: 127.0.0.1 read too little for 60 seconds."
+    assert caplog.messages.count(cut_off) == 1
     server.close()
     server.task_dispatcher.shutdown()
     thread.join(5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -147,6 +148,7 @@ def error(status: int, title: str, message: str, sign_in: str = "") -> Response:
     try:
         return page("pages/shared/error.html", status, title=title, message=message, sign_in=sign_in)
     except Exception:  # the error may lie in what every page shows
+        current_app.log_exception(sys.exc_info())
         html = render_template("pages/shared/error.html", auditing=None, zone=UTC_ZONE, title=title, message=message)
         return make_response(html, status)
 
