@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -150,6 +151,17 @@ def test_no_secret_of_a_delivery_is_stored(
     assert "planted" not in shown
     assert secret not in shown
     assert kept(client, number)[1]["topic"] == "push"
+
+
+def test_no_expression_reads_the_header_that_has_the_secret(
+    client: FlaskClient, events: Events, number: int, secret: str
+) -> None:
+    title = """join(' ', [headers."x-shared" || 'none', headers."x-kind"])"""
+    change(client, number, signing="token", header="X-Shared", map_title=title)
+    encoded = base64.b64encode(f"ci:{secret}".encode()).decode()
+    shared = {"X-Shared": f"Basic {encoded}", "X-Kind": "deploy"}
+    assert deliver(client, number, secret, {"a": 1}, **shared).get_json() == {"events": 1}
+    assert events()[-1]["title"] == "none deploy"
 
 
 def test_ten_deliveries_of_limited_size_are_kept_and_go_with_their_connector(

@@ -49,7 +49,7 @@ def read(delivery: Delivery, context: WebhookContext) -> Sequence[SourceEvent]:
         raise NothingToRecord(UNKNOWN_PRESET)
     try:
         compiled = preset.compiled(expressions_of(settings))
-        found = compiled.events(_payload(delivery), delivery.headers)
+        found = compiled.events(_payload(delivery), _kept_headers(settings, delivery.headers))
     except MappingError as problem:
         raise NothingToRecord(f"The mapping does not fit. {problem}") from None
     digest = hashlib.sha256(delivery.body).hexdigest()[:32]
