@@ -15,7 +15,7 @@ from statistics import median
 
 import click
 
-from tests.bench import events, load, servers, tabs
+from tests.bench import events, load, progress, servers, tabs
 from tests.bench.checking import check as measure_checking
 from tests.bench.live import live as measure_live
 from tests.bench.poll import poll as measure_polling
@@ -28,6 +28,8 @@ CLIENTS = (1, 8, 32)
 LOG_RATIOS = {1: 0.6, 8: 1.0, 32: 1.5}  # by the number of concurrent requests, which share commits
 MEMORY_MIB, START_SECONDS, MANY = 120, 1.5, 1_000_000
 TABS, PAUSE_SECONDS, TABS_PERCENT = 50, 1.5, 5  # the pause is that of static/live.js
+RATE_SECONDS, IDLE_SECONDS, INCIDENT_SECONDS = 1.0, 10.0, 60.0  # for which these are measured by default
+PART_SECONDS = 1_200  # for a part whose steps are not shown
 
 
 @dataclass(frozen=True)
@@ -55,30 +57,25 @@ class Line:
 
 @dataclass(frozen=True)
 class Bench:
-    """How long and how often to measure, and the folder for instances and templates."""
+    """How often and how long to measure, if not as long as usual, and the folder for instances and templates."""
 
     folder: Path
     rounds: int
-    seconds: float
+    seconds: float | None = None
     against: Path | None = None
 
     def rates(self, clients: int, contenders: Iterable[tuple[Server, Request]]) -> list[float]:
         """Return the requests per second of each contender: the median of rounds in which they take turns."""
         contenders = list(contenders)
-        rates_by_round = [[self._rate(clients, *contender) for contender in contenders] for _ in range(self.rounds)]
+        seconds = self.seconds or RATE_SECONDS
+        progress.begin(f"{clients} at a time", len(contenders) * self.rounds * (seconds + 60))
+        rates_by_round = [[_rate(clients, seconds, *contender) for contender in contenders] for _ in range(self.rounds)]
         return [median(rates) for rates in zip(*rates_by_round, strict=True)]
-
-    def _rate(self, clients: int, server: Server, request: Request) -> float:
-        arguments = [str(server.port), str(clients), str(self.seconds), str(request.status)]
-        command = [sys.executable, "-I", load.__file__, *arguments]
-        done = subprocess.run(command, input=request.raw, stdout=subprocess.PIPE, timeout=60)
-        if done.returncode:
-            raise SystemExit(f"{request.method} {request.address} could not be measured")
-        return float(done.stdout)
 
     def instance(self, name: str, number: int = 0, span: timedelta = DAY) -> Path:
         """Return an instance folder with that many events in its database."""
         folder = self.folder / name
+        progress.begin(f"a log of {number:,} events", 60 + number / 1000)
         with servers.painchain(folder) as server:
             for request in (events.add_connector(), *map(events.report, events.SAMPLES)):
                 request.answer(server.port)
@@ -123,7 +120,8 @@ class Bench:
         """Time the first response of a new instance and of one that was started before."""
         seconds: dict[str, list[float]] = {"first start": [], "second start": []}
         for number in range(self.rounds):
-            for times in seconds.values():
+            for case, times in seconds.items():
+                progress.begin(case, 60)
                 with servers.painchain(self.folder / f"start-{number}", Request("/")) as server:
                     times.append(server.first_answer)
         for case, times in seconds.items():
@@ -135,24 +133,25 @@ class Bench:
             page = Request("/").answer(server.port).decode()
             match = re.search(r"/news\?after=(\d+)", page)
             after = match[1] if match else ""
+            percents, seconds = [], self.seconds or IDLE_SECONDS
+            progress.begin(f"{TABS} open dashboards", self.rounds * (seconds + 60) + 60)
             self._keep_open(server, after, 2)
-            percents = []
             for _ in range(self.rounds):
                 before, begin = server.cpu_seconds, time.perf_counter()
-                self._keep_open(server, after, 10 * self.seconds)
+                self._keep_open(server, after, seconds)
                 percents.append(100 * (server.cpu_seconds - before) / (time.perf_counter() - begin))
         case = f"{TABS} open dashboards, no new events: share of one core"
         yield Line(case, "", f"{median(percents):.1f} %", median(percents), TABS_PERCENT)
 
     def _keep_open(self, server: Server, after: str, seconds: float) -> None:
         arguments = [str(argument) for argument in (server.port, TABS, seconds, PAUSE_SECONDS, after)]
-        subprocess.run([sys.executable, "-I", tabs.__file__, *arguments], check=True, timeout=300)
+        subprocess.run([sys.executable, "-I", tabs.__file__, *arguments], check=True)
 
     def live(self) -> Iterator[Line]:
         """Compare the load of an incident with another checkout."""
         if self.against is None:
             raise click.UsageError("live needs another checkout, set up by `make run`: --against PATH")
-        for row in measure_live(self.folder, min(self.rounds, 3), 60 * self.seconds, self.against):
+        for row in measure_live(self.folder, min(self.rounds, 3), self.seconds or INCIDENT_SECONDS, self.against):
             yield Line(*row)
 
     def scale(self) -> Iterator[str]:
@@ -205,24 +204,40 @@ PARTS = {
 }
 
 
+def _rate(clients: int, seconds: float, server: Server, request: Request) -> float:
+    arguments = [str(server.port), str(clients), str(seconds), str(request.status)]
+    command = [sys.executable, "-I", load.__file__, *arguments]
+    done = subprocess.run(command, input=request.raw, stdout=subprocess.PIPE)
+    if done.returncode:
+        raise SystemExit(f"{request.method} {request.address} could not be measured")
+    return float(done.stdout)
+
+
 @click.command()
 @click.argument("parts", nargs=-1, type=click.Choice(list(PARTS)))
 @click.option("--rounds", default=5, help="How often each contender is measured; the median counts.")
-@click.option("--seconds", default=1.0, help="How long each measurement takes.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0.1),
+    help=f"How long each measurement takes: by default {RATE_SECONDS:.0f}, of idle dashboards {IDLE_SECONDS:.0f}, "
+    f"of an incident {INCIDENT_SECONDS:.0f}.",
+)
 @click.option(
     "--against",
     type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
     help="The checkout that `live` compares with.",
 )
-def main(parts: tuple[str, ...], rounds: int, seconds: float, against: Path | None) -> None:
+def main(parts: tuple[str, ...], rounds: int, seconds: float | None, against: Path | None) -> None:
     """Measure PARTS and print the ratios.
 
     PARTS are log, pages, start, idle, live, scale, poll, verify, check; by default all, and live only with --against.
+    The steps are shown on standard error. The bench ends if one of them takes too long.
     """
     click.echo(f"{'case':<50} {'bare':>12} {'ours':>12} {'ratio':>8}  target")
     with tempfile.TemporaryDirectory(prefix="painchain-bench-") as folder:
         bench = Bench(Path(folder), rounds, seconds, against)
         for part in parts or [part for part in PARTS if part != "live" or against]:
+            progress.begin(part, PART_SECONDS)
             for line in PARTS[part](bench):
                 click.echo(line)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from painchain.database.session import db
-from tests.bench import servers
+from tests.bench import progress, servers
 from tests.bench.poll import Row, p95, wait
 from tests.bench.scale import filled
 from tests.bench.servers import Server
@@ -32,6 +32,7 @@ def check(instance: Path, rounds: int) -> Iterator[Row]:
         wait(lambda: bool(run_statement(instance, RUNNING)))  # the first check of the day
         run_statement(instance, ENDED)
         for kind, start_check in DUE.items():
+            progress.begin(f"a check {kind}", 120 * (rounds + 1))
             idle, during_check = zip(
                 *(measure_check(server, instance, start_check) for _ in range(max(rounds, 2))), strict=True
             )

@@ -29,7 +29,7 @@ from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.ingestion import poll_results
 from painchain.startup import create_app
-from tests.bench import servers
+from tests.bench import progress, servers
 from tests.bench.servers import Server
 from tests.support.sample_events import CLOCK
 
@@ -68,8 +68,9 @@ def database(server: str) -> Iterator[str]:
 
 def measure_storing(instance: Path, url: str, rounds: int) -> Iterator[Row]:
     """Compare storing the events of one poll with a bare executemany of the same rows into a similar table."""
-    app = create_server_app(instance, url)
     kind = "PostgreSQL" if url else "SQLite"
+    progress.begin(f"{kind}: {MANY:,} events of a poll", 60 * (rounds + 1))
+    app = create_server_app(instance, url)
     with app.app_context():
         number = add("Clock", "http://127.0.0.1:9")
         ours, again, bare, longest = [], [], [], []
@@ -105,6 +106,7 @@ def measure_concurrent_polls(instance: Path, rounds: int) -> Iterator[Row]:
         with servers.running(["-m", "tests.bench.clocks"], instance) as server:
             wait_for_polls(instance, 0)
             for event_count in (0, STRIKES):
+                progress.begin(f"{CONNECTORS} polls of {event_count} events", 120 * (rounds + 1))
                 idle, polling, took = [], [], []
                 for _ in range(max(rounds, 2)):
                     idle.append(p95(server, lambda times: len(times) < 150))
@@ -125,6 +127,7 @@ def measure_concurrent_polls(instance: Path, rounds: int) -> Iterator[Row]:
 
 def measure_deliveries(instance: Path) -> Iterator[Row]:
     """Measure the response times of webhook deliveries, each with a new event."""
+    progress.begin(f"{DELIVERIES} webhook deliveries", 120)
     gitlab = {"type": "gitlab", "name": "GitLab", "config": {"token": "made-up-token"}}
     with servers.painchain(instance) as server:
         connector_id = json.loads(post_request("/api/connectors", gitlab, 201).answer(server.port))["id"]

@@ -23,7 +23,7 @@ from painchain.startup import create_app
 from painchain.timeline import histogram, queries
 from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import RANGES, Filter
-from tests.bench import bulk
+from tests.bench import bulk, progress
 
 SIZES = (10_000, 100_000, 1_000_000)
 DAYS = 90
@@ -121,6 +121,7 @@ def measured(database: str, instances: dict[int, tuple[Path, str]], rounds: int)
     plans: dict[str, list[str]] = {}
     for size, (instance, url) in instances.items():
         app = filled(instance, url, size)
+        progress.begin(f"{database}: reads of {size:,} events", 600)
         with app.app_context():
             for name, read in reads(app, datetime.now(UTC)):
                 times_by_name.setdefault(name, []).append(best(read, rounds))
@@ -134,6 +135,7 @@ def measured(database: str, instances: dict[int, tuple[Path, str]], rounds: int)
         verdict = "ok" if ratio <= TARGET else "miss"
         cells = "".join(f"{milliseconds:>9.2f} ms" for milliseconds in times)
         yield f"{name:<40} {cells} {ratio:>8.2f}  ≤ {TARGET} {verdict}"
+    progress.begin(f"{database}: exports and deletions", 900)
     yield from bulk.exported(database, instances)
     yield from bulk.pruned(database, app)
     for name, steps in plans.items():
@@ -147,6 +149,7 @@ def filled(instance: Path, url: str, size: int) -> Flask:
     app = create_app(config.load(environ))
     with app.app_context():
         if queries.head().last_event <= 1:
+            progress.begin(f"a log of {size:,} events", 60 + size / 500)
             demo_data.fill(size, DAYS, 1, datetime.now(UTC), lambda done: None)
             analyze()
         db.session.remove()

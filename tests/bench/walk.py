@@ -11,6 +11,7 @@ from sqlalchemy import text
 from painchain.database.session import db, read_transaction
 from painchain.eventlog.chain import FIELDS
 from painchain.integrity import verification
+from tests.bench import progress
 from tests.bench.scale import filled
 
 EVENTS, MOST_SECONDS = 1_000_000, 60
@@ -20,6 +21,7 @@ LEAST_OF_BARE = 0.1  # the bare SELECT does not parse, serialise and hash JSON
 def walk(folder: Path) -> Iterator[tuple[str, str, str, float, float, bool]]:
     """Yield the rows of the table: events per second compared with the bare SELECT, and the seconds of a full check."""
     app = filled(folder, "", EVENTS)
+    progress.begin(f"verification of {EVENTS:,} events", 600)
     with app.app_context():
         begin = time.perf_counter()
         with read_transaction() as connection:
