@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 
 from painchain.connectors.contract import Delivery
-from painchain.core.redaction import looks_secret, scrub_value
+from painchain.core.redaction import scrub_value
 from painchain.database.models import KeptDelivery
 from painchain.database.session import Base, db
 from painchain.ingestion.sanitize import safe_text
@@ -24,11 +24,9 @@ MAX_BODY = 64 * 1024  # characters of a kept body
 MAX_HEADERS, MAX_HEADER = 30, 200
 SHORT_LIST, SHORT_TEXT = 20, 300  # what is left of a body that is too large
 
-# Headers that can have a secret, and those of every request and every proxy.
-_HIDDEN_HEADER = re.compile(
-    r"auth|cookie|signature|(?<!event-)key|^(host|connection|content-length|accept.*|via|forwarded|x-forwarded-.*|"
-    r"x-real-ip|cf-.*)$",
-    re.IGNORECASE,
+# The headers of every request and every proxy, which say nothing about the delivery.
+_OF_EVERY_REQUEST = re.compile(
+    r"host|connection|content-length|accept.*|via|forwarded|x-forwarded-.*|x-real-ip|cf-.*", re.IGNORECASE
 )
 
 _table = Base.metadata.tables[KeptDelivery.__tablename__]
@@ -45,8 +43,8 @@ class SafeDelivery:
 
 
 def safe(delivery: Delivery, headers: Mapping[str, str], secrets: Sequence[str]) -> SafeDelivery:
-    """Return what is kept of a delivery, with those of its `headers` that have no secret."""
-    names = [name for name in headers if not _HIDDEN_HEADER.search(name) and not looks_secret(name)][:MAX_HEADERS]
+    """Return what is kept of a delivery. Its `headers` are those that have no secret (`kept_headers` of its type)."""
+    names = [name for name in headers if not _OF_EVERY_REQUEST.fullmatch(name)][:MAX_HEADERS]
     kept = {safe_text(name, secrets, MAX_HEADER): safe_text(headers[name], secrets, MAX_HEADER) for name in names}
     try:
         value = json.loads(delivery.body) if len(delivery.body) <= MAX_READ else None

@@ -13,7 +13,6 @@ from jmespath.parser import ParsedResult
 from painchain.connectors.contract import NothingToRecord
 from painchain.connectors.webhook import values
 from painchain.connectors.webhook.expressions import MAX_STEPS, Budget, ExpressionError, Interpreter, is_true, parse
-from painchain.core.redaction import looks_secret
 
 # What a mapping can have an expression for, with what the expression gives.
 MEMBERS: Mapping[str, str] = MappingProxyType(
@@ -43,7 +42,6 @@ MEMBERS: Mapping[str, str] = MappingProxyType(
 MAX_EVENTS = 1_000  # of one delivery
 NOT_NEWS = "The mapping does not take this payload for news."
 _WHOLE = ("news", "split")  # the members whose expressions see the payload before it is split
-_HIDDEN_HEADERS = ("auth", "cookie", "signature", "key")
 
 
 class MappingError(Exception):
@@ -66,8 +64,8 @@ class CompiledMapping:
         """Return the change events of a payload, as `POST /api/events` takes them, and `group` beside their members.
 
         The expressions see an object with `payload`, `item` (of the array that `split` gives; without `split` the
-        payload) and `headers` (names in lower case, without those that can hold a secret). Times are in UTC. `steps`
-        limits the work of all expressions together.
+        payload) and `headers` (names in lower case, only those that ``signing.public_headers`` gives). Times are in UTC.
+        `steps` limits the work of all expressions together.
 
         :raises NothingToRecord: if the payload is no news.
         :raises MappingError: if an expression cannot be evaluated for it, or gives a value that the member does not
@@ -75,8 +73,7 @@ class CompiledMapping:
         """
         budget = Budget(steps)
         interpreter = Interpreter(budget)
-        seen = {name.lower(): value for name, value in headers.items() if not _hides(name.lower())}
-        whole = {"payload": payload, "item": payload, "headers": seen}
+        whole = {"payload": payload, "item": payload, "headers": headers}
         if "news" in self.expressions and not is_true(self._value("news", interpreter, whole)):
             raise NothingToRecord(self.not_news)
         items = self._items(interpreter, whole) if "split" in self.expressions else [payload]
@@ -134,11 +131,6 @@ def compile(expressions: Mapping[str, str], not_news: str = NOT_NEWS) -> Compile
     if "title" not in parsed:
         raise MappingError("title", "Enter an expression: an event needs a title.")
     return CompiledMapping(parsed, not_news)
-
-
-def _hides(header: str) -> bool:
-    """Return whether a header can hold a secret, which no event may repeat."""
-    return looks_secret(header) or any(word in header for word in _HIDDEN_HEADERS)
 
 
 def _in_order(event: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,11 +13,15 @@ from enum import StrEnum
 
 from painchain.connectors import standard_webhooks
 from painchain.connectors.contract import Delivery, InvalidSignature
+from painchain.core.redaction import looks_secret
 
 ALGORITHMS = ("sha256", "sha512", "sha1")
 ENCODINGS = ("hex", "base64")
 MAX_SIGNATURES = 10  # of one delivery
 _SCHEMES = ("bearer", "token")
+# Lower-case names of headers with a secret or a signature, beside names that look secret anywhere. X-Event-Key names an
+# event, and Idempotency-Key a request.
+_SECRET_HEADER = re.compile(r"auth|cookie|session|signature|hmac|jwt|assertion|(?<!event-)(?<!idempotency-)key")
 
 
 class Method(StrEnum):
@@ -44,11 +49,6 @@ class Signing:
     encoding: str = "hex"
     timestamp_header: str = ""
 
-    @property
-    def secret_headers(self) -> frozenset[str]:
-        """The lower-case names of the headers that no mapping and no page may see."""
-        return frozenset({self.header.lower(), "authorization", "proxy-authorization", "cookie", "webhook-signature"})
-
 
 def verify(signing: Signing, delivery: Delivery, secret: str, now: datetime) -> None:
     """Verify that a delivery was sent with the secret, in constant time.
@@ -68,8 +68,17 @@ _PROBLEMS = {
 
 
 def public_headers(signing: Signing, headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers of a delivery by lower-case name, without those that hold its token or signature."""
-    return {name.lower(): value for name, value in headers.items() if name.lower() not in signing.secret_headers}
+    """Return the headers of a delivery that mappings and pages may see, by lower-case name: none can hold a secret.
+
+    >>> public_headers(Signing(header="X-Shared"), {"X-Shared": "a", "Cookie": "b", "X-Event-Key": "push"})
+    {'x-event-key': 'push'}
+    """
+    lower = {name.lower(): value for name, value in headers.items()}
+    return {name: value for name, value in lower.items() if not (name == signing.header.lower() or _can_be_secret(name))}
+
+
+def _can_be_secret(header: str) -> bool:
+    return looks_secret(header) or _SECRET_HEADER.search(header) is not None
 
 
 def _has_hmac(signing: Signing, delivery: Delivery, secret: str, now: datetime) -> bool:

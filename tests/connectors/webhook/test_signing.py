@@ -101,3 +101,8 @@ def test_the_reason_names_the_header_and_no_secret():
 def test_signatures_are_kept_from_mappings_and_pages():
     headers = {"X-Signature": "x", "Authorization": "y", "Webhook-Signature": "z", "X-Event": "push"}
     assert public_headers(HMAC, headers) == {"x-event": "push"}
+    hidden = "X-Gitlab-Token Cookie X-Hub-Signature X-API-Key X-Goog-IAP-JWT-Assertion X-Shopify-Hmac-Sha256 X-Secret"
+    public = {"X-Event-Key": "repo:push", "Idempotency-Key": "1"}
+    expected = {"x-event-key": "repo:push", "idempotency-key": "1"}
+    assert public_headers(HMAC, {**dict.fromkeys(hidden.split(), "x"), **public}) == expected
+    assert public_headers(Signing(Method.TOKEN, "X-Shared"), {"x-shared": "x"}) == {}
