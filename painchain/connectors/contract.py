@@ -178,7 +178,7 @@ class WebhookContext:
 
     `settings` are the normalized field values, with secrets in plain text. `read_cursor` returns the cursor of the last
     poll, {} before the first one; `is_recorded` returns whether an event with this id is recorded. Each
-    call costs a query.
+    call costs a query. Reading a delivery adds to `left_out` why a part of it makes no event, as sentences for people.
     """
 
     connector_id: int
@@ -186,6 +186,7 @@ class WebhookContext:
     now: datetime
     read_cursor: Callable[[], Cursor] = dict
     is_recorded: Callable[[str], bool] = lambda event_id: False
+    left_out: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

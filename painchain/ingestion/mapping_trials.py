@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -32,7 +32,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Trial:
-    """The events that settings make of a sample, or the reason why there is none."""
+    """The events that settings make of a sample, and the reason why there is none, or none of a part of it."""
 
     sample: Sample
     events: Sequence[SourceEvent] = ()
@@ -102,12 +102,14 @@ def _run(
 def _trial(connector_type: ConnectorType, sample: Sample, context: WebhookContext) -> Trial:
     if sample.delivery is None or connector_type.webhook is None:
         return Trial(sample, reason=INCOMPLETE)
+    of_sample = replace(context, left_out=[])
     try:
-        events = connector_type.webhook.read(sample.delivery, context)
+        events = connector_type.webhook.read(sample.delivery, of_sample)
     except NothingToRecord as nothing:
         return Trial(sample, reason=safe_text(nothing, (), REASON_LENGTH))
-    safe = [_as_recorded(event, context.now) for event in events]
-    return Trial(sample, safe, "" if safe else NO_EVENT)
+    safe = [_as_recorded(event, of_sample.now) for event in events]
+    left_out = safe_text(" ".join(of_sample.left_out), (), REASON_LENGTH)
+    return Trial(sample, safe, left_out if safe else NO_EVENT)
 
 
 def _as_recorded(event: SourceEvent, now: datetime) -> SourceEvent:

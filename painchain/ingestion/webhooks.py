@@ -72,7 +72,7 @@ class StaleWebhook(ChangeRefused):
 
 @dataclass(frozen=True)
 class DeliveryResult:
-    """The result of a genuine delivery: the number of new events, and why there are none.
+    """The result of a genuine delivery: the number of new events, and why there are none, or why a part made none.
 
     Events that wait for details from the source's API are counted too. `repeated` says that the delivery was received
     before.
@@ -153,26 +153,29 @@ def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime)
     connector, handler, webhook = find_webhook(type_key, connector_id)
     encrypted_secret = webhook.secret
     secret, settings = open_sealed(runtime.current().box, encrypted_secret), settings_of(connector)
+    secrets = (*origin(connector).secrets, secret)
     handler.verify_for(settings, delivery, secret, now)
     to_keep = _to_keep(handler, delivery, settings, secret)
     received = _Received(connector_id, _safe_topic(handler.topic(delivery)), now, to_keep)
     try:
-        events = _read(connector, handler, delivery, settings, now)
+        context = WebhookContext(connector_id, settings, now, lambda: _cursor(connector_id))
+        events = _read(connector, handler, delivery, context)
     except NothingToRecord as nothing:
-        reason = safe_text(nothing, (*origin(connector).secrets, secret), REASON_LENGTH)
+        reason = safe_text(nothing, secrets, REASON_LENGTH)
         _note_idle(webhook, received, reason)
         return DeliveryResult(0, reason)
+    left_out = safe_text(" ".join(context.left_out), secrets, REASON_LENGTH)
     with writer.writing() as event_log:
         connector, handler, webhook = find_webhook(type_key, connector_id)  # again, under the write lock
         if webhook.secret != encrypted_secret:
             raise InvalidSignature("The secret was replaced while this delivery was processed.")
         if not connector.enabled:
             result = DeliveryResult(0, DISABLED)
-        elif not _remember(connector_id, _delivery_key(handler, delivery), now):
+        elif not left_out and not _remember(connector_id, _delivery_key(handler, delivery), now):
             result = DeliveryResult(0, REPEATED, repeated=True)
-        else:
+        else:  # one with a part that is left out is not remembered: with another mapping, it can be sent again
             added = _add(event_log, connector, events, secret, now)
-            result = DeliveryResult(added, "" if added else KNOWN)
+            result = DeliveryResult(added, " ".join(filter(None, ("" if added else KNOWN, left_out))))
             if added:
                 _remember_server(connector, handler)
         _note(webhook, received, result)
@@ -203,7 +206,7 @@ def _to_keep(
 
 
 def _read(
-    connector: Connector, handler: WebhookHandler, delivery: Delivery, settings: Mapping[str, Any], now: datetime
+    connector: Connector, handler: WebhookHandler, delivery: Delivery, context: WebhookContext
 ) -> Sequence[SourceEvent]:
     """Return the events of a delivery.
 
@@ -211,8 +214,6 @@ def _read(
     """
     if not connector.enabled:
         raise NothingToRecord(DISABLED)
-    connector_id = connector.id
-    context = WebhookContext(connector_id, settings, now, lambda: _cursor(connector_id))
     events = handler.read(delivery, context)
     if not events:
         raise NothingToRecord(NO_EVENT)
@@ -282,21 +283,28 @@ def _note(webhook: Webhook, received: _Received, result: DeliveryResult) -> None
     """
     if result.repeated and received.to_keep is None:
         return
-    webhook.last_delivery = received.now
-    webhook.told = _summary(received.topic, result.events, result.reason)
-    if not result.repeated:
+    summary = _summary(received.topic, result.events, result.reason)
+    is_new = bool(result.events) or _is_new(webhook, received, summary)
+    webhook.last_delivery, webhook.told = received.now, summary
+    if is_new and not result.repeated:
         received.keep(result.events, result.reason)
 
 
 def _note_idle(webhook: Webhook, received: _Received, reason: str) -> None:
     """Note a delivery without events; the same again only after ``IDLE_INTERVAL``. The log is not written for it."""
-    last, now, summary = webhook.last_delivery, received.now, _summary(received.topic, 0, reason)
-    if last is None or webhook.told != summary or abs(now - last) > IDLE_INTERVAL:
+    summary = _summary(received.topic, 0, reason)
+    if _is_new(webhook, received, summary):
         same_webhook = (Webhook.connector_id == webhook.connector_id, Webhook.secret == webhook.secret)
-        noted = update(Webhook).where(*same_webhook).values(last_delivery=now, told=summary)
+        noted = update(Webhook).where(*same_webhook).values(last_delivery=received.now, told=summary)
         with write_transaction():
             if db.session.execute(noted.returning(Webhook.connector_id)).all():
                 received.keep(0, reason)
+
+
+def _is_new(webhook: Webhook, received: _Received, summary: str) -> bool:
+    """Return whether a delivery is not the same as the one before, or comes long enough after it."""
+    last = webhook.last_delivery
+    return last is None or webhook.told != summary or abs(received.now - last) > IDLE_INTERVAL
 
 
 def _remember(connector_id: int, delivery_key: str, now: datetime) -> bool:
@@ -316,10 +324,8 @@ def _delivery_key(handler: WebhookHandler, delivery: Delivery) -> str:
 
 def _summary(topic: str, new_events: int, reason: str) -> str:
     """Describe a delivery in a few words."""
-    if new_events:
-        result = f"{new_events} new event{'' if new_events == 1 else 's'}"
-    else:
-        result = f"nothing recorded. {reason.rstrip('.')}"
+    count = f"{new_events} new event{'' if new_events == 1 else 's'}" if new_events else "nothing recorded"
+    result = f"{count}. {reason.rstrip('.')}" if reason else count
     return f"{topic}: {result}" if topic else result
 
 

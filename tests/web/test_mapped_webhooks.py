@@ -121,6 +121,30 @@ def test_a_delivery_that_makes_no_event_is_answered_202_and_kept_with_the_reason
     assert "hunter2" not in str(page)
 
 
+def test_an_item_that_cannot_be_mapped_does_not_drop_the_others(
+    client: FlaskClient, events: Events, number: int, secret: str
+) -> None:
+    body = [{"title": "A"}, {"title": ["B"]}, {"title": "C", "time": "soon"}, {"title": "D"}]
+    reason = "The mapping does not fit 2 of 4 items. Item 2: title: The expression gave an array, but text is needed."
+    response = deliver(client, number, secret, body)
+    assert (response.status_code, response.get_json()) == (202, {"events": 2, "reason": reason})
+    assert [event["title"] for event in events(source="webhook")] == ["A", "D"]
+    again = deliver(client, number, secret, body)
+    assert again.get_json() == {"events": 0, "reason": f"Its events are already recorded. {reason}"}
+    change(client, number, map_title="to_string(item.title)", map_time="null")
+    [tried] = client.post(
+        f"/api/connectors/{number}/webhook/try", json={"config": {"map_title": "item.title"}}
+    ).get_json()[:1]
+    assert ([event["title"] for event in tried["events"]], "1 of 4 items" in tried["reason"]) == (["A", "C", "D"], True)
+    assert deliver(client, number, secret, body).get_json() == {"events": 2}, "with another mapping, the rest follows"
+    assert [(each["events"], each["reason"]) for each in kept(client, number)] == [
+        (2, ""),
+        (0, f"Its events are already recorded. {reason}"),
+        (2, reason),
+    ]
+    assert f"2 new events. {reason}" in texts(soup(client.get(f"{LIST}/{number}")), ".deliveries summary")[-1]
+
+
 def test_a_wrong_signature_is_refused_and_nothing_is_kept(client: FlaskClient, number: int, secret: str) -> None:
     change(client, number, signing="hmac-sha256", header="X-Own-Signature")
     body = json.dumps(TITLE).encode()

@@ -39,7 +39,7 @@ _EVENT = TypeAdapter(ChangeEvent)
 
 
 def read(delivery: Delivery, context: WebhookContext) -> Sequence[SourceEvent]:
-    """Return the events that the connector's mapping makes of a delivery.
+    """Return the events that the connector's mapping makes of a delivery, and say which items make none.
 
     :raises NothingToRecord: if it makes none, with the reason.
     """
@@ -53,7 +53,22 @@ def read(delivery: Delivery, context: WebhookContext) -> Sequence[SourceEvent]:
     except MappingError as problem:
         raise NothingToRecord(f"The mapping does not fit. {problem}") from None
     digest = hashlib.sha256(delivery.body).hexdigest()[:32]
-    return [_event(members, f"{digest}-{index}", context) for index, members in enumerate(found)]
+    events = [_event(item, f"{digest}-{index}", context) for index, item in enumerate(found)]
+    problems = [(number, each) for number, each in enumerate(events, 1) if isinstance(each, MappingError)]
+    made = [each for each in events if isinstance(each, SourceEvent)]
+    if problems and not made:
+        raise NothingToRecord(_misfit(problems, len(events)))
+    if problems:
+        context.left_out.append(_misfit(problems, len(events)))
+    return made
+
+
+def _misfit(problems: Sequence[tuple[int, MappingError]], items: int) -> str:
+    """Say for how many items there is no event, and what is wrong with the first of them."""
+    number, problem = problems[0]
+    if items == 1:
+        return f"The mapping does not fit. {problem}"
+    return f"The mapping does not fit {len(problems):,} of {items:,} items. Item {number:,}: {problem}"
 
 
 def _payload(delivery: Delivery) -> Any:
@@ -63,14 +78,19 @@ def _payload(delivery: Delivery) -> Any:
         raise NothingToRecord("The body is not JSON.") from None
 
 
-def _event(members: Mapping[str, Any], own_id: str, context: WebhookContext) -> SourceEvent:
+def _event(
+    members: Mapping[str, Any] | MappingError, own_id: str, context: WebhookContext
+) -> SourceEvent | MappingError:
     """Return the event of the members that a mapping gave. `own_id` is its id if the source gives it none."""
+    if isinstance(members, MappingError):
+        return members
     defaults = {name: context.settings.get(name) for name in ("service", "environment")}
     given = {name: value for name, value in {**defaults, **members}.items() if value is not None and name != "group"}
     try:
         event = read_as(_EVENT, json.dumps(given).encode())
     except BadBody as problem:
-        raise NothingToRecord(f"The mapping does not fit. {problem}") from None
+        first = problem.errors[0]
+        return MappingError(first["field"] or "event", first["message"])
     time = min(event.time or context.now, context.now)
     facts = change_event.facts(event, time)
     author = facts.pop("actor", None)  # as at other sources: a source says who did it

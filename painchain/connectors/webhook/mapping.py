@@ -60,16 +60,20 @@ class CompiledMapping:
     expressions: Mapping[str, ParsedResult]
     not_news: str = NOT_NEWS
 
-    def events(self, payload: Any, headers: Mapping[str, str], steps: int = MAX_STEPS) -> list[dict[str, Any]]:
+    def events(
+        self, payload: Any, headers: Mapping[str, str], steps: int = MAX_STEPS
+    ) -> list[dict[str, Any] | MappingError]:
         """Return the change events of a payload, as `POST /api/events` takes them, and `group` beside their members.
 
+        There is one for each item. In place of one that cannot be read, there is the error: an expression cannot be
+        evaluated for it, or gives a value that the member does not take.
+
         The expressions see an object with `payload`, `item` (of the array that `split` gives; without `split` the
-        payload) and `headers` (names in lower case, only those that ``signing.public_headers`` gives). Times are in UTC.
+        payload) and `headers` (in lower case, only those that ``signing.public_headers`` gives). Times are in UTC.
         `steps` limits the work of all expressions together.
 
         :raises NothingToRecord: if the payload is no news.
-        :raises MappingError: if an expression cannot be evaluated for it, or gives a value that the member does not
-            take.
+        :raises MappingError: if `news` or `split` cannot be evaluated, or does not give an array of items.
         """
         budget = Budget(steps)
         interpreter = Interpreter(budget)
@@ -77,7 +81,7 @@ class CompiledMapping:
         if "news" in self.expressions and not is_true(self._value("news", interpreter, whole)):
             raise NothingToRecord(self.not_news)
         items = self._items(interpreter, whole) if "split" in self.expressions else [payload]
-        return [self._event(interpreter, budget, {**whole, "item": item}) for item in items]
+        return [self._event_or_error(interpreter, budget, {**whole, "item": item}) for item in items]
 
     def _items(self, interpreter: Interpreter, whole: Mapping[str, Any]) -> list[Any]:
         items = self._value("split", interpreter, whole)
@@ -88,6 +92,14 @@ class CompiledMapping:
         if len(items) > MAX_EVENTS:
             raise MappingError("split", f"The array has {len(items):,} items. A delivery has at most {MAX_EVENTS:,}.")
         return items
+
+    def _event_or_error(
+        self, interpreter: Interpreter, budget: Budget, seen: Mapping[str, Any]
+    ) -> dict[str, Any] | MappingError:
+        try:
+            return self._event(interpreter, budget, seen)
+        except MappingError as problem:
+            return problem
 
     def _event(self, interpreter: Interpreter, budget: Budget, seen: Mapping[str, Any]) -> dict[str, Any]:
         event = {}

@@ -74,7 +74,9 @@ def public_headers(signing: Signing, headers: Mapping[str, str]) -> dict[str, st
     {'x-event-key': 'push'}
     """
     lower = {name.lower(): value for name, value in headers.items()}
-    return {name: value for name, value in lower.items() if not (name == signing.header.lower() or _can_be_secret(name))}
+    return {
+        name: value for name, value in lower.items() if not (name == signing.header.lower() or _can_be_secret(name))
+    }
 
 
 def _can_be_secret(header: str) -> bool:

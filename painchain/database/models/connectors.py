@@ -128,8 +128,8 @@ class WebhookDelivery(Base):
 class KeptDelivery(Base):
     """One of the last genuine deliveries of a connector, without secrets, to try other settings of the connector with.
 
-    `events` is the number of new events, `reason` says why there are none. `body` is JSON; it is "" if the body was no
-    JSON or too large. If `is_whole` is false, long texts and lists in it are cut.
+    `events` is the number of new events, `reason` says why there are none, or none of a part. `body` is JSON; it is ""
+    if the body was no JSON or too large. If `is_whole` is false, long texts and lists in it are cut.
     """
 
     __tablename__ = "kept_deliveries"

@@ -17,7 +17,11 @@ STEPS = 2_000  # a small budget, so that small values exceed it
 
 def events(payload, steps=STEPS, headers=None, **expressions):
     """Return the events of a payload by a mapping with these expressions."""
-    return mapping.compile({**T, **expressions}).events(payload, headers or {}, steps)
+    found = mapping.compile({**T, **expressions}).events(payload, headers or {}, steps)
+    for each in found:
+        if isinstance(each, MappingError):
+            raise each
+    return found
 
 
 def only(payload, **expressions):

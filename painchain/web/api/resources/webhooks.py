@@ -51,7 +51,7 @@ class Delivery(Resource):
     received_at: Time
     topic: str = Field(description="The source's name of what it delivered, or empty.")
     events: int = Field(description="How many new events it made.")
-    reason: str = Field(description="Why it made none.")
+    reason: str = Field(description="Why it made none, or why a part of it made none.")
     headers: dict[str, str] = Field(description="Without those that can have a secret.")
     payload: Any = Field(description="The JSON body, with secrets masked; null if it was not JSON or too large.")
     whole: bool = Field(description="False if long texts and lists were cut, or the payload is not kept.")
@@ -107,7 +107,7 @@ class TriedDelivery(Resource):
 
     delivery: int | None = Field(description="The id of the delivery; null for the payload of the request.")
     events: list[TriedEvent]
-    reason: str = Field(description="Why there are no events.")
+    reason: str = Field(description="Why there are no events, or why a part of it makes none.")
 
     @classmethod
     def of(cls, trial: Trial) -> TriedDelivery:
