@@ -23,6 +23,7 @@ from painchain.web.api.common import api_blueprint
 from painchain.web.api.resources.base import Answer, answer, answer_list
 from painchain.web.api.resources.events import EventNote, Lapse, Logged, Silence, Stats, Timeline, TimelineBin
 from painchain.web.api.schemas import NewNote
+from painchain.web.common.response_cache import newest_body
 from painchain.web.common.responses import UTC_ZONE, json_error
 from painchain.web.common.transaction import append_audited, audited_transaction
 
@@ -62,9 +63,17 @@ def changes() -> ResponseReturnValue:
     filter = _filter()
     limit = page_limit()
     before = Cursor.parse(request.args["cursor"]) if "cursor" in request.args else None
-    numbers, older = queries.page_numbers(filter, before, limit)
-    lines = event_lines.events(numbers).replace("\n", ",")
-    response = Response(f"[{lines}]\n", mimetype="application/json")
+
+    def read_page() -> tuple[bytes, Cursor | None]:
+        numbers, older = queries.page_numbers(filter, before, limit)
+        lines = event_lines.events(numbers) if before else event_lines.newest_events(numbers)
+        text = lines.replace("\n", ",")
+        return f"[{text}]\n".encode(), older
+
+    # Many scripts ask for the newest events. Older pages are read once, and ranges move with the clock.
+    is_newest = not (before or filter.start or filter.end or filter.gaps)
+    body, older = newest_body((filter, limit), read_page) if is_newest else read_page()
+    response = Response(body, mimetype="application/json")
     if older:
         parameters = [(name, value) for name, value in request.args.items(multi=True) if name != "cursor"]
         query = urlencode([*parameters, ("cursor", str(older))])

@@ -15,6 +15,7 @@ from painchain.core import runtime
 from painchain.core.sized_cache import Moment
 from painchain.database.session import autocommit_connection
 from painchain.timeline import queries, rollup_sums
+from painchain.timeline.cursor import Cursor
 from painchain.web.common import compression, cookies, csrf
 from painchain.web.common.responses import is_htmx, opened, zone
 
@@ -44,6 +45,19 @@ def cached(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseRetu
         return rendered[-1] if rendered else Response(body, mimetype="text/html")
 
     return cached_view
+
+
+def newest_body(key: Hashable, compute: Callable[[], tuple[bytes, Cursor | None]]) -> tuple[bytes, Cursor | None]:
+    """Return a body with the newest events and the cursor of the next page, computed once until anything changes.
+
+    They are the same for all readers. `key` contains what else they depend on, besides the log.
+    """
+    _read_head()
+    key = ("newest", key, g.log_head)
+    cache = runtime.current().cache
+    found = cache.get_or_compute(key, compute, lambda newest: len(newest[0]), _moment())
+    compression.keep_compressed(repr(key), _moment())
+    return found or compute()
 
 
 def page_for_many(key: Hashable, render: Callable[[Auditing], Response]) -> Response:
@@ -81,10 +95,15 @@ def _moment() -> Moment:
     return g.log_head.revision, int(g.now.timestamp()) // 60
 
 
+def _read_head() -> None:
+    """Store the head of the log for the view."""
+    with autocommit_connection() as connection:  # a session would cost several times as much
+        g.log_head = queries.head(connection)
+
+
 def _key() -> Hashable:
     """Return what the response to this request depends on, and store the head of the log for the view."""
-    with autocommit_connection() as connection:
-        g.log_head = queries.head(connection)
+    _read_head()
     seen_by = (opened(), zone().key, cookies.read_script_cookie("theme"))
     # Whole pages differ by browser: forms have a CSRF token. Fragments for htmx have neither forms nor names.
     actor = (g.who.name, g.who.sign_in, session.get("csrf_token")) if not is_htmx() else ()

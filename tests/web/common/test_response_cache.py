@@ -194,3 +194,27 @@ def test_a_page_after_a_write_reads_only_the_events_that_are_new(app, client, ma
     [rows] = [text for text in statements if text.startswith("SELECT change_events.id,")]
     of_notes = 2
     assert rows.count("?") - of_notes == len(page.select("#feed article")) - len(shown)
+
+
+def test_the_newest_events_of_the_api_are_read_once_and_after_a_write_only_the_new_one(app, client, make_connector):
+    number = make_connector(name="one")
+    cases = ("/api/changes", "/api/changes?limit=1", "/api/changes?source=painchain", "/api/changes?q=one")
+    before = {case: client.get(case) for case in cases}
+    assert before["/api/changes?limit=1"].headers["Link"].endswith('; rel="next"')
+    with recorded_statements(app) as statements:
+        again = {case: app.test_client().get(case) for case in cases}
+    assert [(answer.data, answer.headers.get("Link")) for answer in again.values()] == [
+        (answer.data, answer.headers.get("Link")) for answer in before.values()
+    ]
+    assert not [text for text in statements if "FROM change_events" in text]
+    renamed = client.patch(f"/api/connectors/{number}", json={"name": "two"}, headers={"If-Match": "*"})
+    assert renamed.status_code == 200
+    for case in cases:
+        answer = client.get(case)
+        assert answer.json != before[case].json
+        uncached = [client.get(f"/api/changes/{event['id']}").json for event in answer.json]
+        assert answer.json == uncached, case
+    with recorded_statements(app) as statements:
+        in_range = client.get("/api/changes?end_date=2999-01-01T00:00:00Z").json
+    assert in_range == client.get("/api/changes").json
+    assert not [text for text in statements if "metadata" in text]
