@@ -93,6 +93,12 @@ class NewEvent:
             canonical_form([*names, self.description, self.metadata, *outcome, self.tags, *request]),
         )
 
+    def as_counted(self, number: int) -> rollups.Event:
+        """Return what the rollups count of the event."""
+        stamp, tags = microseconds(self.timestamp), _stored_tags(tuple(self.tags))
+        connector = (self.connector_id, self.connector_name)
+        return (number, stamp, self.source, self.event_type, *connector, self.author, self.status, tags, self.metadata)
+
 
 def prepare(events: Sequence[NewEvent]) -> None:
     """Compute ``NewEvent.prepared`` of many events: first the JSON of all of them, then their words, then the rest.
@@ -135,6 +141,7 @@ class EventLogWriter:
     connectors: dict[str | None, Any] = field(default_factory=dict)  # those that reported events name, once read
     _rows: list[tuple[Any, ...]] = field(default_factory=list)  # events that `flush` still has to insert
     _notes: list[tuple[int, int]] = field(default_factory=list)  # the events that they are notes on, with their numbers
+    _uncounted: list[NewEvent] = field(default_factory=list)  # the newest events, which `count` need not read
 
     def stamp(self, now: datetime) -> tuple[int, datetime]:
         """Return the microseconds for an event id, and the event's own time.
@@ -159,6 +166,7 @@ class EventLogWriter:
             if event.event_type == notes.EVENT_TYPE:
                 self._notes += notes.derived_from([(number, event.source, event.event_type, event.metadata)])
         self.last_event += len(events)
+        self._uncounted += events
         if len(self._rows) >= BATCH:
             self.flush()
         return self.last_event
@@ -186,6 +194,7 @@ class EventLogWriter:
         Sealed runs replace them in the chain. Ids that no longer exist are ignored. Notes on them stay.
         """
         self.flush()
+        self._uncounted.clear()  # some of them may be removed
         boundary = None
         for batch in (ids[start : start + 500] for start in range(0, len(ids), 500)):
             rollups.subtract(self.connection, batch, self.counted)
@@ -198,7 +207,10 @@ class EventLogWriter:
     def count(self) -> None:
         """Add the events written since the last count to the rollups and the search index."""
         self.flush()
-        rollups.add(self.connection, self.counted, self.last_event)
+        uncounted, self._uncounted = self._uncounted, []
+        first = self.last_event - len(uncounted) + 1
+        appended = [event.as_counted(number) for number, event in enumerate(uncounted, first)]
+        rollups.add(self.connection, self.counted, first - 1, appended)
         fulltext.add(self.connection, self.counted, self.last_event)
         self.counted = self.last_event
         _UPDATE_COUNTED.run(self.connection, {"upto": self.counted})

@@ -7,6 +7,7 @@ do not touch the rollups. The write that advances `counted` adds all of these ev
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -31,9 +32,12 @@ ALL = "all"  # the facet whose only value is ""
 # Facts whose values are known, but which are not counted by time: a filter by them is a search.
 LISTED = (JOIN_KEYS["service"], JOIN_KEYS["env"])
 MAX_LISTED_LENGTH = 200  # characters that a filter can have
+_NOT_LISTED = (None,) * len(LISTED)
 
 Row = tuple[str, int, str, int, str]
 Facets = tuple[tuple[str, str], ...]  # the facets for which an event has a value, with the value
+# Number, microseconds, source, type, connector's id and name, author, status, JSON of the tags, metadata
+Event = Sequence[Any]
 # The numbers of events with the same quarter of an hour, source, and values of facets
 Groups = Mapping[tuple[int, str, Facets], list[int]]
 
@@ -59,18 +63,22 @@ _IS_KEY = [_counts.c[name] == bindparam(name) for name in _KEY]
 _SWEEP = Prepared(delete(_counts).where(*_IS_KEY, _counts.c.events == literal_column("0")))
 
 
-def add(connection: Connection, after: int, last: int) -> None:
-    """Add the events after number `after`, up to `last`."""
-    for events in _read(connection, after, last):
-        groups = grouped(events)
-        _write(connection, counted(groups))
-        bitmaps.add(connection, members(groups))
+def add(connection: Connection, after: int, last: int, appended: Iterable[Event] = ()) -> None:
+    """Add the events after number `after`, up to `last`, and those `appended` after them, which are not read again."""
+    events = list(appended)
+    for start in range(after, last, READ_BATCH):
+        events += _decoded(_NEW_EVENTS.all(connection, after=start, last=min(start + READ_BATCH, last)))
+        if len(events) >= READ_BATCH:
+            _add(connection, events)
+            events = []
+    if events:
+        _add(connection, events)
 
 
 def subtract(connection: Connection, ids: Sequence[int], upto: int) -> None:
     """Subtract events that are about to be deleted. Events after number `upto` are not in the rollups yet."""
     old = [number for number in ids if number <= upto]
-    groups = grouped(connection.execute(_EVENTS.where(_event.id.in_(old))))
+    groups = grouped(_decoded(connection.execute(_EVENTS.where(_event.id.in_(old)))))
     counts = counted(groups)
     _write(connection, {row: -number for row, number in counts.items()})
     if counts:
@@ -78,9 +86,14 @@ def subtract(connection: Connection, ids: Sequence[int], upto: int) -> None:
         bitmaps.remove(connection, members(groups))
 
 
-def _read(connection: Connection, after: int, last: int) -> Iterator[list[list[Any]]]:
-    for start in range(after, last, READ_BATCH):
-        yield _NEW_EVENTS.all(connection, after=start, last=min(start + READ_BATCH, last))
+def _add(connection: Connection, events: Iterable[Event]) -> None:
+    groups = grouped(events)
+    _write(connection, counted(groups))
+    bitmaps.add(connection, members(groups))
+
+
+def _decoded(rows: Iterable[Sequence[Any]]) -> Iterator[Event]:
+    return ((*values, json.loads(metadata) if metadata else None) for *values, metadata in rows)
 
 
 def connector_value(number: int | None, name: str | None) -> str | None:
@@ -108,26 +121,29 @@ def tags_value(tags: str) -> str | None:
     return (value if len(value) <= MAX_VALUE_LENGTH else "") if decoded else None
 
 
-def listed_values(metadata: str | None) -> tuple[str | None, ...]:
-    """Return the values of the facts in `LISTED` that the metadata of an event has, given as JSON.
+def listed_values(metadata: Any) -> tuple[str | None, ...]:
+    """Return the values of the facts in `LISTED` that the metadata of an event has.
 
-    >>> listed_values('{"service":"shop","environment":2}'), listed_values(None)
+    >>> listed_values({"service": "shop", "environment": 2}), listed_values(None)
     (('shop', None), (None, None))
     """
-    facts = json.loads(metadata) if metadata else {}
-    values = (facts.get(fact) if isinstance(facts, dict) else None for fact in LISTED)
-    return tuple(value if isinstance(value, str) and 0 < len(value) <= MAX_LISTED_LENGTH else None for value in values)
+    if not isinstance(metadata, dict):
+        return _NOT_LISTED
+    return tuple([value if _is_listed(value := metadata.get(fact)) else None for fact in LISTED])
 
 
-def grouped(events: Iterable[Any]) -> Groups:
-    """Group the events that are counted together. An event has the values of ``_EVENTS``, in their order."""
-    groups: dict[Any, list[int]] = {}
-    facets: dict[Any, Facets] = {}
+def _is_listed(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_LISTED_LENGTH
+
+
+def grouped(events: Iterable[Event]) -> Groups:
+    """Group the events that are counted together."""
+    same_values: dict[Any, list[int]] = defaultdict(list)
     for number, stamp, source, *values, metadata in events:
-        key = (*values, *listed_values(metadata))
-        if key not in facets:
-            facets[key] = tuple(_facets(*key))
-        groups.setdefault((stamp // (QUARTER * 1_000_000), source, facets[key]), []).append(number)
+        same_values[stamp // (QUARTER * 1_000_000), source, *values, *listed_values(metadata)].append(number)
+    groups: dict[Any, list[int]] = defaultdict(list)
+    for (quarter, source, *values), numbers in same_values.items():
+        groups[quarter, source, tuple(_facets(*values))] += numbers
     return groups
 
 

@@ -125,10 +125,8 @@ class _Comparison:
 
 
 def _row(event: Mapping[str, Any]) -> list[Any]:
-    metadata = event["metadata"]
-    facts = {name: metadata[name] for name in rollups.LISTED if name in metadata} if isinstance(metadata, dict) else {}
     columns = (event[name] for name in _COUNTED)
-    return [event["id"], event["stamp"], *columns, stored_json(event["tags"]), stored_json(facts) if facts else None]
+    return [event["id"], event["stamp"], *columns, stored_json(event["tags"]), event["metadata"]]
 
 
 def _count_problem(facet: str) -> str:

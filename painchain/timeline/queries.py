@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict, namedtuple
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -262,8 +263,8 @@ def filter_values(person_id: int | None = None) -> FilterValues:
             values[kind].append((position, value))
     event_classes.remember_statuses(statuses)
     by_kind = {kind: [value for _, value in sorted(pairs)] for kind, pairs in values.items()}
-    for facts in map(rollups.listed_values, by_kind.get(_FACTS, ())):
-        for fact, value in zip(rollups.LISTED, facts, strict=True):
+    for facts in map(json.loads, by_kind.get(_FACTS, ())):
+        for fact, value in zip(rollups.LISTED, rollups.listed_values(facts), strict=True):
             by_kind.setdefault(fact, []).extend([value] if value else [])
     authors, services, environments = (
         sorted(set(by_kind.get(name, [])), key=str.casefold) for name in ("author", *rollups.LISTED)
