@@ -182,6 +182,13 @@ def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime)
     return result
 
 
+def note(connector: Connector, delivery: Delivery, result: DeliveryResult, now: datetime) -> None:
+    """Note the result of a delivery whose events are recorded, and keep it, inside the write transaction."""
+    connector, handler, webhook = find_webhook(connector.type, connector.id)
+    to_keep = _to_keep(handler, delivery, settings_of(connector), open_sealed(runtime.current().box, webhook.secret))
+    _note(webhook, _Received(connector.id, _safe_topic(handler.topic(delivery)), now, to_keep), result)
+
+
 @dataclass(frozen=True)
 class _Received:
     """A genuine delivery, and what is kept of it; None if nothing is."""

@@ -12,7 +12,7 @@ from random import Random
 from painchain.database.types import microseconds, moment
 from painchain.eventlog import writer
 from painchain.eventlog.writer import NewEvent
-from painchain.maintenance.demo import changes, connectors, incidents
+from painchain.maintenance.demo import changes, connectors, incidents, webhooks
 from painchain.maintenance.demo.company import AUTHORS, EDGE, RARE, SILENT, Company, Step
 from painchain.maintenance.demo.connectors import Action, DemoConnector
 from painchain.maintenance.demo.stories import Stories
@@ -41,7 +41,7 @@ def fill(
 
     `done` is called with the number of new events after each transaction. The demo connectors are created and
     recorded, and two teams if they are wanted. Their addresses do not exist, and only the one that fails is polled.
-    `with_changes` adds what scripts report to the API.
+    `with_changes` adds what scripts report to the API, and what an Alertmanager and a CI server post.
     """
     random, begin = Random(seed), now - timedelta(days=days)  # noqa: S311  nothing here is secret
     with writer.writing() as event_log:
@@ -49,6 +49,8 @@ def fill(
         demo_connectors = connectors.create(event_log, begin)
         if with_teams:
             connectors.create_teams(event_log, begin)
+        if with_changes:
+            webhooks.create(event_log, begin)
         created = event_log.last_event - base
     done(created)
     company = Company(random, base - 1)
@@ -59,6 +61,7 @@ def fill(
         special.append(connectors.archived(begin + (now - begin) / 5))
     if with_changes:
         special += changes.reported(company, events, begin, now)
+        special += (each for each in webhooks.received(company, events, begin, now) if begin <= each.at <= now)
     items = _in_order(_plan(stories, special, events - created, begin, now))
     batch: list[NewEvent | Action] = []
     for item in items:

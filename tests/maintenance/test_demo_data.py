@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections import Counter, defaultdict
@@ -13,7 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from painchain import connectors
-from painchain.database.models import ChangeEvent, Connector
+from painchain.database.models import ChangeEvent, Connector, KeptDelivery
 from painchain.database.session import db
 from painchain.ingestion import health as health_reader
 from painchain.integrity import derived_data
@@ -110,6 +111,13 @@ def test_scripts_report_changes_of_services_to_the_api(app):
         assert services <= {None, *(service.name for service in company.services())}
         assert environments == {"production", "staging"}
         assert derived_data.find_problems() == []
+        posted = db.session.scalars(select(ChangeEvent).where(ChangeEvent.source == "webhook")).all()
+        assert Counter(row.event_type for row in posted).keys() == {"Incident", "Build"}
+        assert {row.status for row in posted} >= {"firing", "resolved", "started", "success"}
+        assert all(row.recorded_at <= NOW and row.connector_name.startswith("Demo ") for row in posted)
+        kept = db.session.scalars(select(KeptDelivery).order_by(KeptDelivery.id.desc())).all()
+        assert (kept[0].events, kept[0].reason, json.loads(kept[0].body)["status"]) == (1, "", "resolved")
+        assert "this is another phase" in next(each.reason for each in kept if not each.events)
 
 
 @ON_SQLITE
