@@ -193,8 +193,8 @@ class WebhookContext:
 class SetupGuide:
     """How to set up a webhook at its source.
 
-    `sender` is the name of the source. `steps` are Markdown with ``{url}`` and ``{secret}`` in place of those of the
-    connector. With `gives_secret`, the source makes the secret.
+    `sender` is what sends the webhooks, as in “the registry”. `steps` are Markdown with ``{url}`` and ``{secret}`` in
+    place of those of the connector. With `gives_secret`, the source makes the secret.
     """
 
     sender: str

@@ -242,6 +242,7 @@ def test_a_mapping_is_tried_before_it_is_saved(client: FlaskClient, events: Even
         wrong = client.post(f"{address}/try", data={**form, "map_title": "item.["}, headers=headers)
         assert wrong.status_code == 422
         assert "Not tried" in words(soup(wrong).select_one("#trial"))
+        assert "Not saved" not in words(soup(wrong))
     assert len(events()) == before
     saved = client.post(address, data=own)
     assert saved.status_code == 303

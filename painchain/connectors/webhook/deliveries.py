@@ -128,7 +128,7 @@ def _kept_headers(settings: Mapping[str, Any], headers: Mapping[str, str]) -> Ma
 
 def _guide(settings: Mapping[str, Any]) -> SetupGuide:
     preset = preset_of(settings)
-    return SetupGuide(preset.label, preset.setup, preset.gives_secret) if preset else SetupGuide("the source", "")
+    return SetupGuide(preset.sender, preset.setup, preset.gives_secret) if preset else SetupGuide("the source", "")
 
 
 def _refuse(delivery: Delivery, secret: str, now: datetime) -> None:

@@ -22,6 +22,7 @@ GENERIC = "generic"
 class Preset:
     """How to read the webhooks of one source.
 
+    `label` is the name of the choice; `sender` is what sends the webhooks, as sentences call it (by default the label).
     `source` is the URL of the source's own documentation, `version` says which version it describes. `mapping` has one
     JMESPath expression for each member (``mapping.MEMBERS``). `setup` says step by step, in Markdown, what to enter at
     the source. `not_news` is the reason why a payload makes no event. With `gives_secret`, the source makes the secret,
@@ -38,6 +39,7 @@ class Preset:
     mapping: Mapping[str, str]
     signing: Signing = field(default_factory=Signing)
     gives_secret: bool = False
+    sender: str = ""
 
     def compiled(self, own: Mapping[str, str] | None = None) -> CompiledMapping:
         """Return the mapping, ready to use, with expressions of a connector's own in place of those of the preset.
@@ -59,6 +61,7 @@ def _read(file: Path) -> Preset:
     expressions = {member: " ".join(text.split()) for member, text in values.pop("mapping").items()}
     values["not_news"] = values["not_news"].strip()
     signing = values.pop("signing", {})
+    values.setdefault("sender", values["label"])
     return Preset(key=file.stem, mapping=MappingProxyType(expressions), signing=_signing(signing, file.name), **values)
 
 
