@@ -36,7 +36,7 @@ from painchain.startup import create_app
 from painchain.timeline import queries
 from tests.conftest import POSTGRES, close, settings_for
 from tests.support.accounts import add_person, sign_in
-from tests.support.backups import restore_backup, take_backup
+from tests.support.backups import keep_delivery, restore_backup, take_backup
 from tests.support.command_line import Run
 
 NOW = datetime(2026, 1, 15, 14, tzinfo=UTC)
@@ -118,6 +118,7 @@ def test_everything_moves_to_another_database_and_continues_there(app: Flask, ot
     remove(app, deleted_connector)
     person = add_person(app)
     save_view(app, person)
+    keep_delivery(app, kept_connector)
     confirm_key_copy(app)
     assert sign_in(app.test_client()).status_code == 303
     with app.app_context(), eventlog_writer.writing() as event_log:
@@ -125,8 +126,7 @@ def test_everything_moves_to_another_database_and_continues_there(app: Flask, ot
         used_keys.add(event_log.connection, ["0123456789abcdef"])
     before, head = stored(app), verify_intact(app)
     manifest = take_backup(app, tmp_path / "file")
-    assert (manifest.events, manifest.head) == (head.last, head.head.hex())
-
+    assert (manifest.events, manifest.head, len(before["kept_deliveries"])) == (head.last, head.head.hex(), 1)
     restored = restore_backup(other, tmp_path / "file")
     assert (restored.events, restored.broken) == (head.events, "")
     after, newest_event = stored(other), newest(other)

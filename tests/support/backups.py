@@ -8,9 +8,20 @@ from pathlib import Path
 from flask import Flask
 
 from painchain.audit.trail import Trail
+from painchain.connectors.contract import Delivery
+from painchain.database import session
 from painchain.eventlog import writer as eventlog_writer
+from painchain.ingestion import kept_deliveries
 from painchain.maintenance import backup, backup_format
 from tests.support.event_log import NOW
+
+
+def keep_delivery(app: Flask, connector_id: int) -> None:
+    """Keep a delivery of a webhook that made no event."""
+    delivery = Delivery({"x-kind": "push"}, b'{"title": ["\xc3\x9cber"]}')
+    with app.app_context(), session.write_transaction():
+        kept = kept_deliveries.safe(delivery, delivery.headers, ())
+        kept_deliveries.add(connector_id, kept, "push", 0, "The mapping does not fit.", NOW)
 
 
 def take_backup(app: Flask, file: Path) -> backup_format.Manifest:
