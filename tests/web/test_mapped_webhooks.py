@@ -266,6 +266,15 @@ def test_a_mapping_is_tried_for_a_new_connector_and_through_the_api(client: Flas
     assert (tried["delivery"], tried["events"][0]["title"], tried["reason"]) == (None, "Deployed", "")
     bad = client.post(f"/api/connectors/{number}/webhook/try", json={"config": {"map_title": "["}})
     assert (bad.status_code, bad.get_json()["errors"][0]["field"]) == (422, "config.map_title")
+    new = {"type": "webhook", **body, "config": {"map_title": 'headers."x-kind"'}, "headers": {"X-Kind": "deploy"}}
+    [tried] = client.post("/api/connectors/try", json=new).get_json()
+    assert [event["title"] for event in tried["events"]] == ["deploy"]
+    for wrong, status in (
+        ({"config": {"map_title": "["}}, 422),
+        ({"config": {"a": 1}}, 422),
+        ({"type": "github", "config": {}}, 409),
+    ):
+        assert client.post("/api/connectors/try", json={**new, **wrong}).status_code == status, wrong
     for what in (f"{LIST}/new/github/try", f"{LIST}/1/try"):
         assert client.post(what, data=form).status_code == 409
     assert client.post(f"{LIST}/new/nonsense/try", data=form).status_code == 404

@@ -99,6 +99,12 @@ class MappingTrial(Body):
     headers: Annotated[dict[str, Annotated[str, Field(max_length=1_000, pattern=TEXT)]], Field(max_length=50)] = {}
 
 
+class NewMappingTrial(MappingTrial):
+    """A mapping of a new connector to try on `payload`; fields missing from `config` take their defaults."""
+
+    type: Annotated[str, AfterValidator(_addable), Field(json_schema_extra={"enum": list(connectors.ADDABLE)})]
+
+
 class NewTeam(Body):
     """A team to add."""
 

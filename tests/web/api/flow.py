@@ -55,6 +55,7 @@ FLOW: list[tuple[str, str, dict[str, Any], int]] = [
     ("POST", WEBHOOK, {"json": {"secret": "short"}}, 422),
     ("GET", f"{WEBHOOK}/deliveries", {}, 200),
     ("POST", f"{WEBHOOK}/try", {"json": {"payload": {"title": "A"}}}, 409),
+    ("POST", "/api/connectors/try", {"json": {"type": "webhook", "payload": {"title": "A"}}}, 200),
     ("GET", WEBHOOK, {}, 200),
     ("DELETE", WEBHOOK, {}, 204),
     ("GET", WEBHOOK, {}, 200),

@@ -96,6 +96,10 @@ API_RECIPES: dict[Route, tuple[list[str], Recipe]] = {
             f"/api/connectors/{number + 1}/webhook/try", json={"payload": {"title": "A"}}
         ),
     ),
+    ("POST", "/api/connectors/try"): (
+        [],
+        lambda client, number: client.post("/api/connectors/try", json={"type": "webhook", "payload": {"title": "A"}}),
+    ),
     ("POST", "/api/teams"): (
         ["TeamCreated"],
         lambda client, number: client.post("/api/teams", json={"name": "Search", "tags": ["search"]}),

@@ -77,6 +77,7 @@ WITHOUT_EVENT: dict[Route, str] = {
     ("POST", f"{CONNECTOR}/try"): "it tries a mapping, and saves nothing",
     ("POST", f"{LIST}/new/<key>/try"): "the same",
     ("POST", f"{API_CONNECTOR}/webhook/try"): "the same",
+    ("POST", "/api/connectors/try"): "the same",
     **dict.fromkeys([("POST", f"{RULE}/test"), ("POST", f"{API_RULE}/test")], "it sends a message and changes nothing"),
     ("POST", f"{RULE}/seen"): "it hides a failure, and changes no configuration",
 }

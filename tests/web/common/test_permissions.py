@@ -97,7 +97,12 @@ TABLE: dict[str, tuple[str, ...]] = {
         ),
         *(f"PATCH {API_ONE}", f"DELETE {API_ONE}", f"POST {API_ONE}/enable", f"POST {API_ONE}/disable"),
         *(f"PUT {API_ONE}/visibility/<event_type>/<field>", f"POST {API_ONE}/sync", f"POST {API_ONE}/test"),
-        *("POST /api/connectors/test", f"POST {API_ONE}/webhook", f"DELETE {API_ONE}/webhook"),
+        *(
+            "POST /api/connectors/test",
+            "POST /api/connectors/try",
+            f"POST {API_ONE}/webhook",
+            f"DELETE {API_ONE}/webhook",
+        ),
         *("POST /api/teams", f"PATCH {API_TEAM}", f"DELETE {API_TEAM}"),
     ),
     "admin": (

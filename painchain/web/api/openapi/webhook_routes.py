@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from painchain.web.api.openapi.route import CONNECTOR_PATH, READ, WRITE, Route
 from painchain.web.api.resources.webhooks import Delivery, NewWebhook, TriedDelivery, Webhook
-from painchain.web.api.schemas import MappingTrial, WebhookSecret
+from painchain.web.api.schemas import MappingTrial, NewMappingTrial, WebhookSecret
 
 WEBHOOK_PATH = f"{CONNECTOR_PATH}/webhook"
 WEBHOOK_ROUTES = (
@@ -38,5 +38,14 @@ WEBHOOK_ROUTES = (
         (*WRITE, 404, 409, 413),
         MappingTrial,
         optional_body=True,
+    ),
+    Route(
+        "Try a new mapping",
+        "try_a_new_mapping",
+        "POST",
+        "/api/connectors/try",
+        list[TriedDelivery],
+        (*WRITE, 409, 413),
+        NewMappingTrial,
     ),
 )
