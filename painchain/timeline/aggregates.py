@@ -22,18 +22,19 @@ from sqlalchemy import (
     union_all,
 )
 
+from painchain.core import runtime
 from painchain.database.dialects import contains
 from painchain.database.models import ChangeEvent, EventCount
-from painchain.database.session import db
+from painchain.database.session import db, is_writing
 from painchain.database.types import stored_json
 from painchain.indexes import rollups
 from painchain.indexes.bitmaps import SOURCE
 from painchain.indexes.rollups import ALL_TIME, GRAINS
 from painchain.timeline import rollup_sums
 from painchain.timeline.aggregate_query import VALUES, AggregateQuery, between, bin_of, stamp
-from painchain.timeline.rollup_sums import FAR
+from painchain.timeline.rollup_sums import FAR, RollupState, Sums
 from painchain.timeline.time_bins import TimeBins
-from painchain.timeline.time_slots import MICRO, cover
+from painchain.timeline.time_slots import MICRO, Range, Spans, cover
 
 MAX_LISTED = 500  # the most services, and environments, that the filter offers: a pull request can be an environment
 
@@ -136,21 +137,55 @@ def _sums(
 ) -> list[Counter[Any]]:
     """Count each selection by the value of a facet and by bin, between `borders` of time, in slots of `grains`.
 
-    The numbers come from the rollups of facets or, if one of them cannot be had from there, from the bitmaps. Events
-    that neither of them holds are counted one by one.
+    The numbers come from the rollups of facets or, if one of them cannot be had from there, from the bitmaps. The
+    others, such as those of a search, are cached for the events that the rollups hold. Newer events are counted one by
+    one, and those before the first slot and after the last.
     """
-    spans, uncovered = cover(borders, grains) if query.by_facets else ({}, [(query.start, query.end)])
+    spans, uncovered = _covered(query, borders, grains)
     sums: list[Counter[Any]] = [Counter() for _ in query.counted_selections]
     row_conditions: list[list[ColumnElement[bool]]] = [between(stamp, low, high) for low, high in uncovered]
     if spans:
-        state, in_rollups = rollup_sums.read(query, facet, spans, bins)
+        read = rollup_sums.read if query.by_facets else _count_rolled_up
+        state, in_rollups = read(query, facet, spans, bins)
         sums = [counts.copy() for counts in in_rollups]
         # "+ 0" keeps the databases from using the index by time.
         elsewhere = [not_(and_(True, *between(stamp + 0, low, high))) for low, high in uncovered]
         is_newer = _event.id > state.counted
         row_conditions.append([is_newer, *between(stamp + 0, query.start, query.end), *elsewhere])
+    else:
+        row_conditions = [[*conditions, *query.lookup] for conditions in row_conditions]
     _count_rows(query, facet, bins, row_conditions, sums)
     return [_without_zeros(counts) for counts in sums]
+
+
+def _covered(query: AggregateQuery, borders: Sequence[int | None], grains: Sequence[int]) -> tuple[Spans, list[Range]]:
+    if query.by_facets:
+        return cover(borders, grains)
+    whole = (query.start, query.end)
+    # What is read in a write transaction may be rolled back.
+    return ({}, [whole]) if query.key is None or is_writing() else cover(whole, [min(GRAINS)])
+
+
+def _count_rolled_up(
+    query: AggregateQuery, facet: str, spans: Spans, bins: TimeBins | None
+) -> tuple[RollupState, Sums]:
+    """Return the state of the rollups, and the counts of the events that they hold in a span, one by one if not cached.
+
+    These events stay the same as long as the rollups.
+    """
+    state = rollup_sums.state()
+    [(grain, [(first, last)])] = spans.items()
+    low, high = (None if slot is None else slot * grain * MICRO for slot in (first, last))
+
+    def count() -> Sums:
+        sums: Sums = [Counter() for _ in query.counted_selections]
+        # "+ 0" makes the databases use the index by time.
+        in_span = [_event.id + 0 <= state.counted, *between(stamp, low, high), *query.lookup]
+        _count_rows(query, facet, bins, [in_span], sums)
+        return sums
+
+    key = ("counts", state, query.key, facet, low, high, tuple(bins.runs) if bins else ())
+    return state, runtime.current().cache.get_or_compute(key, count, rollup_sums.size_of) or count()
 
 
 def _without_zeros(counts: Counter[Any]) -> Counter[Any]:

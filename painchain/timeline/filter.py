@@ -204,6 +204,8 @@ def counting_query(event_filter: Filter, matches: Matches | None = None, with_cl
     `with_classes` adds two selections: those with a bad outcome, and the events of the class Access that it hides.
     """
     query = aggregate_query(replace(event_filter, any_class=True), matches=matches)
+    lookup = (matches.lookup,) if matches and matches.lookup is not None else ()
+    query = replace(query, key=(replace(event_filter, start=None, end=None), with_classes), lookup=lookup)
     if not with_classes and event_filter.outcomes is None and not event_filter.hides_access:
         return query
     outcomes, is_hiding = event_filter.outcomes, event_filter.hides_access

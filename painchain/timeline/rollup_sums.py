@@ -107,8 +107,13 @@ def read(query: AggregateQuery, facet: str, spans: Spans, bins: TimeBins | None)
     cached: tuple[RollupState, Sums] | None = cache.get((state(), *sums_key))
     if cached is None:
         cached = _read(query, facet, spans, bins)
-        cache.put((cached[0], *sums_key), cached, SUM_BYTES * sum(map(len, cached[1])))
+        cache.put((cached[0], *sums_key), cached, size_of(cached[1]))
     return cached
+
+
+def size_of(sums: Sums) -> int:
+    """Return the bytes that sums take in memory, roughly."""
+    return SUM_BYTES * sum(map(len, sums))
 
 
 def _frozen(spans: Spans) -> Hashable:
