@@ -12,8 +12,11 @@ from painchain.notifications.limits import Limits
 
 SHORTENED = "… (shortened)"
 MIN_TEXT = 40  # characters of a notice that are more important than its author
-# How chat services write a mention of everybody, or of a person or role by its number. Apprise escapes those of Slack.
-_MENTION = re.compile(r"@(?=(?:everyone|here|channel|all|room)\b|_?\*|[!&]?\d+>)|<(?=users/)", re.IGNORECASE)
+# How chat services write a mention of everybody, of a person by name (Telegram, Mattermost, Rocket.Chat), or of a
+# person or role by number. An address of email is none. Apprise escapes the mentions of Slack.
+_MENTION = re.compile(
+    r"@(?=(?:everyone|here|channel|all|room)\b|_?\*|[!&]?\d+>)|(?<!\w)@(?=\w)|<(?=users/)", re.IGNORECASE
+)
 LONGEST_COUNTER = f" ({MAX_BATCH}/{MAX_BATCH})"
 
 
@@ -47,6 +50,8 @@ def without_mentions(text: str) -> str:
 
     >>> ascii(without_mentions("@everyone, <@&42> and me@all.example"))
     "'@\\\\u200beveryone, <@\\\\u200b&42> and me@\\\\u200ball.example'"
+    >>> ascii(without_mentions("(@alice) mailed bob@example.com"))
+    "'(@\\\\u200balice) mailed bob@example.com'"
     """
     return _MENTION.sub("\\g<0>\u200b", text)
 

@@ -71,7 +71,17 @@ def test_a_burst_arrives_whole_at_every_service(app: Flask, client: FlaskClient,
 
 
 def test_a_name_in_a_message_mentions_nobody(app: Flask, client: FlaskClient, services: MessageServices) -> None:
-    names = ["@everyone", "to @here", "<!channel>", "<@42>", "<@&42>", "@all @Channel", "@**all**", "<users/all>"]
+    names = [
+        "@everyone",
+        "to @here",
+        "<!channel>",
+        "<@42>",
+        "<@&42>",
+        "@all @Channel",
+        "@**all**",
+        "<users/all>",
+        "of @alice_b",
+    ]
     urls = {**services.urls, "discord": f"{services.urls['discord']}?ping=@here"}
     for service in NAMES:
         rule = add_rule(client, f"On call @everyone {service}", urls[service])
@@ -81,7 +91,7 @@ def test_a_name_in_a_message_mentions_nobody(app: Flask, client: FlaskClient, se
     assert services.refusals == []
     for service in NAMES:
         text = "\n".join(services.taken[service])
-        mentions = re.findall(r"@(?:everyone|here|all|channel|\*|&?\d)|<users/", text, re.IGNORECASE)
+        mentions = re.findall(r"@(?:everyone|here|all|channel|alice|\*|&?\d)|<users/", text, re.IGNORECASE)
         # The rule of Discord itself asks for a mention, which ends each of its messages.
         assert mentions == (["@here"] * len(services.taken[service]) if service == "discord" else []), service
         readable = text.replace("\u200b", "")
