@@ -26,15 +26,15 @@ def test_events_are_annotations_newest_first(client):
         "end_time": "2026-01-15T15:07:00+01:00",
         "tags": ["payments"],
     }
-    flag = {"title": "Flag <b>on</b>", "kind": "feature_flag", "time": "2026-01-15T14:30:00.250Z"}
+    flag = {"title": "Flag <b>on</b>", "kind": "feature_flag", "description": "R&D", "time": "2026-01-15T14:30:00.250Z"}
     assert client.post("/api/events", json=[migration, flag]).status_code == 201
     response = client.get("/api/annotations", query_string={"source": "api"})
     assert response.get_json() == [
         {
             "time": ZERO + 30 * MINUTE + 250,
             "timeEnd": ZERO + 30 * MINUTE + 250,
-            "title": "Flag <b>on</b>",
-            "text": "by system",
+            "title": "Flag &lt;b&gt;on&lt;/b&gt;",
+            "text": "by system · R&amp;D",
             "tags": ["api", "FeatureFlag"],
         },
         {
@@ -46,9 +46,9 @@ def test_events_are_annotations_newest_first(client):
         },
     ]
     assert titles(client, **{"from": ZERO, "to": ZERO + MINUTE}) == ["Migrate orders"]
-    assert titles(client, **{"from": ZERO + 1, "to": ZERO + 60 * MINUTE}) == ["Flag <b>on</b>"]
+    assert titles(client, **{"from": ZERO + 1, "to": ZERO + 60 * MINUTE}) == ["Flag &lt;b&gt;on&lt;/b&gt;"]
     assert titles(client, q="outcome:bad", start_date="2026-01-15") == ["Migrate orders"]
-    assert titles(client, source="api", limit=1) == ["Flag <b>on</b>"]
+    assert titles(client, source="api", limit=1) == ["Flag &lt;b&gt;on&lt;/b&gt;"]
 
 
 def test_a_bad_parameter_is_named(client):

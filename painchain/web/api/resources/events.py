@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from html import escape
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
@@ -28,6 +29,8 @@ CountedSince = Annotated[
     ),
 ]
 Counts = Mapping[str, int]
+# Grafana shows both as HTML. It removes scripts, but no links and images.
+AS_HTML = "As HTML without tags: `<`, `>` and `&` are escaped."
 
 
 class EventDescription(BaseModel):
@@ -77,8 +80,8 @@ class Annotation(Resource):
 
     time: int
     timeEnd: int
-    title: str
-    text: str
+    title: str = Field(description=AS_HTML)
+    text: str = Field(description=AS_HTML)
     tags: list[str]
 
     @classmethod
@@ -91,8 +94,8 @@ class Annotation(Resource):
         return cls(
             time=_milliseconds(event.timestamp),
             timeEnd=_milliseconds(_end(event)),
-            title=event.title,
-            text=" · ".join(part for part in parts if isinstance(part, str) and part),
+            title=escape(event.title, quote=False),
+            text=escape(" · ".join(part for part in parts if isinstance(part, str) and part), quote=False),
             tags=[*own, *event.tags],
         )
 
