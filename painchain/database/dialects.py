@@ -6,16 +6,17 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     ColumnElement,
     Select,
     Table,
     Text,
-    any_,
+    TypeDecorator,
     bindparam,
     column,
     func,
@@ -26,10 +27,14 @@ from sqlalchemy import (
     true,
     type_coerce,
 )
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeEngine
 
 from painchain.database.session import Base, db
+from painchain.database.types import stored_json
 
 
 def where_in_ranges(query: Select[Any], time: ColumnElement[int], spans: Sequence[tuple[int, int]]) -> Select[Any]:
@@ -50,11 +55,51 @@ def where_in_ranges(query: Select[Any], time: ColumnElement[int], spans: Sequenc
     return select(*in_span.c).select_from(span).join(in_span, true())
 
 
-def is_one_of(name: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:
-    """Return the condition that a text is one of many `values`, which PostgreSQL takes as one parameter."""
-    if db.engine.dialect.name == "sqlite":
-        return name.in_(values)
-    return name == any_(literal(values, ARRAY(Text)))
+class _TextList(TypeDecorator[Sequence[str]]):
+    """Many texts in one parameter: a JSON list on SQLite, an array on PostgreSQL."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the type of the parameter."""
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else ARRAY(Text))
+
+    def process_bind_param(self, value: Sequence[str] | None, dialect: Dialect) -> Any:
+        """Return the parameter."""
+        return stored_json(value) if dialect.name == "sqlite" else value
+
+
+class _IsOneOf(FunctionElement[bool]):
+    """The condition that a column is one of the texts of a parameter."""
+
+    type = Boolean()
+    inherit_cache = True
+
+    def self_group(self, against: Any = None) -> Self:
+        """Return the condition as it is. SQLAlchemy would add "= 1" on SQLite, which then uses no index for it."""
+        return self
+
+
+@compiles(_IsOneOf, "sqlite")
+def _is_one_of_on_sqlite(element: _IsOneOf, compiler: Any, **options: Any) -> str:
+    name, texts = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{name} IN (SELECT value FROM json_each({texts}))"  # noqa: S608  a column and a parameter
+
+
+@compiles(_IsOneOf, "postgresql")
+def _is_one_of_on_postgresql(element: _IsOneOf, compiler: Any, **options: Any) -> str:
+    name, texts = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{name} = ANY({texts})"
+
+
+def is_one_of(name: ColumnElement[str], values: Sequence[str] | str) -> ColumnElement[bool]:
+    """Return the condition that a text is one of many `values`, or of those of the parameter with this name.
+
+    They are one parameter, however many they are.
+    """
+    texts = bindparam(values, type_=_TextList()) if isinstance(values, str) else literal(values, _TextList())
+    return _IsOneOf(name, texts)
 
 
 def contains(value: ColumnElement[str], part: str) -> ColumnElement[bool]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 from painchain.connectors import api
@@ -26,15 +26,15 @@ from painchain.database.prepared import Prepared
 from painchain.database.types import stored_text
 from painchain.eventlog.writer import EventLogWriter, NewEvent, prepare
 from painchain.ingestion.sanitize import UNSTORABLE, cleaned, is_safe, safe_event_id
-from painchain.ingestion.source_events import STEP, TOGETHER, clamped
+from painchain.ingestion.source_events import TOGETHER, clamped
 
 MAX_BATCH = 1_000
 MAX_AHEAD = timedelta(minutes=5)  # of the clock of a sender
 
 _event = StoredEvent.__table__.c
 _COLUMNS = ("event_type", "title", "description", "status", "url", "tags")
-_SELECT = select(_event.id, _event.event_id, _event.timestamp, _event.metadata, *(_event[name] for name in _COLUMNS))
-_SELECT_ONE = Prepared(_SELECT.where(_event.event_id == bindparam("event_id")))
+_STORED = (_event.id, _event.event_id, _event.timestamp, _event.metadata, *(_event[name] for name in _COLUMNS))
+_FIND = Prepared(select(*_STORED).where(is_one_of(_event.event_id, "event_ids")))
 
 _ONE, _BATCH = TypeAdapter(ChangeEvent), TypeAdapter(list[ChangeEvent])
 
@@ -163,11 +163,7 @@ def _append(event_log: EventLogWriter, candidates: Sequence[_Candidate]) -> list
 
 def _stored(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[int, dict[str, Any], list[Any], datetime]]:
     """Return number, metadata, content and time of those of the events that are in the log, by id."""
-    if len(ids) == 1:
-        rows: list[Any] = _SELECT_ONE.all(connection, event_id=ids[0])
-    else:
-        steps = (ids[start : start + STEP] for start in range(0, len(ids), STEP))
-        rows = [row for step in steps for row in connection.execute(_SELECT.where(is_one_of(_event.event_id, step)))]
+    rows = _FIND.all(connection, event_ids=ids) if ids else []
     return {event_id: (number, metadata, content, time) for number, event_id, time, metadata, *content in rows}
 
 

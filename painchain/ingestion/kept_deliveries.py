@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import and_, bindparam, delete, insert, literal_column, or_, select
+from sqlalchemy.engine import Connection
 
 from painchain.connectors.contract import Delivery
 from painchain.core.redaction import scrub_value
 from painchain.database.models import KeptDelivery
+from painchain.database.prepared import Prepared
 from painchain.database.session import Base, db
 from painchain.ingestion.sanitize import safe_text
 
@@ -31,6 +33,12 @@ _OF_EVERY_REQUEST = re.compile(
 
 _table = Base.metadata.tables[KeptDelivery.__tablename__]
 _kept = _table.c
+_is_own = _kept.connector_id == bindparam("connector")
+_newest_first = select(_kept.id).where(_is_own).order_by(_kept.id.desc())
+_last_to_forget = _newest_first.offset(literal_column(str(MAX_KEPT))).limit(literal_column("1")).scalar_subquery()
+_is_old = or_(and_(_is_own, _kept.id <= _last_to_forget), _kept.received_at < bindparam("before"))
+_INSERT = Prepared(insert(_table).values({each.name: bindparam(each.name) for each in _kept if each.name != "id"}))
+_DELETE_OLD = Prepared(delete(_table).where(_is_old))
 
 
 @dataclass(frozen=True)
@@ -58,14 +66,13 @@ def safe(delivery: Delivery, headers: Mapping[str, str], secrets: Sequence[str])
     return SafeDelivery(kept, body if len(body) <= MAX_BODY else "", is_whole and bool(body))
 
 
-def add(connector_id: int, kept: SafeDelivery, topic: str, events: int, reason: str, now: datetime) -> None:
+def add(
+    connection: Connection, connector_id: int, kept: SafeDelivery, topic: str, events: int, reason: str, now: datetime
+) -> None:
     """Keep a delivery, and forget older ones. Call it inside a write transaction."""
     values = {"topic": topic, "events": events, "reason": reason, "received_at": now, **vars(kept)}
-    db.session.execute(insert(_table).values(connector_id=connector_id, **values))
-    older = select(_kept.id).where(_kept.connector_id == connector_id).order_by(_kept.id.desc())
-    last_kept = older.offset(MAX_KEPT).limit(1).scalar_subquery()
-    db.session.execute(delete(_table).where(_kept.connector_id == connector_id, _kept.id <= last_kept))
-    db.session.execute(delete(_table).where(_kept.received_at < now - MAX_AGE))
+    _INSERT.run(connection, {"connector_id": connector_id, **values})
+    _DELETE_OLD.run(connection, {"connector": connector_id, "before": now - MAX_AGE})
 
 
 def of(connector_id: int, now: datetime) -> Sequence[KeptDelivery]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, literal_column, select
 from sqlalchemy.engine import Connection
 
 from painchain.configuration import connector_store
@@ -18,6 +18,7 @@ from painchain.connectors.http_client import link
 from painchain.core.crypto import KeyUnusable
 from painchain.database.dialects import is_one_of
 from painchain.database.models import IS_FOUND, ChangeEvent, Connector, LogHead
+from painchain.database.prepared import Prepared
 from painchain.database.session import autocommit_connection
 from painchain.eventlog.writer import EventLogWriter, NewEvent, new_request_ids, prepare
 from painchain.ingestion.sanitize import MIN_SECRET, UNSTORABLE, cleaned, is_safe, safe_event_id
@@ -30,6 +31,7 @@ ANY_PART = "*"  # in a former id that ends with it: this part is not known
 ANY_ENDING = f":{ANY_PART}"
 
 _event = ChangeEvent.__table__.c
+_FIND = Prepared(select(_event.event_id).where(is_one_of(_event.event_id, "event_ids")))
 
 
 @dataclass(frozen=True)
@@ -167,14 +169,17 @@ def stored_ids(connection: Connection, column: ColumnElement[str], ids: Sequence
 
 
 def _known(connection: Connection, ids: Sequence[str]) -> set[str]:
-    return stored_ids(connection, _event.event_id, ids)
+    return {event_id for (event_id,) in _FIND.all(connection, event_ids=ids)} if ids else set()
 
 
 def _known_by_former_ids(
     connection: Connection, connector_id: int, events: Sequence[SourceEvent], after: int | None = None
 ) -> set[str]:
     """Return the ids of the events that are stored for this connector under another id."""
-    is_searched = (_event.connector_id == connector_id, IS_FOUND, _event.id > (after or 0))
+    is_newer = (IS_FOUND, _event.id > (after or 0))
+    is_searched = (_event.connector_id == connector_id, *is_newer)
+    # Not by the index of connectors: SQLite would read all events of this one.
+    is_own = (_event.connector_id + literal_column("0") == connector_id, *is_newer)
     former = [
         (safe_event_id(former_id), time, event.event_id)
         for event in events
@@ -185,7 +190,7 @@ def _known_by_former_ids(
     for start in range(0, len(former), STEP):
         ids = [former_id for former_id, _, _ in former[start : start + STEP]]
         query = select(_event.event_id, _event.timestamp)
-        rows = connection.execute(query.where(is_one_of(_event.event_id, ids), *is_searched))
+        rows = connection.execute(query.where(is_one_of(_event.event_id, ids), *is_own))
         stored.update((row.event_id, row.timestamp) for row in rows)
     known = {event_id for former_id, time, event_id in former if _is_same(stored.get(former_id), time)}
     return known | _known_by_any_ending(connection, events, is_searched)

@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from secrets import token_bytes
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.engine import Connection
 
 from painchain.audit import event_kinds
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import get, subject, type_of
+from painchain.configuration.connector_store import subject, type_of
 from painchain.configuration.errors import ChangeRefused
 from painchain.connectors.contract import (
     Cursor,
@@ -29,12 +30,12 @@ from painchain.connectors.contract import (
 from painchain.core import runtime
 from painchain.core.crypto import open_sealed, seal
 from painchain.core.redaction import scrub
-from painchain.database.models import Connector, PollState, Webhook, WebhookDelivery
+from painchain.database.models import Connector, PollState, Webhook
 from painchain.database.session import db, write_transaction
 from painchain.database.types import iso
 from painchain.eventlog import writer
 from painchain.eventlog.writer import EventLogWriter
-from painchain.ingestion import kept_deliveries, pending_events
+from painchain.ingestion import kept_deliveries, pending_events, remembered_deliveries
 from painchain.ingestion.kept_deliveries import SafeDelivery
 from painchain.ingestion.sanitize import safe_text
 from painchain.ingestion.source_events import add_new_from, origin, settings_of
@@ -42,7 +43,6 @@ from painchain.ingestion.source_events import add_new_from, origin, settings_of
 SECRET_BYTES = 32
 SHORTEST_SECRET, LONGEST_SECRET = 8, 500  # of those that sources make
 SECRET_PREFIX = "whsec_"  # noqa: S105  of Standard Webhooks: sources accept no other signing token
-DELIVERY_RETENTION = timedelta(days=7)  # sources retry a failed delivery for at most three days
 IDLE_INTERVAL = timedelta(seconds=10)
 TOPIC_LENGTH = 60
 REASON_LENGTH = 300
@@ -52,6 +52,12 @@ DISABLED = "The connector is disabled."
 NO_EVENT = "PainChain records no event for deliveries of this kind."
 KNOWN = "Its events are already recorded."
 REPEATED = "This delivery was received before."
+
+_FIND = (
+    select(Connector, Webhook)
+    .join(Webhook, Webhook.connector_id == Connector.id)
+    .where(Connector.id == bindparam("number"), Connector.type == bindparam("type_key"))
+)
 
 
 class WebhookNotFound(Exception):
@@ -68,6 +74,14 @@ class UnusableSecret(ChangeRefused):
 
 class StaleWebhook(ChangeRefused):
     """The secret was set, replaced or removed after this person read it."""
+
+
+class Receiver(NamedTuple):
+    """What a delivery is for: a connector, its type's handler of webhooks, and the stored webhook."""
+
+    connector: Connector
+    handler: WebhookHandler
+    webhook: Webhook
 
 
 @dataclass(frozen=True)
@@ -141,17 +155,17 @@ def remove(connector: Connector, trail: Trail, seen: str | None = None) -> bool:
     return True
 
 
-def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime) -> DeliveryResult:
+def receive(receiver: Receiver, delivery: Delivery, now: datetime) -> DeliveryResult:
     """Record the events of a delivery unless it was received before. Events get the same ids as polling gives them.
 
     Events that lack details are stored as pending: a worker completes and records them. No request is sent here.
 
-    :raises WebhookNotFound: when this address has no webhook.
+    :raises WebhookNotFound: when the webhook was removed in the meantime.
     :raises InvalidSignature: when the delivery is not signed with the connector's secret.
     :raises painchain.connectors.contract.UnreadableDelivery: when its body cannot be parsed.
     """
-    connector, handler, webhook = find_webhook(type_key, connector_id)
-    encrypted_secret = webhook.secret
+    connector, handler, webhook = receiver
+    key, connector_id, encrypted_secret = connector.type, connector.id, webhook.secret
     secret, settings = open_sealed(runtime.current().box, encrypted_secret), settings_of(connector)
     secrets = (*origin(connector).secrets, secret)
     handler.verify_for(settings, delivery, secret, now)
@@ -166,19 +180,20 @@ def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime)
         return DeliveryResult(0, reason)
     left_out = safe_text(" ".join(context.left_out), secrets, REASON_LENGTH)
     with writer.writing() as event_log:
-        connector, handler, webhook = find_webhook(type_key, connector_id)  # again, under the write lock
+        connector, handler, webhook = find_webhook(key, connector_id)  # again, under the write lock
         if webhook.secret != encrypted_secret:
             raise InvalidSignature("The secret was replaced while this delivery was processed.")
+        delivery_key = "" if left_out else _delivery_key(handler, delivery)
         if not connector.enabled:
             result = DeliveryResult(0, DISABLED)
-        elif not left_out and not _remember(connector_id, _delivery_key(handler, delivery), now):
+        elif delivery_key and not remembered_deliveries.remember(event_log.connection, connector_id, delivery_key, now):
             result = DeliveryResult(0, REPEATED, repeated=True)
         else:  # one with a part that is left out is not remembered: with another mapping, it can be sent again
             added = _add(event_log, connector, events, secret, now)
             result = DeliveryResult(added, " ".join(filter(None, ("" if added else KNOWN, left_out))))
-            if added:
+            if added and type_of(connector).poll:
                 _remember_server(connector, handler)
-        _note(webhook, received, result)
+        _note(event_log.connection, webhook, received, result)
     return result
 
 
@@ -186,7 +201,8 @@ def note(connector: Connector, delivery: Delivery, result: DeliveryResult, now: 
     """Note the result of a delivery whose events are recorded, and keep it, inside the write transaction."""
     connector, handler, webhook = find_webhook(connector.type, connector.id)
     to_keep = _to_keep(handler, delivery, settings_of(connector), open_sealed(runtime.current().box, webhook.secret))
-    _note(webhook, _Received(connector.id, _safe_topic(handler.topic(delivery)), now, to_keep), result)
+    received = _Received(connector.id, _safe_topic(handler.topic(delivery)), now, to_keep)
+    _note(db.session.connection(), webhook, received, result)
 
 
 @dataclass(frozen=True)
@@ -198,10 +214,10 @@ class _Received:
     now: datetime
     to_keep: SafeDelivery | None
 
-    def keep(self, events: int, reason: str) -> None:
+    def keep(self, connection: Connection, events: int, reason: str) -> None:
         """Keep the delivery with its result, inside a write transaction."""
         if self.to_keep:
-            kept_deliveries.add(self.connector_id, self.to_keep, self.topic, events, reason, self.now)
+            kept_deliveries.add(connection, self.connector_id, self.to_keep, self.topic, events, reason, self.now)
 
 
 def _to_keep(
@@ -254,17 +270,17 @@ def _cursor(connector_id: int) -> Cursor:
     return state.cursor if state else {}
 
 
-def find_webhook(type_key: str, connector_id: int) -> tuple[Connector, WebhookHandler, Webhook]:
-    """Return the connector that a delivery is for, its type's webhook handler, and the stored webhook.
+def find_webhook(type_key: str, connector_id: int) -> Receiver:
+    """Return what a delivery to an address is for.
 
     :raises WebhookNotFound: when no such connector has a webhook.
     """
-    connector = get(connector_id) if connector_id < 2**63 else None
-    webhook = webhook_of(connector) if connector and connector.type == type_key else None
-    handler = type_of(connector).webhook if connector else None
-    if connector is None or webhook is None or handler is None:
+    address = {"number": connector_id, "type_key": type_key}
+    found = db.session.execute(_FIND, address).one_or_none() if connector_id < 2**63 else None
+    handler = type_of(found.Connector).webhook if found else None
+    if found is None or handler is None:
         raise WebhookNotFound
-    return connector, handler, webhook
+    return Receiver(found.Connector, handler, found.Webhook)
 
 
 def _check_own(secret: str) -> None:
@@ -283,7 +299,7 @@ def _check_seen(connector: Connector, seen: str | None) -> Webhook | None:
     return webhook
 
 
-def _note(webhook: Webhook, received: _Received, result: DeliveryResult) -> None:
+def _note(connection: Connection, webhook: Webhook, received: _Received, result: DeliveryResult) -> None:
     """Note the result of a delivery, inside the write transaction.
 
     Without a poll, a repeated one is the only sign that the source is there: an alert that still fires, for example.
@@ -294,7 +310,7 @@ def _note(webhook: Webhook, received: _Received, result: DeliveryResult) -> None
     is_new = bool(result.events) or _is_new(webhook, received, summary)
     webhook.last_delivery, webhook.told = received.now, summary
     if is_new and not result.repeated:
-        received.keep(result.events, result.reason)
+        received.keep(connection, result.events, result.reason)
 
 
 def _note_idle(webhook: Webhook, received: _Received, reason: str) -> None:
@@ -303,24 +319,15 @@ def _note_idle(webhook: Webhook, received: _Received, reason: str) -> None:
     if _is_new(webhook, received, summary):
         same_webhook = (Webhook.connector_id == webhook.connector_id, Webhook.secret == webhook.secret)
         noted = update(Webhook).where(*same_webhook).values(last_delivery=received.now, told=summary)
-        with write_transaction():
-            if db.session.execute(noted.returning(Webhook.connector_id)).all():
-                received.keep(0, reason)
+        with write_transaction() as connection:
+            if connection.execute(noted).rowcount:
+                received.keep(connection, 0, reason)
 
 
 def _is_new(webhook: Webhook, received: _Received, summary: str) -> bool:
     """Return whether a delivery is not the same as the one before, or comes long enough after it."""
     last = webhook.last_delivery
     return last is None or webhook.told != summary or abs(received.now - last) > IDLE_INTERVAL
-
-
-def _remember(connector_id: int, delivery_key: str, now: datetime) -> bool:
-    """Store the key of a delivery and delete old ones. Return whether it is new."""
-    if db.session.get(WebhookDelivery, (connector_id, delivery_key)):
-        return False
-    db.session.execute(delete(WebhookDelivery).where(WebhookDelivery.received_at < now - DELIVERY_RETENTION))
-    db.session.add(WebhookDelivery(connector_id=connector_id, mark=delivery_key, received_at=now))
-    return True
 
 
 def _delivery_key(handler: WebhookHandler, delivery: Delivery) -> str:

@@ -19,10 +19,10 @@ def deliver(key: str, connector_id: int) -> ResponseReturnValue:
     """Receive one delivery. A genuine one is answered 2xx: sources disable a webhook that answers with errors."""
     request.max_content_length = runtime.current().settings.max_webhook_bytes
     try:
-        webhooks.find_webhook(key, connector_id)  # before reading the body
+        receiver = webhooks.find_webhook(key, connector_id)  # before reading the body
         # Comparison in constant time accepts ASCII only; no source sends anything else.
         headers = {name.lower(): value for name, value in request.headers if value.isascii()}
-        received = webhooks.receive(key, connector_id, Delivery(headers, request.get_data()), g.now)
+        received = webhooks.receive(receiver, Delivery(headers, request.get_data()), g.now)
     except webhooks.WebhookNotFound:
         return json_error(404, "No webhook at this address.")
     except InvalidSignature:

@@ -17,7 +17,7 @@ from painchain.connectors.contract import PollResult, SourceEvent
 from painchain.database.models import PollState, Webhook, WebhookDelivery
 from painchain.database.session import db
 from painchain.database.types import EPOCH
-from painchain.ingestion import poll_results, webhooks
+from painchain.ingestion import poll_results, remembered_deliveries
 from painchain.timeline import queries
 from tests.support.api import everything_stored
 from tests.support.html import form_of, soup, texts, words
@@ -240,7 +240,7 @@ def test_a_repeated_delivery_adds_nothing(
 def test_old_deliveries_are_forgotten(app: Flask, client: FlaskClient, hook: tuple[str, str]) -> None:
     deliver(client, *hook, ["bell"], "old")
     with app.app_context():
-        db.session.query(WebhookDelivery).one().received_at -= webhooks.DELIVERY_RETENTION + timedelta(minutes=1)
+        db.session.query(WebhookDelivery).one().received_at -= remembered_deliveries.RETENTION + timedelta(minutes=1)
         db.session.commit()
     deliver(client, *hook, ["gong"], "new")
     with app.app_context():

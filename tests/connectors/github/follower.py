@@ -92,7 +92,7 @@ class PainChain:
             "x-github-delivery": f"{hook} {hashlib.sha256(raw).hexdigest()}",
             "x-hub-signature-256": "sha256=" + hmac.new(self.secret.encode(), raw, hashlib.sha256).hexdigest(),
         }
-        webhooks.receive("github", self.connector_id, Delivery(headers, raw), now)
+        webhooks.receive(webhooks.find_webhook("github", self.connector_id), Delivery(headers, raw), now)
 
     def complete(self, now: datetime, is_reachable: bool) -> None:
         """Complete the events of deliveries through the API; if it cannot be reached, record them as they are."""

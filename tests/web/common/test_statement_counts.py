@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import text
 
 from painchain import connectors
 from painchain.connectors.contract import PollResult, SourceEvent
+from painchain.database.session import db
 from painchain.ingestion import poll_results, polling
 from painchain.ingestion.source_events import STEP
 from tests.support.accounts import add_person, sign_in
@@ -30,7 +32,7 @@ NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
 HTMX_EDIT, PLAIN_EDIT, POLLED_EVENT = 15, 9, 8
 POLLED_BATCHES = 45  # of four batches; each second one adds the events since the last to counts and indexes
-DASHBOARD = 12
+DASHBOARD, DELIVERY, BATCH_OF_EVENTS = 12, 15, 13
 
 
 def numbered(statements: list[str]) -> str:
@@ -115,3 +117,37 @@ def test_an_uncached_dashboard_of_events_with_notes(app, client, make_connector)
         page = soup(client.get("/"))
     assert sum(int(mark.split()[0]) for mark in texts(page, "#feed .note-mark")) >= 12
     assert len(statements) <= DASHBOARD, numbered(statements)
+
+
+@pytest.mark.both_databases
+def test_a_webhook_delivery(app, client):
+    body = {"type": "webhook", "name": "Alerts", "enabled": True, "config": {}}
+    number = client.post("/api/connectors", json=body).get_json()["id"]
+    secret = client.post(f"/api/connectors/{number}/webhook").get_json()["secret"]
+    with recorded_statements(app) as statements:
+        headers = {"Authorization": f"Bearer {secret}"}
+        assert client.post(f"/hooks/webhook/{number}", json={"title": "Deployed"}, headers=headers).status_code == 202
+    assert len(statements) <= DELIVERY, numbered(statements)
+
+
+@pytest.mark.both_databases
+def test_a_batch_of_a_thousand_events(app, client):
+    batch = [{"title": f"Deployed 1.{index}", "service": "shop", "external_id": str(index)} for index in range(1000)]
+    with recorded_statements(app) as statements:
+        assert client.post("/api/events", json=batch).status_code == 201
+    assert len(statements) <= BATCH_OF_EVENTS, numbered(statements)
+
+
+def test_events_are_looked_up_in_the_index_of_their_ids(app, client, make_connector):
+    number = make_connector(enabled="y")
+    event = SourceEvent("github-2", "Commit", "[Commit] two", NOW, "dev", former_ids={"github-1": NOW})
+    with recorded_statements(app) as statements, app.app_context():
+        assert poll_results.store(number, PollResult([event], {}), NOW + timedelta(hours=1)) == 1
+        client.post("/api/events", json={"title": "Deployed", "external_id": "1"})
+        lookups = [statement for statement in statements if "json_each" in statement]
+        plans = [
+            db.session.execute(text(f"EXPLAIN QUERY PLAN {statement.replace('?', 'NULL')}")).all()
+            for statement in lookups
+        ]
+    assert len(plans) == 3
+    assert all("event_id=?" in str(plan) for plan in plans), numbered(list(map(str, plans)))
