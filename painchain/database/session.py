@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
@@ -23,6 +23,7 @@ from sqlalchemy.util import ScopedRegistry
 
 from painchain.database import deadlines
 from painchain.database.commit import OutcomeUnknown, is_outcome_unknown
+from painchain.database.kept_connections import KeepingPool, kept_connection
 from painchain.database.prepared import execute_raw
 from painchain.database.types import stored_json
 
@@ -95,6 +96,7 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
         # Opening one takes less than a millisecond, and each keeps up to 2 MB.
         options["pool_size"] = min(threads, IDLE_CONNECTIONS)
         options["max_overflow"] += threads - options["pool_size"]
+        options["poolclass"] = KeepingPool
     else:
         from painchain.database import postgresql  # the driver takes memory
 
@@ -171,11 +173,12 @@ def read_transaction() -> Iterator[Connection]:
         yield connection
 
 
-def autocommit_connection() -> Connection:
-    """Return a connection on which each statement is its own transaction."""
-    if db.engine.dialect.name == "postgresql":
-        return db.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-    return db.engine.connect().execution_options(autocommits=True)
+def autocommit_connection(engine: Engine | None = None) -> AbstractContextManager[Connection]:
+    """Lend a connection on which each statement is its own transaction. With `engine`, it needs no app context."""
+    engine = engine or db.engine
+    if engine.dialect.name == "postgresql":
+        return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    return kept_connection(engine, "autocommits")
 
 
 @contextmanager
@@ -227,11 +230,15 @@ def write_transaction() -> Iterator[Connection]:
         db.session.rollback()  # end the read transaction: what is read from now on must be current
     with (
         _write_lock(),
-        db.engine.connect().execution_options(writes=True) as connection,
+        _writing_connection(db.engine) as connection,
         _committed(connection),
         session_joined(connection),
     ):
         yield connection
+
+
+def _writing_connection(engine: Engine) -> AbstractContextManager[Connection]:
+    return engine.connect() if engine.dialect.name == "postgresql" else kept_connection(engine, "writes")
 
 
 def _limit_locks(connection: Connection) -> None:

@@ -10,7 +10,14 @@ from sqlalchemy.exc import DBAPIError
 
 from painchain.database.models import LogHead
 from painchain.database.prepared import Prepared
-from painchain.database.session import CACHED_KIB, IDLE_CONNECTIONS, configure_sqlite, db, engine_options
+from painchain.database.session import (
+    CACHED_KIB,
+    IDLE_CONNECTIONS,
+    autocommit_connection,
+    configure_sqlite,
+    db,
+    engine_options,
+)
 
 
 def test_a_connection_waits_while_another_process_creates_the_database(tmp_path):
@@ -54,3 +61,22 @@ def test_a_refused_statement_raises_an_error_of_sqlalchemy_without_the_values(ap
             statement.all(db.session.connection(), number=424242)
         assert "424242" not in str(refused.value)
         db.session.rollback()
+
+
+def test_a_connection_to_sqlite_is_kept_for_the_next_use_unless_an_error_ended_the_last_one(tmp_path):
+    address = f"sqlite:///{tmp_path / 'painchain.db'}"
+    engine = create_engine(address, **engine_options(address, 32))
+    configure_sqlite(engine)
+    with autocommit_connection(engine) as first:
+        first.execute(text("CREATE TABLE numbers (number INTEGER)"))
+        with autocommit_connection(engine) as other:
+            assert other is not first
+    with pytest.raises(DBAPIError), autocommit_connection(engine) as first_again:
+        first_again.execute(text("INSERT INTO nowhere VALUES (1)"))
+    assert first_again is first
+    assert first.closed
+    with autocommit_connection(engine) as third:
+        assert third is other
+        assert not third.in_transaction()
+    engine.dispose()
+    assert third.closed

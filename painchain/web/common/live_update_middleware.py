@@ -10,6 +10,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from painchain.database.session import autocommit_connection
 from painchain.timeline import queries
 from painchain.web.common.security_headers import Headers
 
@@ -62,7 +63,7 @@ class LiveUpdateMiddleware:
         if not after or environ["REQUEST_METHOD"] != "GET" or not self._is_known_host(environ.get("HTTP_HOST", "")):
             return False
         try:
-            with self._engine.connect() as connection:  # a session would cost several times as much
+            with autocommit_connection(self._engine) as connection:  # a session would cost several times as much
                 is_up_to_date = queries.head(connection).last_event == int(after[1])
                 return is_up_to_date and self._can_read(connection, environ)
         except SQLAlchemyError:
