@@ -34,8 +34,15 @@ class Prepared:
 
         :raises sqlalchemy.exc.DBAPIError: when the database refuses.
         """
+        return self._for(connection.dialect).loaded(self.unconverted(connection, **values))
+
+    def unconverted(self, connection: Connection, **values: Any) -> Sequence[Sequence[Any]]:
+        """Return the rows that match as the driver returns them, without any conversion of their values.
+
+        :raises sqlalchemy.exc.DBAPIError: when the database refuses.
+        """
         compiled = self._for(connection.dialect)
-        return compiled.loaded(execute_raw(connection, compiled.text, compiled.stored(values)))
+        return execute_raw(connection, compiled.text, compiled.stored(values))
 
     def _for(self, dialect: Dialect) -> _Compiled:
         if dialect.name not in self._compiled:

@@ -10,6 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import BigInteger, Text, bindparam, case, cast, delete, literal_column, or_, select, type_coerce
@@ -38,8 +39,8 @@ Row = tuple[str, int, str, int, str]
 Facets = tuple[tuple[str, str], ...]  # the facets for which an event has a value, with the value
 # Number, microseconds, source, type, connector's id and name, author, status, JSON of the tags, metadata
 Event = Sequence[Any]
-# The numbers of events with the same quarter of an hour, source, and values of facets
-Groups = Mapping[tuple[int, str, Facets], list[int]]
+# The numbers of events with the same source and values of facets, by quarter of an hour
+Groups = Mapping[tuple[str, Facets], Mapping[int, list[int]]]
 
 _event = ChangeEvent.__table__.c
 _counts = Base.metadata.tables[EventCount.__tablename__]
@@ -67,7 +68,7 @@ def add(connection: Connection, after: int, last: int, appended: Iterable[Event]
     """Add the events after number `after`, up to `last`, and those `appended` after them, which are not read again."""
     events = list(appended)
     for start in range(after, last, READ_BATCH):
-        events += _decoded(_NEW_EVENTS.all(connection, after=start, last=min(start + READ_BATCH, last)))
+        events += _decoded(_NEW_EVENTS.unconverted(connection, after=start, last=min(start + READ_BATCH, last)))
         if len(events) >= READ_BATCH:
             _add(connection, events)
             events = []
@@ -138,12 +139,13 @@ def _is_listed(value: Any) -> bool:
 
 def grouped(events: Iterable[Event]) -> Groups:
     """Group the events that are counted together."""
-    same_values: dict[Any, list[int]] = defaultdict(list)
+    groups: dict[tuple[str, Facets], dict[int, list[int]]] = {}
+    by_values: dict[Any, dict[int, list[int]]] = {}  # the same: most events have values that were seen before
     for number, stamp, source, *values, metadata in events:
-        same_values[stamp // (QUARTER * 1_000_000), source, *values, *listed_values(metadata)].append(number)
-    groups: dict[Any, list[int]] = defaultdict(list)
-    for (quarter, source, *values), numbers in same_values.items():
-        groups[quarter, source, tuple(_facets(*values))] += numbers
+        key = (source, *values, *listed_values(metadata))
+        if key not in by_values:
+            by_values[key] = groups.setdefault((source, tuple(_facets(*key[1:]))), {})
+        by_values[key].setdefault(stamp // (QUARTER * 1_000_000), []).append(number)
     return groups
 
 
@@ -172,34 +174,37 @@ def _facets(
 
 def counted(groups: Groups) -> dict[Row, int]:
     """Count events in slots of every grain, the coarse ones from the finer ones."""
-    quarters: dict[Row, int] = {}
-    totals: dict[Row, int] = {}
-    for (quarter, source, facets), numbers in groups.items():
+    quarters: dict[tuple[str, str, str], dict[int, int]] = defaultdict(dict)
+    for (source, facets), numbers_by_quarter in groups.items():
+        sizes = [(quarter, len(numbers)) for quarter, numbers in numbers_by_quarter.items()]
         for facet, value in facets:
-            is_listed = facet in LISTED
-            row = facet, ALL_TIME if is_listed else QUARTER, value, 0 if is_listed else quarter, source
-            counts = totals if is_listed else quarters
-            counts[row] = counts.get(row, 0) + len(numbers)
-    counts, finer = quarters | totals, quarters
-    for finer_grain, grain in ((QUARTER, HOUR), (HOUR, DAY), (DAY, ALL_TIME)):
-        coarse: dict[Row, int] = {}
-        for (facet, _, value, slot, source), events in finer.items():
-            row = facet, grain, value, slot * finer_grain // grain if grain else 0, source
-            coarse[row] = coarse.get(row, 0) + events
-        counts, finer = counts | coarse, coarse
+            _add_up(quarters[facet, value, source], sizes)
+    counts: dict[Row, int] = {}
+    for (facet, value, source), slots in quarters.items():
+        grain = QUARTER
+        for coarser in (HOUR, DAY, ALL_TIME):
+            if facet not in LISTED:
+                counts |= {(facet, grain, value, slot, source): events for slot, events in slots.items()}
+            finer, slots = slots, {}
+            _add_up(slots, ((slot * grain // coarser if coarser else 0, events) for slot, events in finer.items()))
+            grain = coarser
+        counts[facet, ALL_TIME, value, 0, source] = slots[0]
     return counts
+
+
+def _add_up(slots: dict[int, int], sizes: Iterable[tuple[int, int]]) -> None:
+    for slot, events in sizes:
+        slots[slot] = slots.get(slot, 0) + events
 
 
 def members(groups: Groups) -> Iterator[bitmaps.Member]:
     """Yield the numbers of the events with the same facets, and of one slot, with the bitmaps that contain them."""
-    by_facets: dict[tuple[str, Facets], list[int]] = {}
-    by_quarter: dict[int, list[int]] = {}
-    for (quarter, source, facets), numbers in groups.items():
-        by_facets.setdefault((source, facets), []).extend(numbers)
-        by_quarter.setdefault(quarter, []).extend(numbers)
-    for (source, facets), numbers in by_facets.items():
+    by_quarter: dict[int, list[int]] = defaultdict(list)
+    for (source, facets), numbers_by_quarter in groups.items():
         keys = [(facet, ALL_TIME, 0, value) for facet, value in facets if facet not in (ALL, *LISTED)]
-        yield [(bitmaps.SOURCE, ALL_TIME, 0, source), *keys], numbers
+        yield [(bitmaps.SOURCE, ALL_TIME, 0, source), *keys], [*chain.from_iterable(numbers_by_quarter.values())]
+        for quarter, numbers in numbers_by_quarter.items():
+            by_quarter[quarter] += numbers
     for quarter, numbers in by_quarter.items():
         yield [(ALL, grain, quarter * QUARTER // grain, "") for grain in GRAINS], numbers
 
