@@ -43,7 +43,7 @@ def _as_stored(name: str) -> ColumnElement[Any]:
     return cast(_event[name], Text).label(name) if name in JSON_FIELDS else _event[name]
 
 
-_COLUMNS = [_event.id, _event.mac, *map(_as_stored, FIELDS)]
+_COLUMNS = [*map(_as_stored, FIELDS), _event.id, _event.mac]
 _TITLE, _TIMESTAMP = FIELDS.index("title"), FIELDS.index("timestamp")
 
 MAX_STRAY_RUNS = 100
@@ -81,19 +81,16 @@ class Link(NamedTuple):  # a dataclass would take four times as long to create
     id: int
     mac: bytes
     content: bytes | None
-    title: str = ""
-    timestamp: int = 0
 
     def __str__(self) -> str:
+        if self.content is None:
+            return f"event {self.id}"
+        _, *values = json.loads(self.content)
         try:
-            time = f"{moment(self.timestamp):%Y-%m-%d %H:%M:%S} UTC"
+            time = f"{moment(values[_TIMESTAMP]):%Y-%m-%d %H:%M:%S} UTC"
         except (OverflowError, TypeError, ValueError):
             time = "an invalid time"
-        return (
-            f"event {self.id} (“{clipped(str(self.title))}”, {time})"
-            if self.content is not None
-            else f"event {self.id}"
-        )
+        return f"event {self.id} (“{clipped(str(values[_TITLE]))}”, {time})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +124,8 @@ def head(connection: Connection) -> Head | None:
 def events(connection: Connection, after: int, last: int, limit: int) -> list[Link]:
     """Return the next events after number `after`, up to number `last`, at most `limit` of them."""
     try:
-        rows = _EVENTS.all(connection, after=after, last=last, limit=limit)
-        contents = canonical_forms([row[2:] for row in rows])
-        return [_link(row, content) for row, content in zip(rows, contents, strict=True)]
+        rows = _EVENTS.unconverted(connection, after=after, last=last, limit=limit)
+        return [*map(_link, rows, canonical_forms(rows))]
     except UNREADABLE_ERRORS as error:
         reraise_database_error(error)
     numbers = _NUMBERS.all(connection, after=after, last=last, limit=limit)
@@ -149,15 +145,15 @@ def stray_run(connection: Connection, last: int) -> Run | None:
 
 
 def _link(row: Sequence[Any], content: bytes) -> Link:
-    return Link(row[0], _bytes(row[1]), content, row[2 + _TITLE], row[2 + _TIMESTAMP])
+    return Link(row[-2], _bytes(row[-1]), content)
 
 
 def _read_event(connection: Connection, number: int) -> Link:
     mac = b""
     try:
-        for row in _EVENTS.all(connection, after=number - 1, last=number, limit=1):
-            mac = _bytes(row[1])
-            values = zip(FIELDS, row[2:], strict=True)
+        for row in _EVENTS.unconverted(connection, after=number - 1, last=number, limit=1):
+            mac = _bytes(row[-1])
+            values = zip(FIELDS, row, strict=False)
             return _link(
                 row, canonical_form([json.loads(value) if name in JSON_FIELDS else value for name, value in values])
             )

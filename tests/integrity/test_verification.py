@@ -126,7 +126,7 @@ def test_replaced_key_cannot_sign_later_events(log: Flask) -> None:
 def event_of(connection: Connection, number: int) -> dict[str, Any]:
     """Return the hashed fields of an event."""
     [row] = reader._EVENTS.all(connection, after=number - 1, last=number, limit=1)
-    values = zip(("id", "mac", *FIELDS), row, strict=True)
+    values = zip((*FIELDS, "id", "mac"), row, strict=True)
     return {name: json.loads(value) if name in JSON_FIELDS else value for name, value in values}
 
 
