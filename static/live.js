@@ -1,7 +1,7 @@
 "use strict";
 // The open dashboard: poll for new events, keep the reading position, count unseen events.
 {
-  const PAUSE = 1500, PAUSE_HIDDEN = 15000; // milliseconds; a hidden tab only counts new events
+  const PAUSE = 1900, PAUSE_HIDDEN = 15000; // milliseconds: news within 2 s; a hidden tab only counts new events
   const MANY = 50; // the maximum in one answer: there may be more
 
   const covered = () => document.querySelector(".top").offsetHeight; // pixels behind the sticky header
