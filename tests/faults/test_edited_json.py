@@ -14,6 +14,7 @@ from painchain.core.sized_cache import SizedCache
 from painchain.database import edited_json
 from painchain.database.session import Base, db
 from painchain.integrity import verification
+from painchain.web.common.errors import EDITED_VALUES
 from tests.conftest import add_connector
 from tests.faults.conftest import LONG
 from tests.support.html import soup, words
@@ -69,6 +70,8 @@ def refused_pages(client: FlaskClient, column: Any) -> set[str]:
             alert = "#toast" if page.startswith("/news") else "main [role=alert]"
             message = answer.get_json()["message"] if answer.is_json else words(soup(answer).select_one(alert))
             where = f"in the table {column.table.name} ("
+            if not answer.is_json and not page.startswith("/news"):
+                assert soup(answer).select_one("main a")["href"] == f"/help/{EDITED_VALUES}", page
             assert (answer.status_code, f"The {column.name}" in message, where in message) == (503, True, True), (
                 f"{page}: {answer.status_code} {message}"
             )
@@ -103,3 +106,5 @@ def test_a_value_that_someone_edited_is_named_wherever_it_is_needed(app: Flask, 
             assert refused or wrong != NO_JSON or column.name == "cursor", place
         write(app, column, before)
     assert {client.get(page).status_code for page in PAGES} <= {200, 204}
+    document, _, anchor = EDITED_VALUES.partition("#")
+    assert soup(client.get(f"/help/{document}")).find(id=anchor)

@@ -23,6 +23,8 @@ from painchain.web.common.responses import error, json_error
 
 log = logging.getLogger(__name__)
 
+EDITED_VALUES = "admin/troubleshooting.md#a-stored-value-cannot-be-read"
+
 MESSAGES = {
     404: ("Not found", "This page does not exist. If something was deleted, the timeline shows when and by whom."),
     405: ("Method not allowed", "This URL does not support this method."),
@@ -131,7 +133,7 @@ def handle_unexpected_error(problem: Exception) -> Response:
 def _edited_or_bug() -> Response:
     if edited := edited_json.first():
         log.error("%s", edited)
-        return error(503, "A stored value cannot be read", str(edited))
+        return error(503, "A stored value cannot be read", str(edited), document=EDITED_VALUES)
     message = f"This is a bug in PainChain. See the server log for request {g.get('request_id')}."
     return error(500, "Something went wrong", message)
 

@@ -135,21 +135,22 @@ def json_error(
     return response
 
 
-def error(status: int, title: str, message: str, sign_in: str = "") -> Response:
+def error(status: int, title: str, message: str, sign_in: str = "", document: str = "") -> Response:
     """Return an error as JSON, as a fragment for the notice area or as a page, whichever was requested.
 
-    The page links to the address `sign_in`, if it is given.
+    The page links to the address `sign_in` or to a `document` that says what to do, if it is given.
     """
     if wants_json():
         return json_error(status, message)
     if is_htmx():
         html = fragment("shared/toast", toasts=[Toast(f"{title}. {message}", "bad")])
         return make_response(html, status, {"HX-Retarget": "#toast", "HX-Reswap": "outerHTML"})
+    values = {"title": title, "message": message, "sign_in": sign_in, "document": document}
     try:
-        return page("pages/shared/error.html", status, title=title, message=message, sign_in=sign_in)
+        return page("pages/shared/error.html", status, **values)
     except Exception:  # the error may lie in what every page shows
         current_app.log_exception(sys.exc_info())
-        html = render_template("pages/shared/error.html", auditing=None, zone=UTC_ZONE, title=title, message=message)
+        html = render_template("pages/shared/error.html", auditing=None, zone=UTC_ZONE, **values)
         return make_response(html, status)
 
 
