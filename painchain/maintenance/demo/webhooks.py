@@ -76,7 +76,7 @@ def _alert(
     labels = {"alertname": name, "service": service, "environment": "production", "severity": severity}
     described = {
         "labels": labels,
-        "annotations": {"summary": f"{summary}: {service}"},
+        "annotations": {"summary": summary},
         "startsAt": stamp(start),
         "generatorURL": f"https://prometheus.demo.invalid/graph?g0.expr={name}",
         "fingerprint": company.digest()[:16],
