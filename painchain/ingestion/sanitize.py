@@ -16,6 +16,7 @@ from painchain.database.types import stored_json
 from painchain.eventlog.writer import NewEvent
 
 MAX_ID, MAX_LINE, MAX_TEXT, MAX_ITEMS, MAX_DEPTH = 300, 500, 20_000, 1_000, 5
+MAX_TOPIC = 60
 MIN_SECRET = 6  # a shorter one would be found in ordinary words
 MAX_PLAIN = 4_000  # characters up to which an event is looked at as a whole
 
@@ -96,6 +97,12 @@ def safe_text(text: Any, secrets: Sequence[str], longest: int = MAX_TEXT) -> str
         if len(secret) >= MIN_SECRET and secret in plain:
             plain = plain.replace(secret, MASK)
     return plain if len(plain) <= longest else plain[: longest - 1] + "…"
+
+
+def safe_topic(topic: str) -> str:
+    """Return the topic of a delivery without credentials and cut to length: it is not signed."""
+    line = " ".join(scrub(topic).split())
+    return "".join(character for character in line if character.isprintable())[:MAX_TOPIC]
 
 
 def _line(text: Any, secrets: Sequence[str]) -> str:

@@ -29,7 +29,6 @@ from painchain.connectors.contract import (
 )
 from painchain.core import runtime
 from painchain.core.crypto import open_sealed, seal
-from painchain.core.redaction import scrub
 from painchain.database.models import Connector, PollState, Webhook
 from painchain.database.session import db, write_transaction
 from painchain.database.types import iso
@@ -37,14 +36,13 @@ from painchain.eventlog import writer
 from painchain.eventlog.writer import EventLogWriter
 from painchain.ingestion import kept_deliveries, pending_events, remembered_deliveries
 from painchain.ingestion.kept_deliveries import SafeDelivery
-from painchain.ingestion.sanitize import safe_text
+from painchain.ingestion.sanitize import safe_text, safe_topic
 from painchain.ingestion.source_events import add_new_from, origin, settings_of
 
 SECRET_BYTES = 32
 SHORTEST_SECRET, LONGEST_SECRET = 8, 500  # of those that sources make
 SECRET_PREFIX = "whsec_"  # noqa: S105  of Standard Webhooks: sources accept no other signing token
 IDLE_INTERVAL = timedelta(seconds=10)
-TOPIC_LENGTH = 60
 REASON_LENGTH = 300
 
 # Why a genuine delivery adds nothing.
@@ -167,18 +165,17 @@ def receive(receiver: Receiver, delivery: Delivery, now: datetime) -> DeliveryRe
     connector, handler, webhook = receiver
     key, connector_id, encrypted_secret = connector.type, connector.id, webhook.secret
     secret, settings = open_sealed(runtime.current().box, encrypted_secret), settings_of(connector)
-    secrets = (*origin(connector).secrets, secret)
     handler.verify_for(settings, delivery, secret, now)
     to_keep = _to_keep(handler, delivery, settings, secret)
-    received = _Received(connector_id, _safe_topic(handler.topic(delivery)), now, to_keep)
+    received = _Received(connector_id, safe_topic(handler.topic(delivery)), now, to_keep)
     try:
         context = WebhookContext(connector_id, settings, now, lambda: _cursor(connector_id))
         events = _read(connector, handler, delivery, context)
     except NothingToRecord as nothing:
-        reason = safe_text(nothing, secrets, REASON_LENGTH)
+        reason = _safe_reason(str(nothing), connector, secret)
         _note_idle(webhook, received, reason)
         return DeliveryResult(0, reason)
-    left_out = safe_text(" ".join(context.left_out), secrets, REASON_LENGTH)
+    left_out = _safe_reason(" ".join(context.left_out), connector, secret)
     with writer.writing() as event_log:
         connector, handler, webhook = find_webhook(key, connector_id)  # again, under the write lock
         if webhook.secret != encrypted_secret:
@@ -201,7 +198,7 @@ def note(connector: Connector, delivery: Delivery, result: DeliveryResult, now: 
     """Note the result of a delivery whose events are recorded, and keep it, inside the write transaction."""
     connector, handler, webhook = find_webhook(connector.type, connector.id)
     to_keep = _to_keep(handler, delivery, settings_of(connector), open_sealed(runtime.current().box, webhook.secret))
-    received = _Received(connector.id, _safe_topic(handler.topic(delivery)), now, to_keep)
+    received = _Received(connector.id, safe_topic(handler.topic(delivery)), now, to_keep)
     _note(db.session.connection(), webhook, received, result)
 
 
@@ -218,6 +215,10 @@ class _Received:
         """Keep the delivery with its result, inside a write transaction."""
         if self.to_keep:
             kept_deliveries.add(connection, self.connector_id, self.to_keep, self.topic, events, reason, self.now)
+
+
+def _safe_reason(reason: str, connector: Connector, secret: str) -> str:
+    return safe_text(reason, (*origin(connector).secrets, secret), REASON_LENGTH) if reason else ""
 
 
 def _to_keep(
@@ -341,8 +342,3 @@ def _summary(topic: str, new_events: int, reason: str) -> str:
     count = f"{new_events} new event{'' if new_events == 1 else 's'}" if new_events else "nothing recorded"
     result = f"{count}. {reason.rstrip('.')}" if reason else count
     return f"{topic}: {result}" if topic else result
-
-
-def _safe_topic(topic: str) -> str:
-    """Return a topic without credentials and cut to length: it is not signed."""
-    return "".join(character for character in " ".join(scrub(topic).split()) if character.isprintable())[:TOPIC_LENGTH]
