@@ -54,8 +54,7 @@ class Runtime:
 
 def current() -> Runtime:
     """Return the runtime of the current app."""
-    runtime: Runtime = current_app.extensions[EXTENSION]
-    return runtime
+    return of(current_app._get_current_object())  # type: ignore[attr-defined]  # access through the proxy is slow
 
 
 def of(app: Flask) -> Runtime:

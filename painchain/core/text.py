@@ -72,6 +72,8 @@ def format_value(value: Any) -> str:
         return "nothing"
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, int):
+        return clipped(str(value))
     if isinstance(value, list) and all(isinstance(item, str) and not set(item) & set("“”") for item in value):
         return clipped(", ".join(format_value(item) for item in value))
     return f"“{clipped(value)}”" if isinstance(value, str) else clipped(json.dumps(value, ensure_ascii=False))

@@ -187,14 +187,15 @@ def autocommit_write() -> Iterator[Connection]:
 
     :raises WriteBusy: when another write holds the database for longer than ``BUSY_SECONDS``.
     """
-    with _write_lock(), autocommit_connection() as connection:
+    engine = db.engine
+    with _write_lock(engine), autocommit_connection(engine) as connection:
         yield connection
 
 
 @contextmanager
-def _write_lock() -> Iterator[None]:
+def _write_lock(engine: Engine) -> Iterator[None]:
     """Hold the lock that queues the writers of this process on SQLite."""
-    needs_lock = db.engine.dialect.name == "sqlite"
+    needs_lock = engine.dialect.name == "sqlite"
     if needs_lock and not _writer_lock.acquire(timeout=BUSY_SECONDS):
         raise WriteBusy
     try:
@@ -228,9 +229,10 @@ def write_transaction() -> Iterator[Connection]:
     """
     if db.session.registry.has():
         db.session.rollback()  # end the read transaction: what is read from now on must be current
+    engine = db.engine
     with (
-        _write_lock(),
-        _writing_connection(db.engine) as connection,
+        _write_lock(engine),
+        _writing_connection(engine) as connection,
         _committed(connection),
         session_joined(connection),
     ):

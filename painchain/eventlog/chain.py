@@ -7,7 +7,6 @@ head was restored with it: only a checkpoint stored elsewhere detects that (``pa
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
@@ -72,7 +71,7 @@ class Chain:
 
     def __init__(self, keys: Keyring):
         self.key_id = keys.id
-        self._links, self._seals = _Hmac(keys.derive("chain of events")), keys.derive("seals of the log")
+        self._links, self._seals = _Hmac(keys.derive("chain of events")), _Hmac(keys.derive("seals of the log"))
 
     def link(self, previous: bytes, number: int, content: bytes) -> bytes:
         """Return the hash of event `number` with canonical form `content`, after an event with hash `previous`."""
@@ -91,7 +90,7 @@ class Chain:
         return self._seal(b"torn", 0, mac)
 
     def _seal(self, kind: bytes, number: int, content: bytes) -> bytes:
-        return hmac.digest(self._seals, kind + number.to_bytes(8, "big") + content, "sha256")
+        return self._seals.digest(kind + number.to_bytes(8, "big") + content)
 
 
 def chains(keys: Keyring) -> Sequence[Chain]:

@@ -173,6 +173,8 @@ class EventLogWriter:
 
     def flush(self) -> None:
         """Insert the appended events now, so that later queries of this transaction find them."""
+        if not self._rows:  # then there are no notes either
+            return
         rows, self._rows = self._rows, []
         _INSERT.run(self.connection, rows)
         noted, self._notes = self._notes, []

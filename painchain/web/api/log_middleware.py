@@ -84,7 +84,7 @@ class LogMiddleware:
             environ["REQUEST_METHOD"] == "POST"
             and environ.get("CONTENT_TYPE") == "application/json"
             and not environ["QUERY_STRING"]
-            and not any(name in environ for name in FOR_THE_APP)
+            and environ.keys().isdisjoint(FOR_THE_APP)
             and length.isdecimal()
             and int(length) <= self._settings.max_request_bytes
             and is_known(self._settings.trusted_hosts, environ.get("HTTP_HOST", ""))
