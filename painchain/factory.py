@@ -1,15 +1,13 @@
-"""Build the Flask app: configuration, guards and blueprints. `painchain.startup` loads the key and the database."""
+"""Build the Flask app of a server or of a command. `painchain.startup` loads the key and the database."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 
 from painchain.core import address_policy, key_file, logs, resources
@@ -20,33 +18,11 @@ from painchain.database.errors import classify
 from painchain.database.session import configure_sqlite, db, engine_options
 from painchain.eventlog.group_commit import GroupCommit
 from painchain.exports.slots import ExportSlots
-from painchain.web import blueprints, metrics_collector
-from painchain.web.api.log_middleware import LogMiddleware, report_failure
-from painchain.web.common import (
-    access_log,
-    auth,
-    change_reason,
-    compression,
-    cookies,
-    cross_site,
-    errors,
-    event_rows,
-    recent_sign_in,
-    request_limits,
-    responses,
-)
-from painchain.web.common.client_address import ClientAddressMiddleware
-from painchain.web.common.csrf import MaskedCSRFProtect
-from painchain.web.common.deadline_middleware import DeadlineMiddleware
-from painchain.web.common.hosts import host_of, is_known, refuse_other_hosts
-from painchain.web.common.live_update_middleware import LiveUpdateMiddleware
-from painchain.web.common.security_headers import headers_for, protect
+from painchain.web.common.hosts import host_of
 
 if TYPE_CHECKING:
     from painchain.accounts.oidc import Provider
 
-YEAR_SECONDS = 31_536_000
-csrf = MaskedCSRFProtect()
 log = logging.getLogger(__name__)
 
 
@@ -78,8 +54,11 @@ class App(Flask):
         return func
 
 
-def build_app(settings: Settings) -> Flask:
-    """Return the app, before its key is loaded and its database opened (see `painchain.startup`)."""
+def build_app(settings: Settings, serves: bool = True) -> Flask:
+    """Return the app, before its key is loaded and its database opened (see `painchain.startup`).
+
+    If it `serves` no requests, it has no pages and no API, whose import takes half a second and 10 MB.
+    """
     address_policy.allow_networks(settings.allow_private_addresses)
     settings.instance.mkdir(parents=True, exist_ok=True)
     app = App(
@@ -88,7 +67,10 @@ def build_app(settings: Settings) -> Flask:
         template_folder=str(resources.folder("templates")),
         static_folder=str(resources.folder("static")),
     )
-    configure(app, settings)
+    app.config.update(
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url, settings.threads),
+    )
     shared = Runtime(
         settings,
         key_file.key_source(settings),
@@ -98,18 +80,12 @@ def build_app(settings: Settings) -> Flask:
         _provider(settings),
     )
     app.extensions[EXTENSION] = shared
-    app.jinja_env.globals["single_sign_on"] = shared.oidc.name if shared.oidc else ""
-    shared.metrics.registry.register(metrics_collector.State())
     db.init_app(app)
-    install_guards(app)
-    blueprints.register(app, csrf)
-    responses.install(app)
-    event_rows.install(app)
-    errors.install(app)
-    compression.install(app)
-    app.after_request(protect)
+    if serves:
+        from painchain.web import installation
+
+        installation.install(app, shared)
     with app.app_context():
-        install_middleware(app, shared)
         configure_sqlite(db.engine)
     return app
 
@@ -121,54 +97,3 @@ def _provider(settings: Settings) -> Provider | None:
     from painchain.accounts.oidc import Provider
 
     return Provider(settings)
-
-
-def configure(app: Flask, settings: Settings) -> None:
-    """Set the configuration of Flask and its extensions."""
-    app.config.update(
-        SESSION_COOKIE_NAME="painchain",
-        SESSION_COOKIE_SAMESITE="Lax",
-        MAX_CONTENT_LENGTH=settings.max_request_bytes,
-        MAX_FORM_MEMORY_SIZE=settings.max_request_bytes,
-        MAX_FORM_PARTS=request_limits.MAX_FIELDS,
-        SEND_FILE_MAX_AGE_DEFAULT=YEAR_SECONDS,
-        SQLALCHEMY_DATABASE_URI=settings.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url, settings.threads),
-        WTF_CSRF_TIME_LIMIT=None,
-    )
-    app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.jinja_options["trim_blocks"] = app.jinja_options["lstrip_blocks"] = True
-    app.session_interface = cookies.Sessions()
-
-
-def install_guards(app: Flask) -> None:
-    """Install the guards that every request passes, in this order."""
-    app.after_request(access_log.finish)  # what is registered first runs last
-    app.teardown_request(access_log.clear)
-    app.before_request(auth.begin)  # before the guards, whose refusals contain the request ID
-    app.before_request(report_failure)
-    app.before_request(refuse_other_hosts)
-    app.before_request(request_limits.guard)
-    app.before_request(auth.guard)
-    app.before_request(cross_site.guard)
-    csrf.init_app(app)
-    app.before_request(change_reason.guard)
-    app.before_request(recent_sign_in.guard)
-
-
-def install_middleware(app: Flask, shared: Runtime) -> None:
-    """Wrap the WSGI app: headers of trusted proxies are used, and requests for an unchanged feed skip Flask."""
-    settings = shared.settings
-    app.wsgi_app = LogMiddleware(app, settings)  # type: ignore[method-assign]
-    app.wsgi_app = LiveUpdateMiddleware(  # type: ignore[method-assign]
-        app.wsgi_app,
-        db.engine,
-        partial(is_known, settings.trusted_hosts),
-        partial(auth.can_read, settings),
-        headers_for(settings),
-        shared.metrics.count_request,
-    )
-    app.wsgi_app = ClientAddressMiddleware(app.wsgi_app)  # type: ignore[method-assign]
-    app.wsgi_app = DeadlineMiddleware(app.wsgi_app)  # type: ignore[method-assign]
-    if proxies := settings.trusted_proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]

@@ -24,20 +24,18 @@ from painchain.eventlog import writer
 from painchain.eventlog.chain import Chain
 from painchain.factory import build_app
 from painchain.integrity import checkpoints
-from painchain.web.common.known_browser import BrowserSigner
-from painchain.web.server import server_for
 
 log = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings) -> Flask:
-    """Return the app, its database migrated and the built-in connector in place.
+def create_app(settings: Settings, serves: bool = True) -> Flask:
+    """Return the app, its database migrated and the built-in connector in place. Those of commands serve no requests.
 
     :raises KeyUnusable: when the key is missing, cannot be used, or does not open what is stored.
     :raises painchain.database.encrypted_columns.UnreadableSecret: when a stored secret was edited by hand.
     :raises sqlalchemy.exc.SQLAlchemyError: when the database cannot be used.
     """
-    app = build_app(settings)
+    app = build_app(settings, serves)
     with starting(app):
         shared = runtime.of(app)
         keys = key_file.load_keys(shared.key_source, migrations.is_new)
@@ -63,7 +61,7 @@ def create_app_for_key_recovery(settings: Settings) -> Flask:
     :raises KeyUnusable: when the key is not lost, or the replacement key cannot be used.
     :raises sqlalchemy.exc.SQLAlchemyError: when the database cannot be used.
     """
-    app = build_app(settings)
+    app = build_app(settings, serves=False)
     with starting(app):
         source = runtime.of(app).key_source
         if migrations.is_new():
@@ -119,7 +117,6 @@ def use_keys(app: Flask, keys: Keyring) -> None:
     shared.keys = keys
     shared.box = keys.box()
     shared.chain = Chain(keys)
-    shared.browser_signer = BrowserSigner(keys.derive("known browsers"))
 
 
 def begin_log() -> None:
@@ -150,4 +147,6 @@ def listen(app: Flask) -> Any:
     :raises OSError: when it cannot listen at the address.
     :raises ValueError: when the address is invalid.
     """
+    from painchain.web.server import server_for
+
     return server_for(app, runtime.of(app).settings)

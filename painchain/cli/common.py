@@ -56,7 +56,7 @@ def settings(serving: bool = False) -> config.Settings:
 
 
 def app(
-    database_exit_code: int = 2, serving: bool = False, create: Callable[[config.Settings], Flask] = create_app
+    database_exit_code: int = 2, serving: bool = False, create: Callable[[config.Settings], Flask] | None = None
 ) -> Flask:
     """Create the app, or stop with one line that says why it cannot start.
 
@@ -64,7 +64,7 @@ def app(
     """
     loaded = settings(serving)
     try:
-        return create(loaded)
+        return create(loaded) if create else create_app(loaded, serves=serving)
     except (KeyUnusable, UnreadableSecret, NewerDatabase, MissingChain) as error:
         stop(plain(str(error)))
     except OSError as error:
@@ -75,7 +75,7 @@ def app(
 
 
 @contextmanager
-def opened(failure: str, code: int = 1, create: Callable[[config.Settings], Flask] = create_app) -> Iterator[None]:
+def opened(failure: str, code: int = 1, create: Callable[[config.Settings], Flask] | None = None) -> Iterator[None]:
     """Open the database for one command. If it fails, stop with `failure`, the reason and exit code `code`."""
     with app(code, create=create).app_context():
         try:

@@ -17,7 +17,7 @@ from painchain.core.key_file import KeySource
 from painchain.eventlog.writer import EventLogWriter
 from painchain.integrity import latest_checkpoint
 from painchain.maintenance import key_rotation
-from painchain.startup import create_app, create_app_for_key_recovery
+from painchain.startup import create_app_for_key_recovery
 from painchain.workers.base import clock
 
 LOST_KEY_WARNING = (
@@ -105,7 +105,7 @@ def replace(begin: Callable[[EventLogWriter], Trail], yes: bool) -> None:
 @contextmanager
 def working(lost: bool = False) -> Iterator[None]:
     """Open the database. If that fails, stop with a message and change nothing."""
-    with opened("Nothing was changed", create=create_app_for_key_recovery if lost else create_app):
+    with opened("Nothing was changed", create=create_app_for_key_recovery if lost else None):
         try:
             yield
         except (ChangeRefused, KeyUnusable) as problem:

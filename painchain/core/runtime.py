@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from painchain.eventlog.chain import Chain
     from painchain.eventlog.group_commit import GroupCommit
     from painchain.exports.slots import ExportSlots
-    from painchain.web.common.known_browser import BrowserSigner
 
 EXTENSION = "painchain"
 
@@ -39,7 +38,6 @@ class Runtime:
     keys: Keyring = field(init=False)
     box: Box = field(init=False)
     chain: Chain = field(init=False)
-    browser_signer: BrowserSigner = field(init=False)
     # The ids of the keys in the order of the key file.
     key_order: Sequence[str] = ()
     # Set once the first account exists: from then on everybody must sign in.

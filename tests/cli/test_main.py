@@ -82,10 +82,13 @@ def test_version_and_help_load_only_the_command_line(option: str) -> None:
 
 
 def test_a_server_loads_no_libraries_that_few_need() -> None:
-    code = "import sys; import painchain.cli.serve; print(*sys.modules)"
+    show = "print(*sys.modules)"
+    code = f"import sys, painchain.cli.serve; {show}; import painchain.web.installation, painchain.web.server; {show}"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    modules = set(result.stdout.split())
-    assert "sqlalchemy" in modules
+    before, modules = (set(line.split()) for line in result.stdout.splitlines())
+    assert "sqlalchemy" in before
+    assert {"painchain.web.api", "painchain.web.dashboard", "wtforms", "waitress"} & before == set()  # as in commands
+    assert {"painchain.web.api", "painchain.web.dashboard", "wtforms", "waitress"} <= modules
     # For single sign-on, PostgreSQL, stored secrets, messages, help and migrations: together 27 MB.
     rare = {"authlib", "joserfc", "sqlalchemy.dialects.postgresql", "cryptography"}
     assert (rare | {"apprise", "markdown_it", "alembic"}) & modules == set()
