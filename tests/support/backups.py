@@ -19,9 +19,9 @@ from tests.support.event_log import NOW
 def keep_delivery(app: Flask, connector_id: int) -> None:
     """Keep a delivery of a webhook that made no event."""
     delivery = Delivery({"x-kind": "push"}, b'{"title": ["\xc3\x9cber"]}')
-    with app.app_context(), session.write_transaction():
+    with app.app_context(), session.write_transaction() as connection:
         kept = kept_deliveries.safe(delivery, delivery.headers, ())
-        kept_deliveries.add(connector_id, kept, "push", 0, "The mapping does not fit.", NOW)
+        kept_deliveries.add(connection, connector_id, kept, "push", 0, "The mapping does not fit.", NOW)
 
 
 def take_backup(app: Flask, file: Path) -> backup_format.Manifest:
