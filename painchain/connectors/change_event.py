@@ -158,18 +158,18 @@ def facts(event: ChangeEvent, time: datetime) -> dict[str, Any]:
         "environment": event.environment,
         "version": event.version,
         "status": event.status,
-        "sha": event.sha.lower() if event.sha else None,
+        "sha": event.sha and event.sha.lower(),
         "digest": event.digest,
-        CLAIMED_TIME: _text_of(claimed),
-        "end_time": _text_of(end),
+        CLAIMED_TIME: claimed and _text_of(claimed),
+        "end_time": end and _text_of(end),
         "duration": (end - event.time).total_seconds() if end and event.time else None,
         "actor": event.actor,
-        "data": scrub_value(event.data),
+        "data": event.data and scrub_value(event.data),
         "external_id": event.external_id,
         **event.more_facts(),
     }
     return {key: value for key, value in facts.items() if value is not None}
 
 
-def _text_of(time: datetime | None) -> str | None:
-    return time.isoformat().replace("+00:00", "Z") if time else None
+def _text_of(time: datetime) -> str:
+    return time.isoformat().replace("+00:00", "Z")

@@ -36,7 +36,7 @@ def holds_credentials(text: str) -> bool:
     >>> [holds_credentials(text) for text in ("mailto://a:b@c", "mailto://***@c", "a@c", "?token=x")]
     [True, True, False, True]
     """
-    return bool(_USERINFO.search(text) or _QUERY.search(text))
+    return ("@" in text or "=" in text) and bool(_USERINFO.search(text) or _QUERY.search(text))
 
 
 def looks_secret(name: str) -> bool:

@@ -23,7 +23,6 @@ from painchain.core.validation import BadBody, read_as
 from painchain.database.dialects import is_one_of
 from painchain.database.models import ChangeEvent as StoredEvent
 from painchain.database.prepared import Prepared
-from painchain.database.types import stored_text
 from painchain.eventlog.writer import EventLogWriter, NewEvent, prepare
 from painchain.ingestion.sanitize import UNSTORABLE, cleaned, is_safe, safe_event_id
 from painchain.ingestion.source_events import TOGETHER, clamped
@@ -209,18 +208,18 @@ def _new_event(event: ChangeEvent, index: int, sender: Sender) -> NewEvent:
         connector_type=api.TYPE.key,
         status=event.status,
         url=event.url,
-        tags=list(dict.fromkeys(map(scrub, event.tags))),
+        tags=list(dict.fromkeys(map(scrub, event.tags))) if event.tags else [],
     )
 
 
 def _safe(event: NewEvent) -> NewEvent:
     """Return a prepared event without credentials and within the limits of lengths. Most are so as they are."""
-    text = event.description["text"]
     with suppress(*UNSTORABLE):
-        if is_safe(event, (), (stored_text(text), event.prepared.facts[1])):
+        if is_safe(event, (), event.prepared.facts):
             return event
     names = ("event_id", "event_type", "title", "timestamp", "author", "status", "url")
-    safe = cleaned(SourceEvent(**{name: getattr(event, name) for name in names}, text=text, facts=event.metadata), ())
+    values = {name: getattr(event, name) for name in names}
+    safe = cleaned(SourceEvent(**values, text=event.description["text"], facts=event.metadata), ())
     event = replace(
         event,
         event_type=safe.event_type,

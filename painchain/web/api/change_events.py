@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from flask import g, request
 from flask.typing import ResponseReturnValue
+from pydantic import TypeAdapter
 
 from painchain.connectors.change_event import ChangeEvent
 from painchain.core.roles import LOCAL
@@ -22,6 +23,8 @@ blueprint = api_blueprint("change_events_api")
 
 PATH, ENDPOINT = "/api/events", "change_events_api.record"
 IDEMPOTENCY_KEY, MAX_KEY = "Idempotency-Key", 200
+
+_RESOURCES = TypeAdapter(list[RecordedEvent])
 
 
 @blueprint.post(PATH)
@@ -57,7 +60,7 @@ def record_body(raw: bytes) -> Answer:
 def _record(events: Sequence[ChangeEvent], is_batch: bool, key: str = "") -> Answer:
     cause = NO_ACCOUNTS if g.who is LOCAL else ""
     recorded = change_events.record(events, Sender(g.actor, g.request_id, g.now, key, g.reason, cause))
-    resources = [RecordedEvent.of(event) for event in recorded]
+    resources = _RESOURCES.validate_python(recorded, from_attributes=True)
     return Answer(resources if is_batch else resources[0], 201 if any(event.created for event in recorded) else 200)
 
 

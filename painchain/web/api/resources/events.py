@@ -16,7 +16,6 @@ from painchain.connectors.outcomes import Outcome
 from painchain.exports import ocsf
 from painchain.exports.export import event_json
 from painchain.indexes.notes import Note
-from painchain.ingestion.change_events import Recorded
 from painchain.presentation.event_columns import WHERE_FIELDS
 from painchain.timeline import queries, silent_connectors
 from painchain.timeline.coverage import KINDS, CoverageGap
@@ -68,11 +67,6 @@ class RecordedEvent(Resource):
     id: int
     event_id: str
     created: bool
-
-    @classmethod
-    def of(cls, event: Recorded) -> RecordedEvent:
-        """Return the resource of a recorded event."""
-        return cls(id=event.id, event_id=event.event_id, created=event.created)
 
 
 class Annotation(Resource):
