@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Request
+from flask import Flask, Request, templating
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.routing import MapAdapter
 
@@ -26,8 +26,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+class Environment(templating.Environment):
+    """Flask's environment of templates, whose global names are complete before the first template is loaded."""
+
+    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
+        """Return the global names of a template in one dict. Jinja's chain of dicts is slow to read."""
+        return {**self.globals, **(d or {})}
+
+
 class App(Flask):
     """Flask, with a log that contains no request addresses and no exception messages, and hosts with an underscore."""
+
+    jinja_environment = Environment
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Return the routes as this request reaches them. Its host is read here, because Flask reads it here too."""

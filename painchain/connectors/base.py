@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 from urllib.parse import urlsplit
@@ -117,7 +118,11 @@ class ConnectorType:
 
     def event_type(self, name: str) -> EventType | None:
         """Return the event type with this name, or None."""
-        return next((event_type for event_type in self.event_types if event_type.name == name), None)
+        return self._event_types_by_name.get(name)
+
+    @cached_property
+    def _event_types_by_name(self) -> dict[str, EventType]:
+        return {event_type.name: event_type for event_type in self.event_types}
 
     def defaults(self) -> dict[str, Any]:
         """Return the default value of each field."""

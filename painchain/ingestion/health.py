@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from painchain.audit import trail as audit_trail
 from painchain.audit.trail import Auditing
@@ -81,10 +82,7 @@ def overview(now: datetime) -> Overview:
 
 def _list_all(now: datetime, *columns: Any) -> tuple[list[tuple[Connector, Health | None]], Sequence[Any]]:
     """Return every connector with its health, and the values of columns that are the same for all connectors."""
-    query = select(Connector, PollState, *columns)
-    query = query.outerjoin(PollState, PollState.connector_id == Connector.id)
-    query = query.order_by(func.lower(Connector.name), Connector.id)
-    rows = db.session.execute(query.execution_options(populate_existing=True)).all()
+    rows = db.session.execute(_query_of_all(*columns)).all()
     states = {connector.id: poll_state for connector, poll_state, *_ in rows}
     ordered = connector_store.in_page_order([connector for connector, *_ in rows])
     health = [
@@ -92,6 +90,14 @@ def _list_all(now: datetime, *columns: Any) -> tuple[list[tuple[Connector, Healt
         for connector in ordered
     ]
     return health, rows[0][2:] if rows else ()
+
+
+@cache
+def _query_of_all(*columns: Any) -> Select[Any]:
+    query = select(Connector, PollState, *columns)
+    query = query.outerjoin(PollState, PollState.connector_id == Connector.id)
+    query = query.order_by(func.lower(Connector.name), Connector.id)
+    return query.execution_options(populate_existing=True)
 
 
 def of(connector: Connector, poll_state: PollState | None, now: datetime) -> Health:

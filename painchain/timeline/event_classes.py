@@ -55,6 +55,7 @@ class Alternative:
 
 ACCESS = Alternative((BUILTIN,), "event_type", connectors.ACCESS_TYPES)
 NOTHING = Alternative((), "event_type", ())
+_WITHOUT_ACCESS = not_(ACCESS.condition())
 
 
 def remember_statuses(pairs: Iterable[SourceStatus]) -> None:
@@ -96,7 +97,7 @@ def includes(outcomes: Collection[Outcome] | None, without_access: bool) -> Incl
 def condition(outcomes: Collection[Outcome] | None, without_access: bool) -> ColumnElement[bool] | None:
     """Return the SQL condition for events with one of these outcomes (None: any); None if there is no condition."""
     parts = [_has_outcome(outcomes)] if outcomes is not None else []
-    parts += [not_(ACCESS.condition())] if without_access else []
+    parts += [_WITHOUT_ACCESS] if without_access else []
     return and_(*parts) if parts else None
 
 

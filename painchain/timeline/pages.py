@@ -18,6 +18,7 @@ Position = tuple[int, int]  # the time of an event in microseconds, and its id
 
 _event = ChangeEvent.__table__.c
 _POSITIONS = select(stamp, _event.id)
+_NEWEST_FIRST: tuple[ColumnElement[Any], ...] = tuple(literal_column(column).desc() for column in "12")
 
 
 def newest(query: AggregateQuery, before: Position | None, limit: int) -> Sequence[Position]:
@@ -48,7 +49,7 @@ def oldest(query: AggregateQuery) -> int | None:
 
 
 def _ordered(statement: Select[Any], limit: int) -> Select[Any]:
-    return statement.order_by(*(literal_column(column).desc() for column in "12")).limit(limit)
+    return statement.order_by(*_NEWEST_FIRST).limit(limit)
 
 
 def _not_in_rollups(query: AggregateQuery, last: int) -> list[Position]:
