@@ -138,10 +138,17 @@ class EventLogWriter:
     chain: Chain
     transaction_id: str | None = None  # by which PostgreSQL tells later whether the transaction was committed
     written: Counter[str] = field(default_factory=Counter)  # events of each source, for the metrics
+    checked: dict[Callable[[Connection], bool], bool] = field(default_factory=dict)  # conditions of requests
     connectors: dict[str | None, Any] = field(default_factory=dict)  # those that reported events name, once read
     _rows: list[tuple[Any, ...]] = field(default_factory=list)  # events that `flush` still has to insert
     _notes: list[tuple[int, int]] = field(default_factory=list)  # the events that they are notes on, with their numbers
     _uncounted: list[NewEvent] = field(default_factory=list)  # the newest events, which `count` need not read
+
+    def holds(self, condition: Callable[[Connection], bool]) -> bool:
+        """Return whether a condition holds in this transaction. It is checked once."""
+        if condition not in self.checked:
+            self.checked[condition] = condition(self.connection)
+        return self.checked[condition]
 
     def stamp(self, now: datetime) -> tuple[int, datetime]:
         """Return the microseconds for an event id, and the event's own time.

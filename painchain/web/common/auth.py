@@ -92,10 +92,15 @@ def is_open(connection: Connection | None = None) -> bool:
 
     One admin always remains, so the result never becomes true again, and is cached once it is false.
     """
-    closed = runtime.current().sign_in_required or not settings().is_loopback_only
+    closed = not may_be_open()
     if not closed and users.any_exist(connection):
         closed = runtime.current().sign_in_required = True
     return not closed
+
+
+def may_be_open() -> bool:
+    """Return whether `is_open` has to read the database."""
+    return not runtime.current().sign_in_required and settings().is_loopback_only
 
 
 def settings() -> Settings:

@@ -22,6 +22,10 @@ NO_ACCOUNTS = "no accounts yet"  # the recorded cause of a change that was made 
 Result = TypeVar("Result")
 
 
+class NoLongerAllowed(Exception):
+    """The request may not change anything: what allowed it does not hold any more. Nothing is changed."""
+
+
 @contextmanager
 def audited_transaction(shows_once: str = "") -> Iterator[Trail]:
     """Open the write transaction of this request; its changes and their events are saved together or not at all.
@@ -42,10 +46,19 @@ def audited_transaction(shows_once: str = "") -> Iterator[Trail]:
 def append_audited(record: Callable[[Trail], Result]) -> Result:
     """Record events of this request that change nothing else, in a transaction that other requests may share.
 
-    `record` may run twice, and in another thread (see `GroupCommit.append`).
+    `record` may run twice, and in another thread (see `GroupCommit.append`). ``g.only_while``, if set, is what allows
+    the request. It is checked in the transaction, once for all requests that share it.
+
+    :raises NoLongerAllowed: if that does not hold.
     """
-    trail = _trail()
-    result = runtime.current().group_commit.append(lambda event_log: record(trail(event_log)))
+    trail, only_while = _trail(), g.get("only_while")
+
+    def write(event_log: EventLogWriter) -> Result:
+        if only_while and not event_log.holds(only_while):
+            raise NoLongerAllowed
+        return record(trail(event_log))
+
+    result = runtime.current().group_commit.append(write)
     g.reason = ""
     return result
 

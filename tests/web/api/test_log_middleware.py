@@ -227,3 +227,14 @@ def test_requests_are_counted_and_logged_by_their_route(app, client, caplog):
     labels = {"route": LOG, "method": "POST", "status": "2xx"}
     registry = app.extensions["painchain"].metrics.registry
     assert registry.get_sample_value("painchain_http_requests_total", labels) == 2
+
+
+def test_nothing_is_recorded_without_a_token_as_soon_as_there_is_an_account(app, client, events):
+    script = app.test_client()
+    response, runs = both_ways(script, json=rename("Prod"))
+    assert (response.status_code, runs) == (201, 1)
+    add_person(app)  # as by a command: the server has not noticed it
+    response, runs = both_ways(script, json=rename("Prod"))
+    assert (response.status_code, runs) == (401, 2)
+    sign_in(client)
+    assert [event["event_type"] for event in events()[-3:]] == ["ConfigChanged", "PersonAdded", "SignedIn"]
