@@ -1,4 +1,4 @@
-"""The scheduler thread: it starts polls, prunes once a day, and keeps the database's write-ahead log small."""
+"""The scheduler thread: it starts polls, prunes once a day, and keeps the write-ahead log and the memory small."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from flask import Flask
 
 from painchain.audit import trail as audit_trail
 from painchain.audit.trail import Trail
+from painchain.core import memory
 from painchain.database import write_ahead_log
 from painchain.database.session import db
 from painchain.database.types import EPOCH
@@ -22,17 +23,20 @@ from painchain.workers import base as worker_base
 from painchain.workers.base import Worker
 from painchain.workers.poll_pool import PollPool
 
+MEMORY_SECONDS = 10.0
+
 log = logging.getLogger(__name__)
 
 
 class Scheduler(Worker):
-    """Starts polls, deletes expired events once a day, and keeps the write-ahead log small."""
+    """Starts polls, deletes expired events once a day, and keeps the write-ahead log and the memory small."""
 
     name, task = "scheduler", "The background work"
 
     def __init__(self, app: Flask, clock: Callable[[], datetime] = worker_base.clock):
         super().__init__(app, clock)
         self._pollers = PollPool(app, clock)
+        self._memory_returned = time.monotonic()
 
     def start(self) -> None:
         """Start the threads."""
@@ -47,10 +51,13 @@ class Scheduler(Worker):
 
     def _do(self) -> None:
         write_ahead_log.shorten(db.engine)
+        if time.monotonic() - self._memory_returned >= MEMORY_SECONDS:
+            memory.return_unused()
+            self._memory_returned = time.monotonic()
         self._pollers.start_due()
         schedule_daily_prune(self._clock())
         while not self._stopping.is_set() and self._prune_next():
-            pass
+            memory.return_unused()
 
     def _prune_next(self) -> bool:
         """Carry out one prune order, at a pace that leaves at least half of the time to other writers."""
