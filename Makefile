@@ -15,8 +15,8 @@ run: .venv/.run
 test: .venv/.dev $(NODE)
 	env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest -n 3 --dist worksteal --reruns 1 $(ARGS)
 
-# Every test that has a database on SQLite and on PostgreSQL (PAINCHAIN_TEST_POSTGRES names the server).
-test-all: override ARGS += --all-databases
+# Further cases too, and every test that has a database on SQLite and on PostgreSQL (PAINCHAIN_TEST_POSTGRES names it).
+test-all: override ARGS += --all-databases --thorough
 test-all: test
 
 # Many generated requests for each operation of the API's description, on both databases: some minutes.

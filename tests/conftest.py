@@ -24,6 +24,7 @@ from painchain.connectors.contract import ConnectionTestResult, PollResult
 from painchain.core import address_policy, config, logs
 from painchain.database.session import db
 from painchain.startup import create_app
+from tests.support import thorough
 from tests.support.caching import DATABASES, reuse_compiled_code
 from tests.support.command_line import auditing_off, environment, report, run  # noqa: F401  fixtures
 from tests.support.html import fill, form_of, soup
@@ -41,7 +42,8 @@ ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"])
 WITH_POSTGRES = pytest.mark.skipif(not POSTGRES, reason=NO_POSTGRES)
 
 TESTS = Path(__file__).parent
-LEFT_OUT = pytest.StashKey[list[str]]()
+LEFT_OUT = pytest.StashKey[int]()  # tests that run on SQLite only
+THOROUGH = pytest.StashKey[int]()
 
 # Without cached byte code, compiling would take most of the start of a PainChain process.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -53,8 +55,24 @@ LOOPBACK = "127.0.0.0/8, ::1"  # the fake servers of the tests listen here
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add an option that runs every test with a database on SQLite and PostgreSQL."""
+    """Add options that run every test with a database on SQLite and PostgreSQL, and the tests marked `thorough`."""
     parser.addoption("--all-databases", action="store_true", help="Run every test on SQLite and on PostgreSQL.")
+    parser.addoption("--thorough", action="store_true", help="Run the tests that are marked `thorough` too.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose how many random examples the tests try."""
+    thorough.choose(config.getoption("thorough"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that are marked `thorough`, unless they are asked for."""
+    if config.getoption("thorough"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("thorough")]
+    items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+    config.hook.pytest_deselected(items=left_out)
+    config.stash[THOROUGH] = len(left_out)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -70,7 +88,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     )
     postgresql = [pytest.param("postgresql", marks=WITH_POSTGRES)] if on_both else []
     if not on_both:
-        metafunc.config.stash.setdefault(LEFT_OUT, []).append(metafunc.definition.nodeid)
+        metafunc.config.stash[LEFT_OUT] = metafunc.config.stash.get(LEFT_OUT, 0) + 1
     metafunc.parametrize("database", ["sqlite", *postgresql], indirect=True)
 
 
@@ -83,21 +101,23 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Copy the list of left-out tests from a pytest-xdist worker; all workers collect the same tests."""
+    """Copy the numbers of left-out tests from a pytest-xdist worker; all workers collect the same tests."""
     if left_out := getattr(node, "workeroutput", {}).get("left_out"):
-        node.config.stash[LEFT_OUT] = left_out
+        node.config.stash[LEFT_OUT], node.config.stash[THOROUGH] = left_out
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Send the list of left-out tests from a pytest-xdist worker to the main process."""
+    """Send the numbers of left-out tests from a pytest-xdist worker to the main process."""
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, [])
+        stash = session.config.stash
+        session.config.workeroutput["left_out"] = (stash.get(LEFT_OUT, 0), stash.get(THOROUGH, 0))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print which tests were left out, and the commands that run them."""
     rows = [
-        (f"{len(config.stash.get(LEFT_OUT, [])):,} tests on PostgreSQL too", "make test-all"),
+        (f"{config.stash.get(THOROUGH, 0):,} further cases of tests that ran", "make test-all"),
+        (f"{config.stash.get(LEFT_OUT, 0):,} tests on PostgreSQL too", "make test-all"),
         ("more examples against the API's description", "make test-fuzz"),
         ("long runs with kills, full disks and clock changes", "make test-faults"),
         ("half an hour of an incident with kills", "make test-soak"),
@@ -126,6 +146,12 @@ def close(app: Flask) -> None:
     with app.app_context():
         db.session.remove()
         DATABASES.release(db.engine)
+
+
+@pytest.fixture(scope="session", name="thorough")
+def is_thorough(request: pytest.FixtureRequest) -> bool:
+    """Whether the further cases of a test run too."""
+    return bool(request.config.getoption("thorough"))
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,6 @@ import os
 import re
 import secrets
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,9 +72,9 @@ def serving(instance: Path, port: str = "0", **more: str) -> Iterator[str]:
 def make_demo(instance: Path, events: int, days: int) -> None:
     """Fill a new instance with demo data."""
     environment = {**os.environ, "PAINCHAIN_INSTANCE": str(instance)}
-    painchain = "from painchain.cli.main import main; main(prog_name='painchain')"
-    make = [sys.executable, "-c", painchain, "demo", "--events", str(events), "--days", str(days)]
-    subprocess.run(make, cwd=ROOT, env=environment, check=True, capture_output=True)
+    out, err = instance.with_suffix(".demo"), instance.with_suffix(".demo-errors")
+    process = ServerProcess(environment, out, err, "demo", "--events", str(events), "--days", str(days))
+    assert process.wait() == 0, err.read_text()
 
 
 def call(method: str, address: str, **body: Any) -> Any:

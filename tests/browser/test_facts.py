@@ -20,6 +20,7 @@ from tests.browser.conftest import OpenContext, call, serving
 from tests.browser.layout import open_everything, too_wide
 from tests.conftest import close, settings_for
 from tests.support.sample_events import new
+from tests.support.thorough import further
 
 pytestmark = pytest.mark.browser
 
@@ -63,7 +64,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterat
 
 
 @pytest.mark.parametrize(
-    ("look", "width"), [("light", 390), ("dark", 1280)], ids=["phone in the light", "desktop in the dark"]
+    ("look", "width"),
+    [("light", 390), *further(("dark", 1280))],
+    ids=["phone in the light", "desktop in the dark"],
 )
 def test_every_opened_event_fits_the_window_and_is_readable(
     open_context: OpenContext, filled: str, look: str, width: int

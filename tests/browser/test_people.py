@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -11,9 +9,9 @@ from playwright.sync_api import Page, expect
 from tests.browser.accounts import command_line, sign_in
 from tests.browser.conftest import Complaints, OpenContext
 from tests.support.accounts import PASSWORD, add_person
+from tests.support.server_process import ServerProcess
 
 NEW_PASSWORD = "a wholly different set of words"
-COMMAND = [sys.executable, "-c", "from painchain.cli.main import main; main(prog_name='painchain')"]
 
 
 def test_a_forgotten_password_is_reset_with_a_link_from_the_terminal(
@@ -24,9 +22,10 @@ def test_a_forgotten_password_is_reset_with_a_link_from_the_terminal(
     page.goto(own_server)
     expect(page.get_by_text("painchain user reset")).to_be_visible()
     environment = {"PAINCHAIN_INSTANCE": str(tmp_path / "instance")}
-    reset = [*COMMAND, "user", "reset", "alice", "--link", own_server]
-    output = subprocess.run(reset, env=environment, capture_output=True, text=True, check=True).stdout
-    page.goto(output.split()[-1])
+    reset = ("user", "reset", "alice", "--link", own_server)
+    process = ServerProcess(environment, tmp_path / "reset.out", tmp_path / "reset.err", *reset)
+    assert process.wait() == 0
+    page.goto((tmp_path / "reset.out").read_text().split()[-1])
     page.get_by_label("Password", exact=True).fill(NEW_PASSWORD)
     page.get_by_label("Repeat password").fill(NEW_PASSWORD)
     page.get_by_role("button", name="Set password").click()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,8 @@ from painchain.database.session import db
 from tests.conftest import ON_SQLITE
 from tests.support.command_line import COMMAND, PATIENCE, ROOT, Run, happened
 from tests.support.sample_events import NOW
+from tests.support.server_process import ServerProcess
+from tests.support.thorough import further
 
 
 def test_an_event_is_one_line_with_time_source_description_and_author(
@@ -250,16 +253,12 @@ def test_a_database_that_cannot_be_read_is_reported(run: Run, app: Flask) -> Non
 def on_a_terminal(*arguments: str, **environ: str) -> str:
     """Return what a command prints on a terminal."""
     master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [*COMMAND, *arguments], cwd=ROOT, env={**os.environ, **environ}, stdout=slave, stderr=subprocess.DEVNULL
-    )
-    os.close(slave)
+    process = ServerProcess({**os.environ, **environ}, Path(os.ttyname(slave)), Path(os.devnull), *arguments)
     printed = b""
-    try:
-        while part := os.read(master, 65536):
-            printed += part
-    except OSError:  # Linux raises this when the other end is closed
-        pass
+    while process.poll() is None or select.select([master], [], [], 0)[0]:
+        if select.select([master], [], [], 0.05)[0]:
+            printed += os.read(master, 65536)
+    os.close(slave)
     os.close(master)
     assert process.wait(PATIENCE) == 0
     return printed.decode()
@@ -277,7 +276,11 @@ def test_a_terminal_gets_colours_unless_they_are_disabled(environment: None, run
 
 
 @ON_SQLITE
-@pytest.mark.parametrize("arguments", [["--follow"], ["--follow", "--json"], ["--json"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [["--follow"], *further(["--follow", "--json"], ["--json"])],
+    ids=["--follow", "--follow --json", "--json"],
+)
 @pytest.mark.parametrize("size", [1, 20_000], ids=["while it waits", "in the middle"])
 def test_a_closed_pipe_ends_the_command_silently(
     environment: None, report: Callable[..., str], tmp_path: Path, arguments: list[str], size: int

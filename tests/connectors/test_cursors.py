@@ -25,11 +25,12 @@ from tests.counterparts import as_json, run_fake_server
 from tests.counterparts.github import TOKEN
 from tests.counterparts.github_model import START, GitHubModel
 from tests.counterparts.server import JsonReply, run_fake_json_server
+from tests.support.thorough import examples
 
 Path = tuple[str | int, ...]
 SETTINGS = hypothesis.settings(
     deadline=None,
-    max_examples=50,
+    max_examples=examples(50),
     derandomize=True,
     phases=[hypothesis.Phase.generate],
     suppress_health_check=list(hypothesis.HealthCheck),

@@ -173,10 +173,10 @@ def test_a_required_field_must_not_be_empty(address, empty):
         field_of(address).clean(empty)
 
 
-@pytest.mark.parametrize("address", [f"{row[0]}.{row[1]}" for row in FIELDS if not row[5]])
-@pytest.mark.parametrize("empty", [None, "", []], ids=repr)
-def test_an_optional_field_may_be_left_empty(address, empty):
-    assert field_of(address).clean(empty) in (None, [])
+def test_an_optional_field_may_be_left_empty():
+    for address in (f"{row[0]}.{row[1]}" for row in FIELDS if not row[5]):
+        for empty in (None, "", []):
+            assert field_of(address).clean(empty) in (None, []), (address, empty)
 
 
 def test_every_invalid_field_is_named_and_valid_values_remain():

@@ -32,12 +32,19 @@ from painchain.startup import create_app, use_keys
 from tests.conftest import WITH_POSTGRES, close, settings_for
 from tests.support.event_log import new_event
 from tests.support.migrations import alembic
+from tests.support.thorough import further
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 OLD = [script.revision for script in ScriptDirectory(str(migrations.FOLDER)).walk_revisions()][1:]
+# Each migration runs in the first case. The others are of databases whose events have other forms.
+ALWAYS = (OLD[-1], "0011", "0023", OLD[0])
 # Frozen migrations use other SQL on PostgreSQL: test one database from before all of them, and one from between.
 CASES = [
-    *(pytest.param("sqlite", revision, id=f"sqlite-{revision}") for revision in OLD),
+    *(pytest.param("sqlite", revision, id=f"sqlite-{revision}") for revision in ALWAYS),
+    *further(
+        *(("sqlite", revision) for revision in OLD if revision not in ALWAYS),
+        ids=[f"sqlite-{revision}" for revision in OLD if revision not in ALWAYS],
+    ),
     *(pytest.param("postgresql", revision, marks=WITH_POSTGRES, id=f"postgresql-{revision}") for revision in OLD[-1:]),
     pytest.param("postgresql", "0011", marks=WITH_POSTGRES, id="postgresql-0011"),
 ]

@@ -26,6 +26,7 @@ from tests.support.caching import DATABASES
 from tests.support.event_log import NOW, verify_log, write
 from tests.support.migrations import alembic
 from tests.support.tampering import change
+from tests.support.thorough import examples
 
 JSON = st.recursive(
     st.none()
@@ -45,7 +46,7 @@ def test_first_start_is_chained(app: Flask) -> None:
     assert (result.events, result.last, result.broken) == (1, 1, None)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     description=st.dictionaries(st.text("aé\u202e\n😀"), JSON, max_size=3),
     tags=st.lists(st.text("a é,"), max_size=3, unique=True),

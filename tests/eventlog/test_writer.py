@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -38,6 +37,7 @@ from painchain.timeline import queries
 from painchain.timeline.filter import Filter
 from painchain.timeline.queries import Event
 from tests.conftest import close
+from tests.support.server_process import FORKSERVER
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CHAIN = Chain(Keyring((b"1" * 32,)))
@@ -248,7 +248,7 @@ def test_two_servers_keep_every_event_and_one_chain(app, settings):
     connectors = [add(app, f"Work {number}") for number in range(3)]
     before, _ = newest(app)
     shares = [range(THREADS // 2), range(THREADS // 2, THREADS)]
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as servers:
+    with ProcessPoolExecutor(2, FORKSERVER) as servers:
         for done in [servers.submit(edit_on_another_server, settings, connectors, share) for share in shares]:
             done.result()
     assert_nothing_is_lost(app, before)

@@ -216,11 +216,14 @@ def test_a_read_only_database_stops_the_start_with_a_message_and_is_not_changed(
     assert (instance / "painchain.db").read_bytes() == before
 
 
-def test_commands_that_read_name_a_folder_that_they_cannot_write_to(started_instance: Path, tmp_path: Path) -> None:
+def test_commands_that_read_name_a_folder_that_they_cannot_write_to(
+    started_instance: Path, tmp_path: Path, thorough: bool
+) -> None:
     instance = tmp_path / "mounted"
     shutil.copytree(started_instance, instance)
     environ = {**os.environ, "PAINCHAIN_INSTANCE": str(instance)}
-    for command in (["verify"], ["events"], ["backup", str(tmp_path / "backup")], ["verify"]):
+    further = (["verify"], ["events"]) if thorough else ()
+    for command in (*further, ["backup", str(tmp_path / "backup")], ["verify"]):
         instance.chmod(0o555)
         result = subprocess.run(
             [sys.executable, "-c", "from painchain.cli.main import main; main()", *command],

@@ -21,6 +21,7 @@ from painchain.timeline.filter import BadFilter, Filter, parse_filter
 from tests.indexes.searches import UTC_ZONE, matching_numbers
 from tests.support.sample_events import HOUR, NOW, new
 from tests.support.search_strategies import SEARCHES
+from tests.support.thorough import examples
 
 CHANGED = {"source": "painchain", "event_type": "ConfigChanged", "connector_id": 7, "connector_name": "Work GitHub"}
 VARIED: list[dict[str, Any]] = [
@@ -203,7 +204,7 @@ def test_longest_event_is_found_by_its_first_words(app, write):
 
 LAX = hypothesis.settings(
     deadline=None,
-    max_examples=150,
+    max_examples=examples(150),
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
 )
 

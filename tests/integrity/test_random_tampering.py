@@ -20,6 +20,7 @@ from painchain.eventlog.chain import FIELDS
 from tests.conftest import WITH_POSTGRES
 from tests.support.event_log import verify_log
 from tests.support.tampering import END, EXISTING, LAST, close_up, copy, disable_foreign_keys, move, shift, swap
+from tests.support.thorough import examples
 
 TABLES = ("change_events", "pruned_runs", "log_head")
 State = dict[str, set[tuple[Any, ...]]]
@@ -153,7 +154,7 @@ def tamper(log: Flask, before: State, statements: Sequence[str]) -> None:
 
 
 @pytest.mark.parametrize("database", ["sqlite"])
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(statements=st.lists(tampering, min_size=1, max_size=3))
 def test_random_tampering_is_detected_at_its_position(
     log: Flask, restore_log: Callable[[], State], statements: Sequence[str], database: str
@@ -162,7 +163,7 @@ def test_random_tampering_is_detected_at_its_position(
 
 
 @pytest.mark.parametrize("database", [pytest.param("postgresql", marks=WITH_POSTGRES)])
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(statements=st.lists(tampering, min_size=1, max_size=3))
 def test_random_tampering_is_detected_on_postgresql(
     log: Flask, restore_log: Callable[[], State], statements: Sequence[str], database: str

@@ -20,6 +20,7 @@ from painchain.presentation.event_groups import EventRow
 from painchain.presentation.event_view import ShownEvent
 from painchain.presentation.facts import fact, format_fact
 from tests.support.html import glued, texts, words
+from tests.support.thorough import examples
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 UTC_ZONE = ZoneInfo("UTC")
@@ -293,7 +294,7 @@ JSON = st.recursive(
 
 
 @hypothesis.settings(
-    deadline=None, max_examples=40, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=examples(40), suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
 )
 @hypothesis.given(st.data())
 def test_any_recorded_value_is_shown_without_error(app: Any, data: Any) -> None:

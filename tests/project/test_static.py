@@ -43,12 +43,12 @@ def test_every_third_party_file_is_listed_with_origin_version_and_licence():
     assert sorted(rows) == sorted(checksums())
 
 
-@pytest.mark.parametrize("path", [*TEMPLATES, *SHEETS], ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_nothing_refers_to_another_host(path):
-    text = path.read_text(encoding="utf-8")
-    for vocabulary in VOCABULARIES:
-        text = text.replace(vocabulary, "")
-    assert ELSEWHERE.findall(text) == []
+def test_nothing_refers_to_another_host():
+    for path in (*TEMPLATES, *SHEETS):
+        text = path.read_text(encoding="utf-8")
+        for vocabulary in VOCABULARIES:
+            text = text.replace(vocabulary, "")
+        assert ELSEWHERE.findall(text) == [], path
 
 
 @pytest.mark.parametrize(

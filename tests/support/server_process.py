@@ -1,4 +1,4 @@
-"""Start PainChain's server without importing it anew: fork a process that has already imported it.
+"""Start PainChain's server or a command without importing it anew: fork a process that has already imported it.
 
 A new interpreter takes about a second of processor time to import PainChain, and a run of all tests starts about 150
 servers.
@@ -13,10 +13,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from painchain.cli.main import main
 from tests.support import preloaded
 
 ROOT = Path(__file__).parent.parent.parent
@@ -26,14 +27,16 @@ FORKSERVER.set_forkserver_preload([preloaded.__name__])
 
 
 class ServerProcess:
-    """A process that does what `python app.py` does. Its methods are those of `subprocess.Popen`."""
+    """A process that does what `python app.py` or `painchain` does. Its methods are those of `subprocess.Popen`."""
 
-    def __init__(self, environ: Mapping[str, str], out: Path, err: Path):
-        """Start the process in the folder of the checkout; add its output to two files."""
+    def __init__(self, environ: Mapping[str, str], out: Path, err: Path, *command: str):
+        """Start `app.py`, or `painchain` with arguments, in the folder of the checkout; add its output to two files."""
         self.out, self.err = out, err
         for file in (out, err):
             file.touch()
-        self._process: BaseProcess = FORKSERVER.Process(target=_serve, args=(dict(environ), out, err), daemon=True)
+        self._process: BaseProcess = FORKSERVER.Process(
+            target=_run, args=(dict(environ), out, err, command), daemon=True
+        )
         self._process.start()
 
     @property
@@ -86,15 +89,17 @@ class ServerProcess:
         raise AssertionError(f"not {lines} lines after {PATIENCE} s: {printed} {self.err.read_text()}")
 
 
-def _serve(environ: dict[str, str], out: Path, err: Path) -> None:
-    """Become a process that was started with this environment and output, and run `app.py`."""
+def _run(environ: dict[str, str], out: Path, err: Path, command: Sequence[str]) -> None:
+    """Become a process that was started with this environment and output, and run `app.py` or a command."""
     os.environ.clear()
     os.environ.update(environ)
     os.chdir(ROOT)
     for file, number in ((out, 1), (err, 2)):
-        opened = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        opened = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY)
         os.dup2(opened, number)
         os.close(opened)
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", buffering=1, closefd=False)
+    if command:
+        main(list(command), prog_name="painchain")
     sys.argv = ["app.py"]
     runpy.run_path("app.py", run_name="__main__")

@@ -13,9 +13,10 @@ from painchain.database.models import ChangeEvent
 from painchain.database.session import db
 from painchain.eventlog import writer
 from tests.support.sample_events import new
+from tests.support.thorough import further
 
 
-@pytest.fixture(params=[0, 0.5, 1], ids=["not in rollups", "half in rollups", "in rollups"])
+@pytest.fixture(params=[0.5, *further(0, 1)], ids=["half in rollups", "not in rollups", "in rollups"])
 def write(app: Flask, request: pytest.FixtureRequest) -> Callable[..., list[int]]:
     """Return a function that writes events to an empty log, some counted in rollups, and returns their ids."""
 

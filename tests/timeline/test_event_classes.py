@@ -23,6 +23,7 @@ from painchain.timeline.filter import BadFilter, Filter, parse_filter
 from painchain.timeline.queries import Event
 from tests.support.histograms import UTC_ZONE
 from tests.support.sample_events import HOUR, NOW, new
+from tests.support.thorough import further
 
 DAY = timedelta(days=1)
 BAD, GOOD, RUNNING, NEUTRAL = (
@@ -76,7 +77,7 @@ def some_events(number: int, chance: random.Random) -> Iterator[dict[str, Any]]:
         }
 
 
-@pytest.fixture(params=[0, 0.6, 1], ids=["not in rollups", "some in rollups", "in rollups"])
+@pytest.fixture(params=[0.6, *further(0, 1)], ids=["some in rollups", "not in rollups", "in rollups"])
 def log(app: Flask, request: pytest.FixtureRequest) -> Callable[..., None]:
     """Return a function that writes events to an empty log, some of them counted in the rollups."""
 

@@ -15,6 +15,7 @@ from painchain.timeline import histogram, queries
 from painchain.timeline.filter import EARLIEST, LATEST, RANGES, Filter
 from tests.support.histograms import BERLIN, KOLKATA, UTC_ZONE, ZONES, assert_contiguous, at, in_bins, spans
 from tests.support.sample_events import HOUR, NOW
+from tests.support.thorough import examples
 
 
 def test_the_histogram_counts_the_events_of_the_pages_for_any_range(app, write):
@@ -22,7 +23,7 @@ def test_the_histogram_counts_the_events_of_the_pages_for_any_range(app, write):
     away = [0.0, 0.3, 0.3, 0.9, 1.0, 1.5, *(chance.uniform(-1, 1) * 10 ** chance.uniform(0, 7) for _ in range(60))]
     write(*({"timestamp": NOW + timedelta(seconds=s), "source": chance.choice(["github", "gitlab"])} for s in away))
 
-    @hypothesis.settings(deadline=None, max_examples=60)
+    @hypothesis.settings(deadline=None, max_examples=examples(60))
     @hypothesis.given(st.floats(-1.2e7, 1.2e7) | st.floats(-2, 2), spans, st.sampled_from(ZONES))
     @hypothesis.example(0.0, timedelta(milliseconds=500), "UTC")
     def agree(start: float, span: timedelta, zone: str) -> None:

@@ -14,6 +14,7 @@ from tests.connectors.github.follower import WORK, PainChain, install
 from tests.counterparts.github_model import START, GitHubModel
 from tests.counterparts.github_repository import Happening
 from tests.counterparts.server import FakeServer, JsonReply, run_fake_json_server
+from tests.support.thorough import examples
 
 # What polling cannot see after these, it must have seen before: a state that was overwritten leaves no trace.
 HIDES = ("release nightly", "promote a release", "demote a release", "rename", "make anew")
@@ -103,7 +104,7 @@ def is_same_time(happening: Happening, shown: datetime) -> bool:
 
 
 @hypothesis.settings(
-    max_examples=12,
+    max_examples=examples(12),
     derandomize=True,
     deadline=None,
     suppress_health_check=list(hypothesis.HealthCheck),

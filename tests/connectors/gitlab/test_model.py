@@ -15,11 +15,12 @@ from painchain.database.models import ChangeEvent
 from tests.connectors.gitlab.follower import Follower
 from tests.connectors.gitlab.model import ACTIONS, HIDES, IMAGES, Change, Model
 from tests.counterparts import FakeServer, run_fake_server
+from tests.support.thorough import examples
 
 START = datetime(2026, 3, 4, 12, tzinfo=UTC)
 SETTINGS = hypothesis.settings(
     deadline=None,
-    max_examples=12,
+    max_examples=examples(12),
     derandomize=True,  # the same examples in every run
     phases=[hypothesis.Phase.generate],  # shrinking takes minutes
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.counterparts import run_fake_server
 from tests.support.fake_cluster import FakeCluster
 from tests.support.kubernetes import Observer, job, put_deployment, put_revision, upgrade
+from tests.support.thorough import examples
 
 
 class Model:
@@ -80,7 +81,9 @@ steps = st.lists(st.tuples(st.sampled_from(sorted(HAPPENINGS)), st.sampled_from(
 
 
 @hypothesis.settings(
-    deadline=None, max_examples=5, phases=(hypothesis.Phase.explicit, hypothesis.Phase.reuse, hypothesis.Phase.generate)
+    deadline=None,
+    max_examples=examples(5),
+    phases=(hypothesis.Phase.explicit, hypothesis.Phase.reuse, hypothesis.Phase.generate),
 )
 @hypothesis.given(steps, st.integers(0, 12))
 def test_a_watch_and_polls_in_any_order_agree_with_what_happened(steps: Any, again: int) -> None:

@@ -11,7 +11,10 @@ import pytest
 from bs4 import BeautifulSoup
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
+from painchain.database.models import ChangeEvent
+from painchain.database.session import db
 from painchain.eventlog import writer
 from tests.support.html import fill, form_of, soup, texts, words
 from tests.support.sample_events import new
@@ -30,6 +33,7 @@ def record(app: Flask) -> Record:
 
     def append(*events: dict[str, Any]) -> datetime:
         with app.app_context(), writer.writing() as event_log:
+            event_log.remove(db.session.scalars(select(ChangeEvent.id)).all())  # those of the first start
             for number, members in enumerate(events):
                 time = zero - members.pop("minutes") * MINUTE
                 event_log.append(new(number, timestamp=time, recorded_at=time, **members))

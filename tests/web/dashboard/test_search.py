@@ -16,6 +16,7 @@ from tests.support.accounts import report_as
 from tests.support.html import fill, form_of, soup, texts
 from tests.support.sample_events import new
 from tests.support.search_strategies import SEARCHES
+from tests.support.thorough import examples
 
 HTMX = {"HX-Request": "true"}
 
@@ -238,7 +239,7 @@ ANY = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=210) |
 
 
 @hypothesis.settings(
-    deadline=None, max_examples=60, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=examples(60), suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
 )
 @hypothesis.given(ANY)
 def test_every_search_text_gets_a_response(client: Any, q: str) -> None:
