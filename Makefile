@@ -1,4 +1,4 @@
-# `make run` starts PainChain, `make test` runs every test. Both set up what they need first.
+# `make run` starts PainChain, `make test` runs the tests. Both set up what they need first.
 PYTHON ?= python3
 COMPILE = .venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 pyproject.toml
 
