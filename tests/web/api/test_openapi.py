@@ -199,8 +199,10 @@ def test_schemathesis_finds_nothing(app: Flask, bearer: dict[str, str]) -> None:
     assert findings.failures == []
     assert findings.checks == set(CHECKS.get_all_names())  # no check is skipped; exceptions are only in `is_excused`
     never_answered = {f"{route.method} {route.path}" for route in openapi.ROUTES} - set(+findings.successes)
-    # Schemathesis reads the description itself first, finds a revertible event only by luck, and can link no account.
-    assert never_answered - {f"POST {RESTORE}", f"POST {PERSON}/unlink"} == {"GET /openapi.json"}
+    # Schemathesis reads the description itself first, finds a revertible event and a connector that was just added only
+    # by luck, and can link no account.
+    by_luck = {f"POST {RESTORE}", "DELETE /api/connectors/{id}"}
+    assert never_answered - by_luck - {f"POST {PERSON}/unlink"} == {"GET /openapi.json"}
 
 
 def test_every_address_of_the_api_is_described_with_its_methods_and_no_other(
