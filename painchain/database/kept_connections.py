@@ -35,7 +35,10 @@ def kept_connection(engine: Engine, option: str) -> Iterator[Connection]:
     pool = engine.pool
     assert isinstance(pool, KeepingPool)  # noqa: S101  see `engine_options`
     kept = pool.kept[option]
-    connection = kept.pop() if kept else engine.connect().execution_options(**{option: True})
+    try:
+        connection = kept.pop()
+    except IndexError:
+        connection = engine.connect().execution_options(**{option: True})
     try:
         yield connection
     except BaseException:
