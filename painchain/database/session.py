@@ -240,7 +240,9 @@ def write_transaction() -> Iterator[Connection]:
 
 
 def _writing_connection(engine: Engine) -> AbstractContextManager[Connection]:
-    return engine.connect() if engine.dialect.name == "postgresql" else kept_connection(engine, "writes")
+    if engine.dialect.name == "postgresql":
+        return engine.connect().execution_options(writes=True)
+    return kept_connection(engine, "writes")
 
 
 def _limit_locks(connection: Connection) -> None:
