@@ -173,7 +173,7 @@ def test_filters_give_the_same_results_with_and_without_rollups(app, fill, short
         "tag": ("ci", "night", "größe", "absent", TAGS[-1][3]),
     }
     filters = []
-    for _ in range(30):
+    for _ in range(examples(30)):
         names = chance.sample(list(choices), chance.choice([0, 1, 2, 2, 3]))
         values = {name: tuple(chance.sample(choices[name], chance.choice([1, 1, 2]))) for name in names}
         start, end = chance.choice(ranges)
