@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import select
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,9 +17,10 @@ from sqlalchemy import text
 from painchain.database.models import Team
 from painchain.database.session import db
 from tests.conftest import ON_SQLITE
-from tests.support.command_line import COMMAND, PATIENCE, ROOT, Run, happened
+from tests.support.command_line import Run, happened
+from tests.support.forked_command import on_a_terminal, piped
 from tests.support.sample_events import NOW
-from tests.support.server_process import ServerProcess
+from tests.support.server_process import PATIENCE
 from tests.support.thorough import further
 
 
@@ -250,20 +248,6 @@ def test_a_database_that_cannot_be_read_is_reported(run: Run, app: Flask) -> Non
     assert "hidden_fields" in result.stderr.splitlines()[-1]
 
 
-def on_a_terminal(*arguments: str, **environ: str) -> str:
-    """Return what a command prints on a terminal."""
-    master, slave = pty.openpty()
-    process = ServerProcess({**os.environ, **environ}, Path(os.ttyname(slave)), Path(os.devnull), *arguments)
-    printed = b""
-    while process.poll() is None or select.select([master], [], [], 0)[0]:
-        if select.select([master], [], [], 0.05)[0]:
-            printed += os.read(master, 65536)
-    os.close(slave)
-    os.close(master)
-    assert process.wait(PATIENCE) == 0
-    return printed.decode()
-
-
 @ON_SQLITE
 def test_a_terminal_gets_colours_unless_they_are_disabled(environment: None, run: Run) -> None:
     coloured = on_a_terminal("events")
@@ -286,14 +270,8 @@ def test_a_closed_pipe_ends_the_command_silently(
     environment: None, report: Callable[..., str], tmp_path: Path, arguments: list[str], size: int
 ) -> None:
     report(new_value="long text " * size)
-    with (tmp_path / "err").open("wb") as err:
-        command = [*COMMAND, "events", *arguments]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=err, bufsize=0)
-    assert process.stdout is not None
-    try:
-        assert b"PainChain System" in process.stdout.readline()
-        process.stdout.close()
+    with piped(tmp_path, "events", *arguments) as (process, pipe):
+        with os.fdopen(pipe, "rb", buffering=0) as output:
+            assert b"PainChain System" in output.readline()
         assert process.wait(PATIENCE) == 0
-    finally:
-        process.kill()
-    assert [line for line in (tmp_path / "err").read_text().splitlines() if " DEBUG " not in line] == []
+    assert [line for line in process.err.read_text().splitlines() if " DEBUG " not in line] == []

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +16,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from painchain.database.session import db
-from tests.support.command_line import COMMAND, PATIENCE, ROOT
+from tests.support.command_line import PATIENCE
+from tests.support.forked_command import PreparedProcess, be_interruptible
 
 
 class Follower:
@@ -26,20 +25,12 @@ class Follower:
 
     def __init__(self, folder: Path, *arguments: str):
         self.out, self.err = folder / "follow.out", folder / "follow.err"
-        code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {COMMAND[2]}"
-        with self.out.open("wb") as out, self.err.open("wb") as err:
-            command = [sys.executable, "-c", code, "events", "--follow", *arguments]
-            self.process = subprocess.Popen(command, cwd=ROOT, env=os.environ, stdout=out, stderr=err)
+        command = ("events", "--follow", *arguments)
+        self.process = PreparedProcess(be_interruptible, os.environ, self.out, self.err, *command)
 
     def printed(self, lines: int) -> list[str]:
         """Wait until this number of lines is printed, and return all lines."""
-        for _ in range(PATIENCE * 20):
-            text = self.out.read_text()
-            if text.count("\n") >= lines:
-                return text.splitlines()
-            assert self.process.poll() is None, self.err.read_text()
-            time.sleep(0.05)
-        return pytest.fail(f"not {lines} lines after {PATIENCE} s: {text} {self.err.read_text()}")
+        return [line.rstrip("\n") for line in self.process.printed(lines)]
 
     def interrupt(self) -> int:
         """Press Ctrl-C and return the exit code."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,20 +14,24 @@ from sqlalchemy.engine import make_url
 from painchain import __version__
 from painchain.cli.main import COMMANDS, main
 from painchain.core.config import Settings
-from tests.support.command_line import COMMAND, INTERVAL, ROOT, Run
+from tests.support.caching import DATABASES
+from tests.support.command_line import INTERVAL, ROOT, Run
 from tests.support.postgresql import on_server
 
 
 @pytest.mark.both_databases
-def test_a_database_that_cannot_write_is_reported(environment: None, settings: Settings, database: str) -> None:
-    environ = dict(os.environ)
+def test_a_database_that_cannot_write_is_reported(
+    run: Run, settings: Settings, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if database == "sqlite":
-        environ["PAINCHAIN_DATABASE_URL"] = f"sqlite:///file:{settings.instance}/painchain.db?mode=ro&uri=true"
+        url = f"sqlite:///file:{settings.instance}/painchain.db?mode=ro&uri=true"
+        monkeypatch.setenv("PAINCHAIN_DATABASE_URL", url)
     else:
         name = make_url(settings.database_url).database
         on_server(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-    result = subprocess.run([*COMMAND, *INTERVAL], cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
-    assert (result.returncode, result.stdout) == (1, "")
+        DATABASES.drop()  # the next connections have the setting
+    result = run(*INTERVAL)
+    assert (result.exit_code, result.stdout) == (1, "")
     line = result.stderr.splitlines()[-1]
     assert line.startswith("painchain: ")
     assert "readonly database" in line or "read-only transaction" in line

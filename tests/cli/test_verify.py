@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import signal
 import subprocess
 from pathlib import Path
@@ -15,6 +14,7 @@ from flask import Flask
 from painchain.core.crypto import new_key
 from tests.support.command_line import COMMAND, ROOT, Run
 from tests.support.event_log import rotate, write
+from tests.support.forked_command import on_a_terminal
 from tests.support.tampering import change
 
 
@@ -124,16 +124,10 @@ def test_an_impossible_check_gives_exit_code_2(app: Flask, run: Run) -> None:
 
 
 @pytest.mark.parametrize("database", ["sqlite"])
-def test_on_a_terminal_there_is_a_progress_bar(app: Flask, environment: None, database: str) -> None:
+def test_on_a_terminal_there_is_a_progress_bar(app: Flask, environment: None, database: str, tmp_path: Path) -> None:
     write(app, {}, {})
-    terminal, end = pty.openpty()
-    done = subprocess.run(
-        [*COMMAND, "verify"], cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, stderr=end, timeout=60
-    )
-    os.close(end)
-    terminal_text = os.read(terminal, 10_000).decode()
-    os.close(terminal)
-    assert (done.returncode, b"Integrity: OK." in done.stdout) == (0, True)
+    terminal_text = on_a_terminal("verify", out=tmp_path / "out")
+    assert "Integrity: OK." in (tmp_path / "out").read_text()
     assert "Verifying" in terminal_text
     assert "100%" in terminal_text
 

@@ -7,7 +7,6 @@ import secrets
 import shutil
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -24,9 +23,12 @@ from painchain.database.session import db
 from painchain.integrity import verification
 from painchain.startup import create_app
 from tests.conftest import WITH_POSTGRES, close, settings_for
+from tests.faults.capabilities import drop_capabilities
 from tests.faults.conftest import LONG, add_connector, verify_log
+from tests.support.forked_command import PreparedProcess
 from tests.support.html import fill, form_of, soup, words
 from tests.support.postgresql import POSTGRES, connected, on_server, postgres_url
+from tests.support.server_process import PATIENCE
 from tests.support.started_server import Server, refusal_of
 
 REPORT = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "poll_interval", "new_value": 60}
@@ -190,14 +192,6 @@ def test_a_form_refused_by_a_full_disk_reports_it_and_can_be_sent_again(
         assert verification.verify_chain().broken is None
 
 
-def without_capabilities() -> None:
-    """Drop all capabilities of the process, so that file permissions also apply to root."""
-    import ctypes
-
-    for number in range(64):
-        ctypes.CDLL(None).prctl(24, number, 0, 0, 0)  # PR_CAPBSET_DROP: takes effect at the next exec
-
-
 def test_a_read_only_database_stops_the_start_with_a_message_and_is_not_changed(instance: Path, tmp_path: Path) -> None:
     before = (instance / "painchain.db").read_bytes()
     for file, mode in ((instance / "painchain.db", 0o444), (instance, 0o555)):
@@ -205,11 +199,7 @@ def test_a_read_only_database_stops_the_start_with_a_message_and_is_not_changed(
     try:
         out, err = tmp_path / "ro.out", tmp_path / "ro.err"
         environ = {**os.environ, "PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_PORT": "0"}
-        with out.open("wb") as stdout, err.open("wb") as stderr:
-            process = subprocess.Popen(
-                [sys.executable, "app.py"], env=environ, stdout=stdout, stderr=stderr, preexec_fn=without_capabilities
-            )
-        message = refusal_of(Server(process, out, err))
+        message = refusal_of(Server(PreparedProcess(drop_capabilities, environ, out, err), out, err))
     finally:
         instance.chmod(0o755)
     assert "Cannot use the database: the database is read-only" in message
@@ -225,17 +215,11 @@ def test_commands_that_read_name_a_folder_that_they_cannot_write_to(
     further = (["verify"], ["events"]) if thorough else ()
     for command in (*further, ["backup", str(tmp_path / "backup")], ["verify"]):
         instance.chmod(0o555)
-        result = subprocess.run(
-            [sys.executable, "-c", "from painchain.cli.main import main; main()", *command],
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-            preexec_fn=without_capabilities,
-        )
+        out, err = (tmp_path / f"{command[0]}.{name}" for name in ("out", "err"))
+        code = PreparedProcess(drop_capabilities, environ, out, err, *command).wait(PATIENCE)
         instance.chmod(0o755)
-        assert (result.returncode in (1, 2), result.stdout) == (True, "")
-        [line] = result.stderr.splitlines()
+        assert (code in (1, 2), out.read_text()) == (True, "")
+        [line] = err.read_text().splitlines()
         assert line.startswith("painchain: Cannot use the database: the database "), line
         assert f"This account cannot write to the folder {instance}, and SQLite writes files there" in line
         if command[0] == "backup":

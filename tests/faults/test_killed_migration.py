@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
 
 from painchain import migrations
 from painchain.database.models import ChangeEvent
@@ -18,27 +15,11 @@ from painchain.startup import create_app
 from tests.conftest import close, settings_for
 from tests.database.test_old_databases import Rows, filled_instance, old_database  # noqa: F401  fixtures
 from tests.faults.conftest import LONG
+from tests.faults.upgrading import KILLED, upgrade
 from tests.support.server_process import FORKSERVER
 
-KILLED = 9  # the exit code
 REVISION = "0006"
 SAMPLES = 3
-
-
-def upgrade(folder: Path, until: int) -> None:
-    """Start a server with an old database; exit without any cleaning up before the statement number `until`."""
-    count = 0
-
-    def count_statement(*arguments: Any) -> None:
-        nonlocal count
-        count += 1
-        if count == until:
-            os._exit(KILLED)
-
-    sa.event.listen(Engine, "before_cursor_execute", count_statement)
-    app = create_app(settings_for(folder))
-    close(app)
-    (folder / "statements").write_text(str(count))
 
 
 def run_upgrade(folder: Path, until: int) -> int | None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,9 +18,9 @@ from painchain.eventlog import writer
 from painchain.timeline import histogram
 from painchain.timeline.filter import Filter
 from tests.conftest import ON_SQLITE
+from tests.support.forked_command import PreparedProcess, run_elsewhere
 from tests.support.sample_events import new
-
-ROOT = Path(__file__).parents[2]
+from tests.support.server_process import PATIENCE
 
 
 @pytest.fixture
@@ -59,43 +58,37 @@ def test_a_log_in_use_is_not_changed_unless_forced(run, app):
 
 @pytest.fixture
 def serve(tmp_path: Path):
-    """Run `demo --serve` in an empty folder and return its address and what it printed before."""
+    """Run `demo --serve` in an empty folder and return its address, and what it printed: this number of lines."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PAINCHAIN_")}
     environ |= {"PAINCHAIN_PORT": "0", "PAINCHAIN_ALLOW_PRIVATE_ADDRESSES": "yes"}
+    folder = tmp_path / "empty"
+    folder.mkdir()
     processes = []
 
-    def start(**more: str) -> tuple[str, str]:
-        command = [sys.executable, "-c", "from painchain.cli.main import main; main()"]
-        process = subprocess.Popen(
-            [*command, "demo", "--serve", "--events", "150"],
-            cwd=tmp_path,
-            env={**environ, **more, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
+    def start(lines: int) -> tuple[str, str]:
+        files = [tmp_path / f"{len(processes)}.{name}" for name in ("out", "err")]
+        prepare = partial(run_elsewhere, str(folder))
+        process = PreparedProcess(prepare, environ, *files, "demo", "--serve", "--events", "150")
         processes.append(process)
-        printed = ""
-        for line in process.stdout:
-            printed += line
-            if address := re.search(r"http://\S+", line):
-                return address[0], printed
-        return "", printed
+        printed = "".join(process.printed(lines))
+        address = re.search(r"http://\S+", printed)
+        return address[0] if address else "", printed
 
     yield start
     for process in processes:
         process.terminate()
-        process.communicate()
+        process.wait(PATIENCE)
 
 
 def test_serve_fills_its_own_instance_once_and_serves_it(serve, tmp_path):
-    address, printed = serve()
+    address, printed = serve(lines=3)
     assert "Added 150 sample events over 14 days to the log." in printed
-    assert (tmp_path / "instance" / "demo" / "painchain.db").exists()
-    assert [path.name for path in (tmp_path / "instance").iterdir()] == ["demo"]
+    assert (tmp_path / "empty" / "instance" / "demo" / "painchain.db").exists()
+    assert [path.name for path in (tmp_path / "empty").iterdir()] == ["instance"]
+    assert [path.name for path in (tmp_path / "empty" / "instance").iterdir()] == ["demo"]
     page = BeautifulSoup(urllib.request.urlopen(f"{address}/?range=all").read(), "html.parser")
     assert "checkout" in page.get_text()
-    again, printed = serve()
+    again, printed = serve(lines=2)
     assert (bool(again), "The demo already exists, with " in printed, "Added" in printed) == (True, True, False)
 
 

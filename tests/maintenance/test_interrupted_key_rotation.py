@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,13 @@ from painchain.eventlog import writer
 from painchain.maintenance import key_rotation
 from painchain.startup import create_app
 from tests.conftest import ON_SQLITE, close
+from tests.maintenance.dying import die_at
 from tests.maintenance.keys import decrypted_secrets, keys_in, new_trail
 from tests.support.api import refuse
 from tests.support.command_line import Run
 from tests.support.event_log import verify_log
+from tests.support.forked_command import PreparedProcess
+from tests.support.server_process import PATIENCE
 from tests.support.tampering import change
 
 
@@ -49,29 +52,6 @@ def db_name(app: Flask) -> str:
         return db.engine.dialect.name
 
 
-DIE = """
-import os, signal, sys
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
-from pathlib import Path
-def die(*of): os.kill(os.getpid(), signal.SIGKILL)
-replace = Path.replace
-def replaced(draft, file):
-    if where == "before the file": die()
-    replace(draft, file)
-    if where == "after the file": die()
-where, key = sys.argv.pop(1), sys.argv.pop(1)
-Path.replace = replaced
-from painchain.maintenance import key_rotation
-if where == "before the commit":
-    event.listen(Engine, "commit", lambda connection: die() if Path(key).read_text().count("=") > 1 else None)
-if where == "after the commit":
-    key_rotation.RotationResult = die
-from painchain.cli.main import main
-main(["rotate-key"])
-"""
-
-
 @ON_SQLITE
 @pytest.mark.parametrize("where", ["before the file", "after the file", "before the commit", "after the commit"])
 def test_a_rotation_killed_at_any_point_leaves_a_server_that_starts_and_can_rotate(
@@ -81,11 +61,13 @@ def test_a_rotation_killed_at_any_point_leaves_a_server_that_starts_and_can_rota
     start_server: Callable[[], Flask],
     connector_with_secrets: int,
     file: Path,
+    tmp_path: Path,
     where: str,
 ) -> None:
     before, secrets = keys_in(file), decrypted_secrets(app)
-    killed = subprocess.run([sys.executable, "-c", DIE, where, str(file)], capture_output=True, check=False)
-    assert killed.returncode == -9, killed.stderr
+    prepare = partial(die_at, where, str(file))
+    killed = PreparedProcess(prepare, os.environ, tmp_path / "out", tmp_path / "err", "rotate-key")
+    assert killed.wait(PATIENCE) == -9, killed.err.read_text()
     keys = keys_in(file)
     second_server = start_server()
     with second_server.app_context():
