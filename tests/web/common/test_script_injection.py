@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import pytest
-from bs4 import BeautifulSoup
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.exceptions import HTTPException
@@ -24,6 +23,7 @@ from painchain.eventlog import writer
 from painchain.ingestion import source_events
 from painchain.workers.completion import CompletionWorker
 from tests.support.accounts import PASSWORD, add_person, audited_transaction, make_link
+from tests.support.elements import Element, tree
 from tests.support.html import fill, form_of, soup
 from tests.support.script_corpus import CORPUS, assert_inert
 from tests.web.common.page_examples import ERRORS, PAGES
@@ -176,13 +176,12 @@ def _of_types(kind: Any, at: int, now: datetime) -> Iterator[SourceEvent]:
         yield SourceEvent(ident, event_type.name, title, now, author, status, url, text, facts)
 
 
-def links(page: BeautifulSoup, address: str) -> Iterator[str]:
+def links(page: Element, address: str) -> Iterator[str]:
     """Yield the addresses of a page's links, and those that htmx requests with GET."""
-    for element in page.select("[href], [hx-get]"):
-        for name in ("href", "hx-get"):
-            target = urljoin(f"http://localhost{address}", str(element.get(name, address)))
-            if urlsplit(target).netloc == "localhost" and not target.startswith("http://localhost/static/"):
-                yield target.removeprefix("http://localhost").partition("#")[0]
+    for written in page.xpath("//@href | //@hx-get"):
+        target = urljoin(f"http://localhost{address}", written)
+        if urlsplit(target).netloc == "localhost" and not target.startswith("http://localhost/static/"):
+            yield target.removeprefix("http://localhost").partition("#")[0]
 
 
 def visit(client: FlaskClient, begin: list[str]) -> Iterator[tuple[str, str, TestResponse]]:
@@ -202,7 +201,7 @@ def visit(client: FlaskClient, begin: list[str]) -> Iterator[tuple[str, str, Tes
             response = client.get(address, headers=headers)
             yield endpoint, address, response
             if response.mimetype == "text/html":
-                page = soup(response)
+                page = tree(response)
                 if not address.startswith("/help"):  # documents contain pictures, and no text from outside
                     assert_inert(page)
                 new = [link for link in links(page, address) if link not in visited]
@@ -235,7 +234,7 @@ def test_text_typed_into_a_form_is_escaped_on_every_page(app: Flask, client: Fla
     for response in type_into_forms(client, texts):
         statuses[response.status_code] += 1
         assert response.status_code in (200, 303, 422, 429), (response.request.path, response.text)
-        assert_inert(soup(response))
+        assert_inert(tree(response))
     assert statuses[303] >= 5 * len(texts)
     [event] = client.get("/api/changes?limit=1").get_json()
     placeholders = {
