@@ -1,6 +1,8 @@
-"""Import what a server and the commands import, once for all processes of the tests."""
+"""What a server and the commands import and compile, once for all processes of the tests."""
 
 import gc
+import tempfile
+from pathlib import Path
 
 import flask_migrate  # noqa: F401
 
@@ -10,5 +12,30 @@ import painchain.cli.export
 import painchain.cli.serve
 import painchain.cli.user
 import painchain.cli.verify  # noqa: F401
+from painchain.core import config
+from painchain.database.session import db
+from painchain.startup import create_app
+from tests.support.caching import reuse_compiled_code
 
+# Pages that between them use most templates and statements of a first visit.
+PAGES = ("/", "/settings/integrations", "/settings/integrations/1", "/settings/integrations/new/github", "/events/1")
+
+
+REUSE = reuse_compiled_code()  # for as long as this process and its forks live
+
+
+def warm_up() -> None:
+    """Start an app once and visit its pages: otherwise each process would take a second to compile the same code."""
+    REUSE.__enter__()
+    with tempfile.TemporaryDirectory() as folder:
+        app = create_app(config.load({"PAINCHAIN_INSTANCE": str(Path(folder) / "instance")}))
+        client = app.test_client()
+        for page in PAGES:
+            assert client.get(page).status_code == 200, page
+        with app.app_context():
+            db.session.remove()
+            db.engine.dispose()
+
+
+warm_up()
 gc.freeze()  # otherwise the first collection of each forked process copies all of it
