@@ -168,7 +168,8 @@ def test_a_value_that_cannot_be_understood_has_a_message(client, values, message
     menu = page.select_one("#menu-before")
     assert menu.has_attr("open") == ("before_time" in values)
     if "before_time" in values:
-        assert menu.select_one("[name=before_time]")["value"] == values["before_time"].strip()
+        in_browsers = values["before_time"].strip().replace("\0", "\ufffd")
+        assert menu.select_one("[name=before_time]")["value"] == in_browsers
     for path in ("/feed", "/timeline", "/news"):
         if "t0" in values:
             assert client.get(path, query_string={**values, "after": "0"}).status_code == 422
