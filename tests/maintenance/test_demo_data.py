@@ -6,11 +6,14 @@ import json
 import re
 import shutil
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
+from flask import Flask
 from sqlalchemy import select
 
 from painchain import connectors
@@ -52,31 +55,48 @@ ALWAYS_SENT = {
 }
 
 
+@pytest.fixture(scope="module")
+def demo(started_instance: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Flask]]:
+    """Return a function that returns an app with demo data, the same for the same arguments. Tests only read them."""
+    apps: dict[tuple[int, int, datetime], Flask] = {}
+
+    def filled(events: int = 2_000, days: int = 14, now: datetime = NOW) -> Flask:
+        if (events, days, now) not in apps:
+            folder = shutil.copytree(started_instance, tmp_path_factory.mktemp("demo") / "instance")
+            app = apps[events, days, now] = create_app(settings_for(folder))
+            with app.app_context():
+                demo_data.fill(events, days, 1, now, lambda number: None)
+        return apps[events, days, now]
+
+    yield filled
+    for app in apps.values():
+        close(app)
+
+
 def everything() -> list[tuple]:
     """Return the generated columns of each event."""
     columns = ("event_id", "source", "event_type", "title", "author", "status", "connector_name", "timestamp")
     return list(db.session.execute(select(*(ChangeEvent.__table__.c[name] for name in columns)).order_by("timestamp")))
 
 
-def test_the_requested_number_of_events_covers_every_source_and_type(app):
+def test_the_requested_number_of_events_covers_every_source_and_type(app, monkeypatch):
+    monkeypatch.setattr(demo_data, "BATCH", 250)
     done = []
     with app.app_context():
         before = queries.head().last_event
-        demo_data.fill(6_000, 90, 1, NOW, done.append)
-        assert queries.head().last_event - before == sum(done) == 6_000
+        demo_data.fill(600, 90, 1, NOW, done.append)
+        assert queries.head().last_event - before == sum(done) == 600
         by_type = histogram.counts_by("event_type", Filter(end=NOW))
         polled = [kind for kind in connectors.ADDABLE.values() if kind.poll]  # the others send what they like
         known_types = {event_type.name for kind in polled for event_type in kind.event_types}
         assert known_types - set(by_type) == set()
         assert {"ConfigChanged", "ConnectorUpdated", "ConnectorEnabled"} <= set(by_type)
-        assert histogram.count(Filter(start=NOW - timedelta(days=90), end=NOW)) == 6_000
+        assert histogram.count(Filter(start=NOW - timedelta(days=90), end=NOW)) == 600
         assert len(histogram.histogram(Filter(start=NOW - timedelta(days=90)), NOW, UTC_ZONE).sources) == 4
 
 
-@ON_SQLITE
-def test_facts_have_the_shapes_of_their_fields(app):
-    with app.app_context():
-        demo_data.fill(1_000, 30, 1, NOW, lambda number: None)
+def test_facts_have_the_shapes_of_their_fields(demo):
+    with demo().app_context():
         rows = db.session.execute(select(ChangeEvent).where(ChangeEvent.source != "painchain")).scalars().all()
         assert len(rows) > 900
         sent = defaultdict(set)
@@ -120,20 +140,16 @@ def test_scripts_report_changes_of_services_to_the_api(app):
         assert "this is another phase" in next(each.reason for each in kept if not each.events)
 
 
-@ON_SQLITE
-def test_ids_have_the_shape_that_connectors_give_them(app):
-    with app.app_context():
-        demo_data.fill(1_000, 30, 1, NOW, lambda number: None)
+def test_ids_have_the_shape_that_connectors_give_them(demo):
+    with demo().app_context():
         rows = db.session.execute(select(ChangeEvent).where(ChangeEvent.source != "painchain")).scalars().all()
         for row in rows:
             host = rf"{row.source}:{row.connector_id}:"
             assert re.fullmatch(ID_SHAPES.get(row.event_type, K8S_ID).format(host=host), row.event_id), row.event_id
 
 
-@ON_SQLITE
-def test_demo_data_is_recognisable_and_never_polled(app):
-    with app.app_context():
-        demo_data.fill(500, 30, 1, NOW, lambda number: None)
+def test_demo_data_is_recognisable_and_never_polled(demo):
+    with demo().app_context():
         rows = db.session.scalars(select(Connector).where(Connector.type != "painchain")).all()
         assert all(row.name.startswith("Demo ") for row in rows)
         addresses = [value for row in rows for value in row.config.values() if "://" in str(value)]
@@ -162,27 +178,21 @@ def test_only_the_failing_connector_is_polled_and_one_is_disabled(app):
             assert poll_leases.acquire(now + timedelta(seconds=1)) is None
 
 
-@ON_SQLITE
-def test_the_rare_author_is_as_rare_in_a_long_log(app):
-    with app.app_context():
-        demo_data.fill(6_000, 90, 1, NOW, lambda number: None)
+def test_the_rare_author_is_as_rare_in_a_long_log(demo):
+    with demo(3_000, 90).app_context():
         assert 50 <= histogram.count(Filter(author=(demo_data.RARE,))) <= 60
 
 
-@ON_SQLITE
-def test_facts_are_plausible(app):
-    with app.app_context():
-        demo_data.fill(1_000, 30, 1, NOW, lambda number: None)
+def test_facts_are_plausible(demo):
+    with demo().app_context():
         query = select(ChangeEvent.event_metadata).where(ChangeEvent.event_type == "Commit")
         lines = [row["changes"] for row in db.session.scalars(query)]
         assert lines
         assert all(0 < line["additions"] < 1000 and 0 <= line["deletions"] < 1000 for line in lines)
 
 
-@ON_SQLITE
-def test_working_hours_are_busier_than_nights_and_weekends(app):
-    with app.app_context():
-        demo_data.fill(2_000, 28, 1, NOW, lambda number: None)
+def test_working_hours_are_busier_than_nights_and_weekends(demo):
+    with demo().app_context():
         times = [row.timestamp for row in everything() if row.timestamp < NOW]
     assert times
     hours = Counter(8 <= time.hour < 18 for time in times)
@@ -210,12 +220,12 @@ def test_the_same_seed_gives_the_same_events_in_another_log(app, settings, tmp_p
     logs = []
     for each in (app, other):
         with each.app_context():
-            demo_data.fill(1_000, 14, 7, NOW, lambda number: None)
+            demo_data.fill(300, 14, 7, NOW, lambda number: None)
             query = select(ChangeEvent).where(ChangeEvent.source != "painchain").order_by(ChangeEvent.id)
             rows = db.session.scalars(query).all()
             logs.append([(row.event_id, row.event_metadata, row.request_id, row.timestamp, row.title) for row in rows])
     close(other)
-    assert len(logs[0]) > 900
+    assert len(logs[0]) > 250
     assert logs[0] == logs[1]
 
 
@@ -225,10 +235,8 @@ def rows_of(*event_types: str, **columns: str) -> list[ChangeEvent]:
     return list(db.session.scalars(query.order_by(ChangeEvent.timestamp, ChangeEvent.id)))
 
 
-@ON_SQLITE
-def test_events_continue_where_the_ones_before_ended(app):
-    with app.app_context():
-        demo_data.fill(2_000, 14, 1, NOW, lambda number: None)
+def test_events_continue_where_the_ones_before_ended(demo):
+    with demo().app_context():
         heads, images, opened = {}, {}, set()
         for push in rows_of("Push"):
             facts = push.event_metadata
@@ -254,14 +262,12 @@ def test_events_continue_where_the_ones_before_ended(app):
 def test_a_dense_log_has_exactly_the_requested_events(app):
     with app.app_context():
         before = queries.head().last_event
-        demo_data.fill(6_000, 1, 1, NOW, lambda number: None)
-        assert queries.head().last_event - before == 6_000
+        demo_data.fill(1_000, 1, 1, NOW, lambda number: None)
+        assert queries.head().last_event - before == 1_000
 
 
-@ON_SQLITE
-def test_the_events_of_one_poll_share_a_request_id(app):
-    with app.app_context():
-        demo_data.fill(2_000, 14, 1, NOW, lambda number: None)
+def test_the_events_of_one_poll_share_a_request_id(demo):
+    with demo().app_context():
         rows = db.session.scalars(select(ChangeEvent).where(ChangeEvent.source != "painchain")).all()
         polls = defaultdict(set)
         for row in rows:
@@ -271,22 +277,18 @@ def test_the_events_of_one_poll_share_a_request_id(app):
         assert len(ids) == len(set(ids)) == len(polls) < len(rows)
 
 
-@ON_SQLITE
 @pytest.mark.parametrize(
     "now", [NOW, NOW.replace(hour=3), NOW.replace(day=15, hour=20)], ids=["noon", "night", "Sunday"]
 )
-def test_a_changed_setting_silences_a_connector(app, now):
-    with app.app_context():
-        demo_data.fill(2_000, 14, 1, now, lambda number: None)
+def test_a_changed_setting_silences_a_connector(demo, now):
+    with demo(now=now).app_context():
         silence = next(row for row in silent_connectors.find_silent(now) if row.name == company.GITLAB)
         assert now - silence.last > timedelta(hours=6)
         assert "projects" in [change.metadata.get("field") for change in silence.changes]
 
 
-@ON_SQLITE
-def test_a_bad_deployment_crashes_and_is_rolled_back_within_the_last_day(app):
-    with app.app_context():
-        demo_data.fill(2_000, 14, 1, NOW, lambda number: None)
+def test_a_bad_deployment_crashes_and_is_rolled_back_within_the_last_day(demo):
+    with demo().app_context():
         since = NOW - timedelta(hours=24)
         title = "Reuse connections to the payment provider"
         rows = [
@@ -310,10 +312,8 @@ def test_a_bad_deployment_crashes_and_is_rolled_back_within_the_last_day(app):
     assert steps == sorted(steps)
 
 
-@ON_SQLITE
-def test_an_edited_config_map_makes_runs_fail_until_it_is_reverted(app):
-    with app.app_context():
-        demo_data.fill(2_000, 14, 1, NOW, lambda number: None)
+def test_an_edited_config_map_makes_runs_fail_until_it_is_reverted(demo):
+    with demo().app_context():
         edits = [row.timestamp for row in rows_of("K8sConfigMap") if "ingress-nginx" in row.title]
         failed = [row for row in rows_of("WorkflowRun", status="failure") if "Smoke" in row.title]
         between = [row for row in failed if edits[0] < row.timestamp < edits[1]]
