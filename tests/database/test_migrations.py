@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import flask_migrate
@@ -18,7 +17,7 @@ from painchain.core import config
 from painchain.database.session import Base, db
 from painchain.startup import create_app
 from painchain.timeline import queries
-from tests.conftest import close, settings_for
+from tests.conftest import close
 from tests.support.migrations import alembic
 
 
@@ -40,14 +39,14 @@ def is_in_models(name: str | None, kind: str, parents: Any) -> bool:
     return not str(name).startswith(("event_words", "ix_change_events_words", "uq_change_events_event_id"))
 
 
-def test_the_migrations_create_the_tables_of_the_models(new_app: Flask) -> None:
-    with new_app.app_context(), db.engine.connect() as connection:
+def test_the_migrations_create_the_tables_of_the_models(app: Flask) -> None:
+    with app.app_context(), db.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "include_name": is_in_models})
         assert compare_metadata(context, Base.metadata) == []
 
 
-def test_a_new_database_is_at_the_newest_migration(new_app: Flask) -> None:
-    with new_app.app_context(), db.engine.connect() as connection:
+def test_a_new_database_is_at_the_newest_migration(app: Flask) -> None:
+    with app.app_context(), db.engine.connect() as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).all() == [(migrations.NEWEST,)]
 
 
@@ -55,41 +54,41 @@ def test_newest_returns_the_newest_migration() -> None:
     assert ScriptDirectory(str(migrations.FOLDER)).get_heads() == [migrations.NEWEST]
 
 
-def test_upgrading_twice_does_nothing(new_app: Flask) -> None:
-    with new_app.app_context():
+def test_upgrading_twice_does_nothing(app: Flask) -> None:
+    with app.app_context():
         before = everything()
         migrations.upgrade()
-        flask_migrate.upgrade(directory=alembic(new_app))
+        flask_migrate.upgrade(directory=alembic(app))
         assert everything() == before
     assert len(before["connectors"][1]) == len(before["change_events"][1]) == 1
 
 
-def test_a_second_start_changes_no_row(new_app: Flask, empty_database: str, tmp_path: Path) -> None:
-    with new_app.app_context():
+def test_a_second_start_changes_no_row(app: Flask, settings: config.Settings) -> None:
+    with app.app_context():
         before = everything()
-    close(create_app(settings_for(tmp_path, empty_database)))
-    with new_app.app_context():
+    close(create_app(settings))
+    with app.app_context():
         after = everything()
     # A start may change the head of the log, which counts all writes.
     assert before.pop("log_head")[0] == after.pop("log_head")[0]
     assert after == before
 
 
-def test_a_database_of_an_older_version_is_upgraded(new_app: Flask) -> None:
-    with new_app.app_context():
+def test_a_database_of_an_older_version_is_upgraded(app: Flask) -> None:
+    with app.app_context():
         before = {name: columns for name, (columns, _) in everything().items()}
-        flask_migrate.downgrade(directory=alembic(new_app), revision="base")
+        flask_migrate.downgrade(directory=alembic(app), revision="base")
         assert inspect(db.engine).get_table_names() == ["alembic_version"]
         migrations.upgrade()
         assert {name: columns for name, (columns, _) in everything().items()} == before
 
 
-def test_upgrading_does_not_block_other_servers(new_app: Flask, empty_database: str, tmp_path: Path) -> None:
-    with new_app.app_context():
-        flask_migrate.downgrade(directory=alembic(new_app), revision="base")
+def test_upgrading_does_not_block_other_servers(app: Flask, settings: config.Settings) -> None:
+    with app.app_context():
+        flask_migrate.downgrade(directory=alembic(app), revision="base")
         migrations.upgrade()
     # The second server starts while the first one is still running.
-    second_app = create_app(settings_for(tmp_path, empty_database))
+    second_app = create_app(settings)
     with second_app.app_context():
         flask_migrate.upgrade(directory=alembic(second_app))
     close(second_app)

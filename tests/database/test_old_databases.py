@@ -70,7 +70,7 @@ def filled_instance(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Row
     folder = tmp_path_factory.mktemp("written")
     app = create_app(settings_for(folder))
     with app.app_context():
-        demo_data.fill(1_000, 90, 1, NOW, lambda events: None)
+        demo_data.fill(300, 90, 1, NOW, lambda events: None)
         with writer.writing() as event_log:
             trail = Trail(event_log, "ann", writer.new_request_id(NOW), NOW, reason="Größe 東京 – naïve")
             trail.log(event_kinds.team_created("Müller", ["a"]))
