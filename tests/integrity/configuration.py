@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from painchain.audit.trail import Trail
 from painchain.configuration import connector_store, saved_views, teams
 from painchain.configuration.connector_edit import ConnectorEdit
 from painchain.configuration.saved_views import Member
+from painchain.core.config import Settings
 from painchain.database.models import SavedView
 from painchain.database.session import db
 from painchain.eventlog import writer
@@ -24,7 +27,9 @@ from painchain.integrity import verification
 from painchain.integrity.verification import Completeness
 from painchain.notifications import rules as notification_rules
 from painchain.retention import rules as retention_rules
+from painchain.startup import create_app
 from painchain.web.dashboard.filter_view import PARAMETERS
+from tests.conftest import close, settings_for
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
 TOKEN = {"token": "made-up-token"}
@@ -94,9 +99,29 @@ def save_views(app: Flask) -> None:
         users.remove(lee, trail)
 
 
+@pytest.fixture(scope="session")
+def configured_instance(started_instance: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An instance folder with a complete configuration, for copies."""
+    folder = shutil.copytree(started_instance, tmp_path_factory.mktemp("configured") / "instance")
+    app = create_app(settings_for(folder))
+    configure(app)
+    close(app)
+    return folder
+
+
 @pytest.fixture
-def configured_app(app: Flask) -> Flask:
+def configured_app(database: str, settings: Settings, request: pytest.FixtureRequest) -> Flask:
     """An app in which objects of every kind were created, changed, renamed and removed."""
+    if database == "sqlite":
+        shutil.copytree(request.getfixturevalue("configured_instance"), settings.instance, dirs_exist_ok=True)
+    app: Flask = request.getfixturevalue("app")
+    if database != "sqlite":
+        configure(app)
+    return app
+
+
+def configure(app: Flask) -> None:
+    """Create, change, rename and remove objects of every kind."""
     github = connectors.ADDABLE["github"]
     with audited_transaction(app) as trail:
         for name in ("Work", "Home", "Deleted"):
@@ -143,4 +168,3 @@ def configured_app(app: Flask) -> Flask:
         retention_rules.change({"gitlab": None}, {}, trail)
         assert invitations.first_role() == "viewer"
     save_views(app)
-    return app

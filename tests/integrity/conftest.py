@@ -12,7 +12,7 @@ from painchain.eventlog import writer
 from painchain.integrity.check_job import State
 from painchain.workers.integrity import IntegrityWorker
 from tests.integrity.checks import NOW, state
-from tests.integrity.configuration import configured_app  # noqa: F401  a fixture
+from tests.integrity.configuration import configured_app, configured_instance  # noqa: F401  fixtures
 from tests.support.collector import collector  # noqa: F401  a fixture
 from tests.support.event_log import rotate, verify_log, write
 from tests.support.tampering import LAST, PRUNED
