@@ -14,6 +14,7 @@ from painchain.core.crypto import Keyring
 from painchain.database.types import stored_json
 from painchain.eventlog.canonical_batch import JSON_FIELDS, canonical_forms
 from painchain.eventlog.chain import FIELDS, Chain, canonical_form
+from tests.support.thorough import examples
 
 TEXTS = st.text(max_size=20)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS
@@ -36,7 +37,7 @@ def as_stored(row: tuple[Any, ...]) -> list[Any]:
     return [stored_json(value) if name in JSON_FIELDS else value for name, value in zip(FIELDS, row, strict=True)]
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=examples(100), suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(ROWS, max_size=4))
 def test_many_events_have_the_form_of_each(rows: list[tuple[Any, ...]]) -> None:
     assert canonical_forms([as_stored(row) for row in rows]) == [canonical_form(list(row)) for row in rows]
