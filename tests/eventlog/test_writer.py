@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,16 +17,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from painchain.audit.records import Subject
-from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
 from painchain.configuration.connector_edit import ConnectorEdit
 from painchain.connectors import TYPES
-from painchain.core.config import Settings
 from painchain.core.crypto import Keyring
 from painchain.database.deadlines import LOCK_SECONDS
 from painchain.database.session import BUSY_SECONDS, db
 from painchain.database.types import moment
-from painchain.eventlog import writer
 from painchain.eventlog.chain import START, Chain
 from painchain.eventlog.writer import EventLogWriter
 from painchain.integrity import verification
@@ -37,20 +32,15 @@ from painchain.timeline import queries
 from painchain.timeline.filter import Filter
 from painchain.timeline.queries import Event
 from tests.conftest import close
+from tests.eventlog.editing import audited_transaction, edit_in_threads, edit_on_another_server
 from tests.support.server_process import FORKSERVER
+from tests.support.thorough import examples
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CHAIN = Chain(Keyring((b"1" * 32,)))
 WORK = Subject("Work GitHub", "github")
-THREADS, EDITS = 8, 50
+THREADS, EDITS = 8, examples(30)
 MICROSECOND = timedelta(microseconds=1)
-
-
-@contextmanager
-def audited_transaction(app: Flask, now: datetime | None = None, author: str = "operator") -> Iterator[Trail]:
-    """Open an audited transaction."""
-    with app.app_context(), writer.writing() as event_log:
-        yield Trail(event_log, author, "one-action", now or datetime.now(UTC))
 
 
 def enable_at(app: Flask, *times: datetime) -> list[Event]:
@@ -137,7 +127,7 @@ clock_times = st.integers(10**15, 7 * 10**15).map(moment)
 near_times = st.integers(-3, 3).map(lambda steps: NOW + steps * MICROSECOND)
 
 
-@hypothesis.settings(deadline=None)
+@hypothesis.settings(deadline=None, max_examples=examples(100))
 @hypothesis.given(st.lists(clock_times | near_times, max_size=20))
 def test_stamps_grow_and_times_stay_near_any_clock(clock):
     event_log = EventLogWriter(None, 0, 0, 0, 0, START, CHAIN)
@@ -190,31 +180,6 @@ def test_every_write_increments_the_revision(app):
     assert newest(app) == (before, revision + 1)
 
 
-def edit_in_threads(app: Flask, connectors: list[int], threads: range) -> None:
-    """Run edits in parallel threads, each with a new value."""
-    start = threading.Barrier(len(threads))
-
-    def edit(thread: int) -> None:
-        start.wait()
-        for edit in range(EDITS):
-            number = connectors[(thread + edit) % len(connectors)]
-            unique = thread * EDITS + edit
-            values = {"poll_interval": 1000 + unique} if edit % 2 else {"name": f"Connector {unique}"}
-            with audited_transaction(app, author=f"thread {thread}") as trail:
-                assert connector_store.update(connector_store.get(number), ConnectorEdit(values), trail)
-
-    with ThreadPoolExecutor(len(threads)) as pool:
-        for done in [pool.submit(edit, thread) for thread in threads]:
-            done.result()
-
-
-def edit_on_another_server(settings: Settings, connectors: list[int], threads: range) -> None:
-    """Start a server and edit on it."""
-    app = create_app(settings)
-    edit_in_threads(app, connectors, threads)
-    close(app)
-
-
 def assert_nothing_is_lost(app: Flask, before: int) -> None:
     """Assert that every edit is recorded, old values continue the new ones, and the chain is intact."""
     events = events_after(app, before)
@@ -240,7 +205,7 @@ def assert_nothing_is_lost(app: Flask, before: int) -> None:
 def test_concurrent_threads_keep_every_event_and_one_chain(app):
     connectors = [add(app, f"Work {number}") for number in range(3)]
     before, _ = newest(app)
-    edit_in_threads(app, connectors, range(THREADS))
+    edit_in_threads(app, connectors, range(THREADS), EDITS)
     assert_nothing_is_lost(app, before)
 
 
@@ -249,7 +214,7 @@ def test_two_servers_keep_every_event_and_one_chain(app, settings):
     before, _ = newest(app)
     shares = [range(THREADS // 2), range(THREADS // 2, THREADS)]
     with ProcessPoolExecutor(2, FORKSERVER) as servers:
-        for done in [servers.submit(edit_on_another_server, settings, connectors, share) for share in shares]:
+        for done in [servers.submit(edit_on_another_server, settings, connectors, share, EDITS) for share in shares]:
             done.result()
     assert_nothing_is_lost(app, before)
 
