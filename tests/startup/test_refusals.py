@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sqlite3
 from collections.abc import Callable
@@ -58,13 +59,15 @@ def test_a_corrupt_key_file_is_refused_and_not_replaced(
 
 
 def test_a_wrong_key_is_refused_and_the_right_one_works_again(
-    start: Callable[..., Server], refusal: Callable[..., str], instance: Path
+    start: Callable[..., Server], refusal: Callable[..., str], instance: Path, started_instance: Path
 ) -> None:
-    server = start()
+    shutil.copytree(started_instance, instance)
+    app = create_app(settings_for(instance))
     body = {"name": "Work GitHub", "type": "github", "config": {"token": "made-up-token"}}
-    status, connector = server.ask("POST", "/api/connectors", body)
-    assert status == 201
-    server.stop()
+    created = app.test_client().post("/api/connectors", json=body)
+    assert created.status_code == 201
+    connector = created.get_json()
+    close(app)
     right = (instance / "secret.key").read_text()
     (instance / "secret.key").write_text(new_key())
     assert "Put the right secret.key back" in refusal()
@@ -74,7 +77,10 @@ def test_a_wrong_key_is_refused_and_the_right_one_works_again(
     assert (again.ask("GET", f"/api/connectors/{connector['id']}"), warnings) == ((200, connector), [])
 
 
-def test_a_secret_that_was_edited_by_hand_is_named(refusal: Callable[..., str], instance: Path) -> None:
+def test_a_secret_that_was_edited_by_hand_is_named(
+    refusal: Callable[..., str], instance: Path, started_instance: Path
+) -> None:
+    shutil.copytree(started_instance, instance)
     app = create_app(settings_for(instance))
     with app.test_client() as client:
         body = {"name": "Work GitHub", "type": "github", "config": {"token": "made-up-token"}}
@@ -92,11 +98,10 @@ def test_a_secret_that_was_edited_by_hand_is_named(refusal: Callable[..., str], 
     close(create_app(settings_for(instance)))
 
 
-@pytest.mark.own_interpreter
 def test_no_new_key_is_created_for_an_existing_log(
-    start: Callable[..., Server], refusal: Callable[..., str], instance: Path
+    start: Callable[..., Server], refusal: Callable[..., str], instance: Path, started_instance: Path
 ) -> None:
-    start().stop()
+    shutil.copytree(started_instance, instance)
     right, before = (instance / "secret.key").read_text(), (instance / "painchain.db").read_bytes()
     (instance / "secret.key").unlink()
     assert f"{instance / 'secret.key'} does not exist" in refusal()

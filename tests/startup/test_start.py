@@ -17,7 +17,9 @@ from tests.support.started_server import REPORT, Server, rows, wait_until_ready
 
 
 @pytest.mark.own_interpreter
-def test_a_first_start_prints_its_address_and_responds(start: Callable[..., Server]) -> None:
+def test_a_first_start_prints_its_address_responds_and_creates_files_that_only_the_owner_can_read(
+    start: Callable[..., Server], instance: Path
+) -> None:
     server = start()
     assert server.out.read_text() == f"PainChain is running at http://127.0.0.1:{server.port}\n"
     status, health = server.ask("GET", "/health")
@@ -25,13 +27,6 @@ def test_a_first_start_prints_its_address_and_responds(start: Callable[..., Serv
     server.stop()
     assert server.out.read_text().splitlines()[1] == "PainChain stopped."
     assert server.err.read_text() == ""
-
-
-@pytest.mark.own_interpreter
-def test_a_first_start_creates_folder_database_and_key_readable_only_by_the_owner(
-    start: Callable[..., Server], instance: Path
-) -> None:
-    start().stop()
     assert sorted(file.name for file in instance.iterdir()) == ["painchain.db", "secret.key"]
     assert stat.S_IMODE((instance / "secret.key").stat().st_mode) == 0o600
 
