@@ -6,8 +6,10 @@ import gzip
 import hashlib
 import json
 import os
+import shutil
 import stat
 import threading
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,17 +97,15 @@ def newest(app: Flask) -> Any:
 
 
 @pytest.fixture
-def other(settings: Settings, database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Flask]:
-    """An app with the same key and an empty database; of the other kind, if PostgreSQL is available."""
+def other(started_instance: Path, database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Flask]:
+    """An app with the same key and a new database; of the other kind, if PostgreSQL is available."""
     from tests.support.postgresql import on_server, postgres_url
 
-    instance = tmp_path / "other"
-    instance.mkdir()
-    (instance / "secret.key").write_bytes((settings.instance / "secret.key").read_bytes())
-    name = "painchain_backup_other"
+    instance = shutil.copytree(started_instance, tmp_path / "other")
+    name = f"painchain_backup_{uuid.uuid4().hex[:8]}"
     on_postgres = database == "sqlite" and POSTGRES
     if on_postgres:
-        on_server(f"CREATE DATABASE {name}")
+        on_server(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('postgres_template')}")
     app = create_app(settings_for(instance, postgres_url(name) if on_postgres else ""))
     yield app
     close(app)
