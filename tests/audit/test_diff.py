@@ -14,10 +14,11 @@ from painchain.audit.diff import Change, apply, diff, is_same
 from painchain.connectors import TYPES
 from painchain.connectors.base import SEPARATORS, ConnectorType, Field, Kind
 from painchain.core.text import SHOWN_CHARACTERS, clipped, format_value
+from tests.support.thorough import examples
 
 FIELDS = [field for connector_type in TYPES.values() for field in connector_type.all_fields]
 EMPTIES = [None, "", []]
-UNHURRIED = settings(deadline=None)
+UNHURRIED = settings(deadline=None, max_examples=examples(100))
 
 AWKWARD = ["main", " main ", "main,next", "a\r\nb", "a\nb", "é", "e\u0301", "x/", "/ /", "a”, “b", "\0", "\u200b"]
 WORDS = st.text(max_size=12) | st.sampled_from(AWKWARD)

@@ -23,6 +23,7 @@ from painchain.history.projection import Gap, Snapshot
 from painchain.timeline import queries, visibility
 from painchain.timeline.filter import Filter
 from tests.history.connectors import SYSTEM, audited_transaction, create
+from tests.support.thorough import further
 
 State = dict[int, tuple[str, dict[str, Any], bool, frozenset[Any]]]
 
@@ -126,7 +127,7 @@ class Person:
         assert self.client.post("/api/painchain/log", json={**common, **body}).status_code == 201
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1, *further(2, 3)])
 def test_snapshot_equals_the_configuration_at_that_moment(app, client, seed):
     person = Person(client, random.Random(seed))
     snapshots = {newest(app): state(app)}
@@ -147,7 +148,7 @@ def comparable(snapshot: State, existing: Collection[int]) -> State:
     }
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *further(1, 2)])
 def test_pruned_values_are_filled_in_from_later_events(app, client, seed):
     person = Person(client, random.Random(seed))
     snapshots = {newest(app): state(app)}

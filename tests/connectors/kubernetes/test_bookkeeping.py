@@ -21,8 +21,8 @@ def a_day(cluster: FakeCluster, every_minute: Callable[[int], Any]) -> None:
     """A day of a cluster: one upgrade, and a CronJob of every minute that fails once. All else is bookkeeping."""
     first = 29_500_000
     for minute in range(24 * 60):
-        for ten_seconds in range(6):
-            text = f"Cluster-autoscaler status at {minute}:{ten_seconds}0"
+        for second in (0, 30):
+            text = f"Cluster-autoscaler status at {minute}:{second}"
             updated = {"annotations": {"cluster-autoscaler.kubernetes.io/last-updated": text}}
             cluster.put(
                 "ConfigMap", "cluster-autoscaler-status", "kube-system", data={"status": text}, metadata=updated
