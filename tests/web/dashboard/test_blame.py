@@ -12,7 +12,7 @@ from painchain.database.models import ChangeEvent
 from painchain.database.session import db
 from painchain.history import blame
 from tests.support.html import fill, form_of, soup, texts, words
-from tests.web.dashboard.edits import HTMX, LIST, SYSTEM, edit
+from tests.web.dashboard.edits import HTMX, LIST, SYSTEM, edit, set_interval
 
 
 def blames(client: FlaskClient, number: int) -> dict[str, str]:
@@ -119,7 +119,7 @@ def test_changes_older_than_the_read_limit_have_no_blame(client, make_connector,
 def test_blame_takes_one_query_for_any_number_of_events(app, client, make_connector):
     connector_id = make_connector()
     for number in range(20):
-        edit(client, connector_id, poll_interval=str(60 + number))
+        set_interval(client, connector_id, 60 + number)
     statements: list[str] = []
     with app.app_context():
         connector = connector_store.get(connector_id)

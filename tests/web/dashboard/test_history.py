@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from painchain.timeline import context
 from tests.support.html import form_of, soup, texts, unfold, words
-from tests.web.dashboard.edits import HTMX, LIST, edit, titles
+from tests.web.dashboard.edits import HTMX, LIST, edit, set_interval, titles
 
 
 def test_the_history_has_exactly_the_changes_of_one_connector(client, make_connector):
@@ -42,7 +42,7 @@ def test_a_deleted_connector_still_has_its_history(client, make_connector):
 def test_a_long_history_is_paged(client, make_connector):
     connector_id = make_connector()
     for number in range(30):
-        edit(client, connector_id, poll_interval=str(60 + number))
+        set_interval(client, connector_id, 60 + number)
     page = soup(client.get(f"{LIST}/{connector_id}/history"))
     older = page.select_one("#older")
     assert len(page.select("article")) == context.SIDE
