@@ -250,30 +250,30 @@ def test_outcomes_are_parsed_as_lists(app: Flask) -> None:
                 parsed(q=search)
 
 
-@pytest.mark.parametrize(
-    ("parameters", "names"),
-    [
-        ({}, False),
-        ({"source": "painchain"}, True),
-        ({"source": "painchain,github"}, False),
-        ({"event_type": "SignedIn"}, True),
-        ({"event_type": "ConfigChanged"}, False),
-        ({"status": "failed"}, True),
-        ({"q": "type:SignedIn"}, True),
-        ({"q": "-type:SignedIn"}, False),
-        ({"q": "type:ConfigChanged"}, False),
-        ({"q": "source:painchain"}, True),
-        ({"q": "-source:painchain"}, False),
-        ({"q": "source:painchain,github"}, False),
-        ({"q": "action:export"}, True),
-        ({"q": "status:exported"}, True),
-        ({"q": "outcome:bad"}, False),
-        ({"q": "signed in"}, False),
-    ],
-)
-def test_a_filter_can_name_access_events(app: Flask, parameters: dict[str, str], names: bool) -> None:
-    with app.app_context():
-        assert parsed(**parameters).names_access is names
+NAMING = [
+    ({}, False),
+    ({"source": "painchain"}, True),
+    ({"source": "painchain,github"}, False),
+    ({"event_type": "SignedIn"}, True),
+    ({"event_type": "ConfigChanged"}, False),
+    ({"status": "failed"}, True),
+    ({"q": "type:SignedIn"}, True),
+    ({"q": "-type:SignedIn"}, False),
+    ({"q": "type:ConfigChanged"}, False),
+    ({"q": "source:painchain"}, True),
+    ({"q": "-source:painchain"}, False),
+    ({"q": "source:painchain,github"}, False),
+    ({"q": "action:export"}, True),
+    ({"q": "status:exported"}, True),
+    ({"q": "outcome:bad"}, False),
+    ({"q": "signed in"}, False),
+]
+
+
+def test_a_filter_can_name_access_events(app: Flask, subtests: pytest.Subtests) -> None:
+    for parameters, names in NAMING:
+        with subtests.test(str(parameters)), app.app_context():
+            assert parsed(**parameters).names_access is names
 
 
 def test_every_outcome_of_the_samples_is_that_of_its_source():

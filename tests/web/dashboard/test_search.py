@@ -31,10 +31,9 @@ def various(client: FlaskClient, make_connector: Callable[..., int]) -> None:
         report_as(client.application, author, **changed, field="poll_interval", old_value=before, new_value=after)
 
 
-def search(client: FlaskClient, q: str) -> list[str]:
-    """Search on the dashboard, and return the lines of the feed."""
-    form = fill(form_of(client.get("/"), "#filter"), q=q)
-    page = soup(client.get("/", query_string=form))
+def search(client: FlaskClient, form: dict[str, Any], q: str) -> list[str]:
+    """Search on the dashboard with its form, and return the lines of the feed."""
+    page = soup(client.get("/", query_string=fill(form, q=q)))
     assert page.select_one("#q")["value"] == q
     assert page.select_one("#timeline .count strong").get_text() == str(len(page.select("#feed article")))
     kinds, authors = texts(page, "#feed .event-type"), texts(page, "#feed .author")
@@ -56,18 +55,14 @@ SEARCH_CASES = [
 
 @pytest.mark.both_databases
 @pytest.mark.usefixtures("various")
-@pytest.mark.parametrize(("q", "lines"), SEARCH_CASES)
-def test_a_search_finds_matching_events(client, q, lines):
-    assert search(client, q) == lines
-
-
-@pytest.mark.usefixtures("various")
-@pytest.mark.parametrize(("q", "lines"), SEARCH_CASES)
-def test_the_api_supports_the_same_search_syntax(client, q, lines):
-    events = client.get("/api/changes", query_string={"q": q}).get_json()
-    assert [event["author"] for event in events] == [line.split(" by ")[1] for line in lines]
-    assert client.get("/api/stats", query_string={"q": q}).get_json()["total"] == len(lines)
-    assert client.get("/api/timeline", query_string={"q": q}).get_json()["total"] == len(lines)
+def test_a_search_finds_matching_events_on_the_page_and_in_the_api(client):
+    form = form_of(client.get("/"), "#filter")
+    for q, lines in SEARCH_CASES:
+        assert search(client, form, q) == lines, q
+        events = client.get("/api/changes", query_string={"q": q}).get_json()
+        assert [event["author"] for event in events] == [line.split(" by ")[1] for line in lines], q
+        for address in ("/api/stats", "/api/timeline"):
+            assert client.get(address, query_string={"q": q}).get_json()["total"] == len(lines), (address, q)
 
 
 def test_an_invalid_qualifier_lists_the_allowed_ones_and_stays_in_the_search_box(client):
@@ -125,12 +120,15 @@ PAGES = [
 
 
 @pytest.mark.usefixtures("various")
-@pytest.mark.parametrize("path", PAGES)
-def test_a_search_on_any_page_leads_to_the_timeline(client, path):
-    response = client.get(path)
-    form = soup(response).select_one("header #search-form")
-    assert (form["action"], form["method"]) == ("/", "get")
-    found = soup(client.get(str(form["action"]), query_string=fill(form_of(response, "#search-form"), q="zeppelin")))
+def test_a_search_on_any_page_leads_to_the_timeline(client):
+    forms = []
+    for path in PAGES:
+        response = client.get(path)
+        form = soup(response).select_one("header #search-form")
+        assert (form["action"], form["method"]) == ("/", "get"), path
+        forms.append(form_of(response, "#search-form"))
+    assert all(form == forms[0] for form in forms)
+    found = soup(client.get("/", query_string=fill(forms[0], q="zeppelin")))
     assert texts(found, "#feed .author") == ["Doe, J"]
     assert found.select_one("header #q")["value"] == "zeppelin"
 
@@ -153,34 +151,34 @@ def suggestions(client: FlaskClient, q: str) -> list[str]:
     return options
 
 
+SUGGESTIONS = [
+    ("", [f"{name}:" for name in search_query.QUALIFIERS]),
+    ("zeppelin ", [f"{name}:" for name in search_query.QUALIFIERS]),
+    ("a", ["action:", "author:", "after:", "around:"]),
+    ("-ta", ["-tag:"]),
+    ("zeppelin", []),
+    ('"so', []),
+    ("source:g", ["source:github ", "source:gitlab "]),
+    ("x -source:kub", ["-source:kubernetes "]),
+    ("type:config", ["type:ConfigChanged ", "type:Configuration ", "type:K8sConfigMap "]),
+    ("action:dis", ["action:disable "]),
+    ("connector:work", ['connector:"Work GitHub" ']),
+    ('a connector:"Work G', ['connector:"Work GitHub" ']),
+    ("author:d", ['author:"Doe, J" ']),
+    ("AUTHOR:AL", ["author:alice "]),
+    ("tag:team", ["tag:team-a "]),
+    ("field:poll", ["field:poll_interval "]),
+    ("status:chan", ["status:changed "]),
+    ("before:to", ["before:today "]),
+    ("sauce:x", []),
+]
+
+
 @pytest.mark.both_databases
 @pytest.mark.usefixtures("various")
-@pytest.mark.parametrize(
-    ("q", "offered"),
-    [
-        ("", [f"{name}:" for name in search_query.QUALIFIERS]),
-        ("zeppelin ", [f"{name}:" for name in search_query.QUALIFIERS]),
-        ("a", ["action:", "author:", "after:", "around:"]),
-        ("-ta", ["-tag:"]),
-        ("zeppelin", []),
-        ('"so', []),
-        ("source:g", ["source:github ", "source:gitlab "]),
-        ("x -source:kub", ["-source:kubernetes "]),
-        ("type:config", ["type:ConfigChanged ", "type:Configuration ", "type:K8sConfigMap "]),
-        ("action:dis", ["action:disable "]),
-        ("connector:work", ['connector:"Work GitHub" ']),
-        ('a connector:"Work G', ['connector:"Work GitHub" ']),
-        ("author:d", ['author:"Doe, J" ']),
-        ("AUTHOR:AL", ["author:alice "]),
-        ("tag:team", ["tag:team-a "]),
-        ("field:poll", ["field:poll_interval "]),
-        ("status:chan", ["status:changed "]),
-        ("before:to", ["before:today "]),
-        ("sauce:x", []),
-    ],
-)
-def test_suggestions_are_qualifiers_and_after_the_colon_values_that_exist(client, q, offered):
-    assert suggestions(client, q) == offered
+def test_suggestions_are_qualifiers_and_after_the_colon_values_that_exist(client):
+    for q, offered in SUGGESTIONS:
+        assert suggestions(client, q) == offered, q
 
 
 @pytest.mark.both_databases
@@ -196,28 +194,26 @@ def test_suggested_repositories_are_those_of_recent_events(app, client):
     assert suggestions(client, "repo:my") == ['repo:"group/my app" ']
 
 
+FREQUENT = [
+    ("status:", ["status:success ", "status:unsafe "]),
+    ("status:F", ["status:failed ", "status:unsafe "]),
+    ("author:", ["author:zoe ", "author:system ", "author:amy "]),
+    ("tag:", ["tag:late ", "tag:early "]),
+    ("connector:", ["connector:West ", "connector:East ", 'connector:"PainChain System" ']),
+    ("type:pu", ["type:Push ", "type:PullRequest "]),
+]
+
+
 @pytest.mark.both_databases
-@pytest.mark.parametrize(
-    ("q", "offered"),
-    [
-        ("status:", ["status:success ", "status:unsafe "]),
-        ("status:F", ["status:failed ", "status:unsafe "]),
-        ("author:", ["author:zoe ", "author:system ", "author:amy "]),
-        ("tag:", ["tag:late ", "tag:early "]),
-        ("connector:", ["connector:West ", "connector:East ", 'connector:"PainChain System" ']),
-        ("type:pu", ["type:Push ", "type:PullRequest "]),
-    ],
-)
-def test_frequent_values_are_suggested_first_but_after_those_that_begin_with_the_text(
-    app, client, make_connector, q, offered
-):
+def test_frequent_values_are_suggested_first_but_after_those_that_begin_with_the_text(app, client, make_connector):
     make_connector("github", "East", tags="unused")
     common = {"author": "zoe", "status": "success", "tags": ["late"], "connector_name": "West", "event_type": "Push"}
     less = {"author": "system", "status": "unsafe", "tags": ["early", "late"], "connector_name": "East"}
     rare = {"author": "amy", "status": "failed", "event_type": "Strange"}
     with app.app_context(), writer.writing() as event_log:
         event_log.append(*(new(n, **values) for n, values in enumerate([common] * 8 + [less] * 4 + [rare])))
-    assert suggestions(client, q)[: len(offered)] == offered
+    for q, offered in FREQUENT:
+        assert suggestions(client, q)[: len(offered)] == offered, q
 
 
 @pytest.mark.usefixtures("various")

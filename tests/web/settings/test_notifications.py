@@ -43,7 +43,7 @@ def test_every_change_of_a_rule_is_audited_without_its_address(
     assert SECRET not in output + everything_stored(app)
     line = soup(client.get("/?event_type=NotifyRuleChanged"))
     [row] = [row for row in line.select("#feed article") if "settings:" in words(row)]
-    assert texts(row, "summary :is(.note, .saved .label)") == ["3 settings:", "Name:", "Told of:", "and Enabled"]
+    assert texts(row, "summary .note, summary .saved .label") == ["3 settings:", "Name:", "Told of:", "and Enabled"]
 
 
 def test_only_scheme_and_host_of_an_address_are_shown(client: FlaskClient, fake_receiver: FakeReceiver) -> None:
@@ -61,33 +61,34 @@ def test_only_scheme_and_host_of_an_address_are_shown(client: FlaskClient, fake_
 HIDDEN = ("?a=b;template", "#?template", "?template%20", "?%20Template")
 
 
-@pytest.mark.parametrize(
-    ("url", "why"),
-    [
-        ("", "required"),
-        ("nonsense", "does not support this URL"),
-        ("https://example.com/x", "does not support this URL"),
-        ("jsons://", "does not support this URL"),
-        ("file:///etc/passwd", "PainChain's own machine"),
-        *((f"{scheme}://x", "PainChain's own machine") for scheme in ("dbus", "gnome", "windows", "macosx", "syslog")),
-        ("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js?template=/etc/passwd", "files"),
-        ("json://host.example/?+attach=file%3A%2F%2F%2Fetc%2Fpasswd", "files"),
-        *((f"slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/{behind}=/etc/passwd", "files") for behind in HIDDEN),
-        ("json://host.example/?a=file%253A%2F%2F%2Fetc%2Fpasswd", "files"),
-        ("json://host.example/" + "x" * 2000, "2000 characters"),
-        ("json://host.example/\u202e", "no spaces"),
-    ],
-)
+INVALID = [
+    ("", "required"),
+    ("nonsense", "does not support this URL"),
+    ("https://example.com/x", "does not support this URL"),
+    ("jsons://", "does not support this URL"),
+    ("file:///etc/passwd", "PainChain's own machine"),
+    *((f"{scheme}://x", "PainChain's own machine") for scheme in ("dbus", "gnome", "windows", "macosx", "syslog")),
+    ("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js?template=/etc/passwd", "files"),
+    ("json://host.example/?+attach=file%3A%2F%2F%2Fetc%2Fpasswd", "files"),
+    *((f"slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/{behind}=/etc/passwd", "files") for behind in HIDDEN),
+    ("json://host.example/?a=file%253A%2F%2F%2Fetc%2Fpasswd", "files"),
+    ("json://host.example/" + "x" * 2000, "2000 characters"),
+    ("json://host.example/\u202e", "no spaces"),
+]
+
+
 @pytest.mark.parametrize("database", ["sqlite"])
 def test_an_invalid_address_is_refused_with_a_message_that_does_not_repeat_it(
-    client: FlaskClient, events: Events, url: str, why: str
+    client: FlaskClient, events: Events, subtests: pytest.Subtests
 ) -> None:
-    response = send(client, f"{PAGE}/new", name="On call", url=url)
-    assert response.status_code == 422
-    [error] = texts(soup(response), "#error-url")
-    assert why in error
-    assert not url or url not in response.text
-    assert len(events()) == 1
+    for url, why in INVALID:
+        with subtests.test(url[:60]):
+            response = send(client, f"{PAGE}/new", name="On call", url=url)
+            assert response.status_code == 422
+            [error] = texts(soup(response), "#error-url")
+            assert why in error
+            assert not url or url not in response.text
+            assert len(events()) == 1
 
 
 def test_invalid_values_are_marked_and_the_input_stays(client: FlaskClient, fake_receiver: FakeReceiver) -> None:
