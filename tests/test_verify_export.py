@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -48,17 +50,27 @@ def lines_of(app: Flask) -> Lines:
 
 @pytest.fixture
 def verify(app: Flask, tmp_path: Path) -> Verify:
-    """Return a function that verifies lines in a folder without PainChain, and returns exit code and output."""
+    """Return a function that verifies lines, and returns exit code and output.
+
+    With `alone`, another interpreter runs the script in a folder without PainChain.
+    """
     folder = tmp_path / "other"
     folder.mkdir()
     (folder / "verify_export.py").write_bytes(FILE.read_bytes())
     roots = app.extensions["painchain"].keys.roots
 
-    def verify(lines: Lines | str, *more: str, keys: str | None = None) -> tuple[int, str]:
+    def verify(lines: Lines | str, *more: str, keys: str | None = None, alone: bool = False) -> tuple[int, str]:
         text = lines if isinstance(lines, str) else "".join(json.dumps(line) + "\n" for line in lines)
-        (folder / "export.ndjson").write_text(text)
-        (folder / "secret.key").write_text(keys if keys is not None else _key_file(app))
-        command = [sys.executable, "-I", "-S", "verify_export.py", "export.ndjson", "--key", "secret.key", *more]
+        file, key = folder / "export.ndjson", folder / "secret.key"
+        file.write_text(text)
+        key.write_text(keys if keys is not None else _key_file(app))
+        arguments = [str(file), "--key", str(key), *more]
+        if not alone:
+            out, err = io.StringIO(), io.StringIO()
+            with redirect_stdout(out), redirect_stderr(err):
+                code = verify_export.main(arguments)
+            return code, out.getvalue() + err.getvalue()
+        command = [sys.executable, "-I", "-S", "verify_export.py", *arguments]
         done = subprocess.run(command, cwd=folder, env={}, capture_output=True, text=True, timeout=60)
         return done.returncode, done.stdout + done.stderr
 
@@ -87,7 +99,7 @@ def test_the_script_and_painchain_agree_on_the_chain_format() -> None:
 @pytest.mark.parametrize("order", ["newest first", "oldest first", "any"])
 def test_a_complete_export_is_genuine_in_any_line_order(exported: Lines, verify: Verify, order: str) -> None:
     lines = {"newest first": exported, "oldest first": exported[::-1], "any": random.Random(1).sample(exported, 9)}
-    code, output = verify(lines[order])
+    code, output = verify(lines[order], alone=True)
     assert code == 0, output
     assert output.splitlines()[0] == "9 of 9 lines are genuine."
     assert "First event: 1. Last event: 10. Missing events between them: 1 (in 1 gap)." in output
@@ -224,7 +236,7 @@ def _new_events() -> list[writer.NewEvent]:
 
 @ON_SQLITE
 def test_no_line_matches_another_key(exported: Lines, verify: Verify) -> None:
-    code, output = verify(exported, keys=crypto.new_key())
+    code, output = verify(exported, keys=crypto.new_key(), alone=True)
     assert code == 1
     assert "0 of 9 lines are genuine." in output
     assert "this is the key of the exported log." in output
@@ -235,7 +247,7 @@ def test_no_line_matches_another_key(exported: Lines, verify: Verify) -> None:
 def test_unverifiable_input_gives_exit_code_2(app: Flask, verify: Verify, lines: str, keys: str | None) -> None:
     code, output = verify(lines, keys=keys)
     assert (code, output.startswith("Could not verify the export.")) == (2, True)
-    assert verify("{}\n", "--checkpoint", "nowhere")[0] == 2
+    assert verify("{}\n", "--checkpoint", "nowhere", alone=True)[0] == 2
 
 
 def test_a_checkpoint_shows_whether_the_end_is_missing(app: Flask, verify: Verify, tmp_path: Path) -> None:

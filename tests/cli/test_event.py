@@ -25,7 +25,7 @@ from painchain.cli.sending.server import Server
 from painchain.cli.sending.spool import Spool
 from tests.cli.conftest import CLOSED_PORT, RunningServer
 from tests.support.certificates import certificate
-from tests.support.server_process import PATIENCE
+from tests.support.server_process import PATIENCE, ServerProcess
 
 ROOT = Path(__file__).parents[2]
 SendEvent = Callable[..., Result]
@@ -259,16 +259,14 @@ def test_a_link_in_the_folder_is_not_followed(
 
 
 def test_commands_at_once_send_every_kept_event_once(
-    client_environment: None, running_server: RunningServer, spool: Path
+    client_environment: None, running_server: RunningServer, spool: Path, tmp_path: Path
 ) -> None:
     kept = Spool(spool, Server(running_server.url, running_server.token))
     for number in range(20):
         kept.keep({"title": f"Kept {number}", "service": "at once", "external_id": f"at-once-{number}"})
-    command = [sys.executable, "-c", "from painchain.cli.main import main; main()", "event", "Now", "--service"]
-    processes = [subprocess.Popen([*command, "at once"], cwd=ROOT, stdout=subprocess.PIPE) for _ in range(3)]
+    files = [(tmp_path / f"{number}.out", tmp_path / f"{number}.err") for number in range(3)]
+    processes = [ServerProcess(os.environ, *each, "event", "Now", "--service", "at once") for each in files]
     assert [process.wait(PATIENCE) for process in processes] == [0, 0, 0]
-    for process in processes:
-        process.communicate()
     titles = sorted(event["title"] for event in running_server.events("at once"))
     assert titles == sorted([f"Kept {number}" for number in range(20)] + ["Now"] * 3)
     assert not list(spool.glob("*.json"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -12,25 +14,41 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import CLOSED_PORT, RunningServer
-from tests.support.server_process import PATIENCE
+from tests.support.server_process import PATIENCE, ServerProcess
 
 ROOT = Path(__file__).parents[2]
 RUN = [sys.executable, "-c", "from painchain.cli.main import main; main(prog_name='painchain')", "run"]
 pytestmark = pytest.mark.usefixtures("client_environment")
 
 
-def run(*arguments: str, given: str = "") -> tuple[int, str, str]:
-    """Run `painchain run` with arguments; return exit code, standard output and standard error."""
+def run_with_input(given: str, *arguments: str) -> tuple[int, str, str]:
+    """Run `painchain run` with arguments and an input; return exit code, standard output and standard error."""
     result = subprocess.run(
         [*RUN, *arguments], cwd=ROOT, input=given, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     return result.returncode, result.stdout, result.stderr
 
 
-def test_a_command_keeps_its_streams_and_exit_status_and_is_recorded(running_server: RunningServer) -> None:
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., tuple[int, str, str]]:
+    """Return a function like `run_with_input` for a forked process that gets no input."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        out, err = tmp_path / "command.out", tmp_path / "command.err"
+        for file in (out, err):
+            file.write_bytes(b"")
+        process = ServerProcess(os.environ, out, err, "run", *arguments)
+        return process.wait(PATIENCE), out.read_text(), err.read_text()
+
+    return run
+
+
+def test_a_command_keeps_its_streams_and_exit_status_and_is_recorded(
+    running_server: RunningServer, run: Callable[..., tuple[int, str, str]]
+) -> None:
     script = "cat; echo trouble >&2; exit 3"
     options = ["--title", "Migrate orders", "--kind", "migration", "--service", "streams", "--data", '{"tables": 2}']
-    assert run(*options, "--", "sh", "-c", script, given="in\n") == (3, "in\n", "trouble\n")
+    assert run_with_input("in\n", *options, "--", "sh", "-c", script) == (3, "in\n", "trouble\n")
     assert run("--title", "Fine", "--service", "streams", "true") == (0, "", "")
     failed, fine = running_server.events("streams")
     assert (failed["title"], failed["event_type"], failed["status"]) == ("Migrate orders", "Migration", "failure")
@@ -71,7 +89,10 @@ def test_a_signal_reaches_the_command(
 
 
 def test_a_command_does_not_notice_that_painchain_is_away(
-    running_server: RunningServer, spool: Path, monkeypatch: pytest.MonkeyPatch
+    running_server: RunningServer,
+    spool: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run: Callable[..., tuple[int, str, str]],
 ) -> None:
     code, out, err = run("--title", "Away", "--service", "away", "--server", CLOSED_PORT, "--", "sh", "-c", "exit 4")
     assert (code, out) == (4, "")
@@ -102,7 +123,7 @@ def test_a_message_that_nobody_reads_does_not_change_the_exit_status(spool: Path
 
 
 def test_a_command_that_cannot_start_has_the_exit_status_of_a_shell(
-    running_server: RunningServer, tmp_path: Path
+    running_server: RunningServer, tmp_path: Path, run: Callable[..., tuple[int, str, str]]
 ) -> None:
     (tmp_path / "text").write_text("no program")
     for command, status in (("/no/such", 127), (str(tmp_path / "text"), 126)):
@@ -114,7 +135,7 @@ def test_a_command_that_cannot_start_has_the_exit_status_of_a_shell(
     ]
 
 
-def test_with_invalid_options_the_command_does_not_run() -> None:
+def test_with_invalid_options_the_command_does_not_run(run: Callable[..., tuple[int, str, str]]) -> None:
     for arguments in (["--", "echo", "ran"], ["--title", "x"], ["--title", "x", "--data", "[]", "--", "echo", "ran"]):
         code, out, err = run(*arguments)
         assert (code, out, "Error: " in err) == (2, "", True)

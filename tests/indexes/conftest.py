@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from painchain.database.models import ChangeEvent
 from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.indexes import match_planner
-from tests.indexes.sample_log import numbers, some_event
+from tests.indexes.sample_log import fill_log
 from tests.support.migrations import empty_database, new_app  # noqa: F401  fixtures
 from tests.support.sample_events import new
 
@@ -46,12 +46,4 @@ def low_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 def fill(app: Flask) -> Any:
     """Return a function that writes random events to an empty log."""
 
-    def write(number: int, seed: int = 1, short: bool = True) -> None:
-        chance = random.Random(seed)
-        with app.app_context(), writer.writing() as event_log:
-            event_log.remove(numbers())
-            event_log.append(
-                *(new(event_number, **some_event(event_number, chance, short)) for event_number in range(number))
-            )
-
-    return write
+    return partial(fill_log, app)

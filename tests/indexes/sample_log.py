@@ -6,11 +6,13 @@ import random
 from datetime import timedelta
 from typing import Any
 
+from flask import Flask
 from sqlalchemy import select
 
 from painchain.database.models import ChangeEvent
 from painchain.database.session import db
-from tests.support.sample_events import NOW
+from painchain.eventlog import writer
+from tests.support.sample_events import NOW, new
 
 DAY = timedelta(days=1)
 SOURCES, TYPES = ("github", "gitlab", "painchain"), ("Commit", "Release", "Image")
@@ -43,3 +45,13 @@ def some_event(number: int, chance: random.Random, short: bool = True) -> dict[s
 def numbers() -> list[int]:
     """Return the numbers of all events."""
     return list(db.session.scalars(select(ChangeEvent.id)))
+
+
+def fill_log(app: Flask, number: int, seed: int = 1, short: bool = True) -> None:
+    """Write random events to an empty log."""
+    chance = random.Random(seed)
+    with app.app_context(), writer.writing() as event_log:
+        event_log.remove(numbers())
+        event_log.append(
+            *(new(event_number, **some_event(event_number, chance, short)) for event_number in range(number))
+        )

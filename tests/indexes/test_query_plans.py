@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy import event as listener
 
 from painchain.database.session import db
 from painchain.eventlog import writer
+from painchain.startup import create_app
 from painchain.timeline import histogram, queries
 from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import Filter
-from tests.indexes.sample_log import DAY
+from tests.conftest import close, settings_for
+from tests.indexes.sample_log import DAY, fill_log
 from tests.support.histograms import KOLKATA, UTC_ZONE
 from tests.support.sample_events import NOW, new
 
@@ -76,12 +81,19 @@ READS = {
 }
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.fixture(scope="module")
+def filled_app(started_instance: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """An app with 600 events, to read."""
+    app = create_app(settings_for(shutil.copytree(started_instance, tmp_path_factory.mktemp("filled") / "instance")))
+    fill_log(app, 600)
+    yield app
+    close(app)
+
+
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
-def test_no_query_scans_all_events(app, fill, read):
+def test_no_query_scans_all_events(filled_app, read):
     """Only on SQLite: PostgreSQL scans small tables. ``make bench scale`` shows its plans for a million events."""
-    fill(600)
-    with app.app_context():
+    with filled_app.app_context():
         with traced_queries() as executed:
             read()
         assert executed

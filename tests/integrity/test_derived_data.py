@@ -17,8 +17,9 @@ from painchain.eventlog import writer
 from painchain.indexes import rollups
 from painchain.integrity import derived_data
 from painchain.startup import create_app
-from tests.conftest import WITH_POSTGRES, close, settings_for
+from tests.conftest import close, settings_for
 from tests.support.command_line import Run
+from tests.support.databases import on_databases
 from tests.support.event_log import verify_log, write
 from tests.support.tampering import edit_database
 
@@ -84,22 +85,10 @@ CASES = [
 ]  # fmt: skip
 
 
-# On PostgreSQL, one case of each kind of derived data: words, tags, counts and sets.
-ON_POSTGRES = (CASES[0], CASES[2], CASES[5], CASES[8])
+ON_POSTGRESQL = (0, 2, 5, 8)  # of words, tags, counts and sets
 
 
-@pytest.mark.parametrize(
-    ("database", "statement", "words"),
-    [
-        *(("sqlite", *case) for case in CASES),
-        *(pytest.param("postgresql", *case, marks=WITH_POSTGRES) for case in ON_POSTGRES),
-        *(
-            pytest.param("postgresql", *case, marks=[WITH_POSTGRES, pytest.mark.thorough])
-            for case in CASES
-            if case not in ON_POSTGRES
-        ),
-    ],
-)
+@pytest.mark.parametrize(("database", "statement", "words"), on_databases(CASES, ON_POSTGRESQL))
 def test_tampered_derived_data_is_reported(log: Flask, database: str, statement: str, words: str) -> None:
     edit_database(log, statement)
     assert verify_log(log).broken is None

@@ -14,8 +14,8 @@ from painchain.configuration.connector_edit import ConnectorEdit
 from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.integrity.verification import Completeness
-from tests.conftest import WITH_POSTGRES
 from tests.integrity.configuration import audited_transaction, check_completeness, connector_named
+from tests.support.databases import on_databases
 
 
 def set_auditing(app: Flask, enabled: bool) -> None:
@@ -118,14 +118,7 @@ EDITS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("database", "statement", "words"),
-    [
-        *(("sqlite", *edit) for edit in EDITS),
-        *(pytest.param("postgresql", *edit, marks=WITH_POSTGRES) for edit in EDITS[:3]),
-        *(pytest.param("postgresql", *edit, marks=[WITH_POSTGRES, pytest.mark.thorough]) for edit in EDITS[3:]),
-    ],
-)
+@pytest.mark.parametrize(("database", "statement", "words"), on_databases(EDITS, range(3)))
 def test_edited_configuration_is_drift(configured_app: Flask, database: str, statement: str, words: str) -> None:
     edit_database(configured_app, statement)
     result = check_completeness(configured_app)
