@@ -117,7 +117,8 @@ def test_rollups_equal_a_recount_after_writes_and_removals(app, fill, monkeypatc
     agree()
 
 
-def test_write_counts_events_when_the_limit_is_reached(app, fill):
+def test_write_counts_events_when_the_limit_is_reached(app, fill, monkeypatch):
+    monkeypatch.setattr(rollups, "MAX_UNCOUNTED", 50)
     fill(rollups.MAX_UNCOUNTED - 2)  # and one event of the first start
     with app.app_context():
         assert stored_rollups() == {}

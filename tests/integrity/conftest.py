@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 
 from painchain.eventlog import writer
+from painchain.integrity import diagnosis
 from painchain.integrity.check_job import State
 from painchain.workers.integrity import IntegrityWorker
 from tests.integrity.checks import NOW, state
@@ -16,6 +17,12 @@ from tests.integrity.configuration import configured_app, configured_instance  #
 from tests.support.collector import collector  # noqa: F401  a fixture
 from tests.support.event_log import rotate, verify_log, write
 from tests.support.tampering import LAST, PRUNED
+
+
+@pytest.fixture(autouse=True)
+def few_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try few numbers for an event that fits no position, instead of 100,000."""
+    monkeypatch.setattr(diagnosis, "FURTHEST", 100)
 
 
 @pytest.fixture

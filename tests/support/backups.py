@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 
@@ -37,3 +41,16 @@ def restore_backup(app: Flask, file: Path, even_broken: bool = False) -> backup.
             return Trail(event_log, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC), cause="a test")
 
         return backup.restore(source, check_result, record, even_broken=even_broken)
+
+
+def lines(file: Path) -> list[bytes]:
+    """Return the lines of a backup."""
+    with gzip.open(file) as packed:
+        return packed.read().splitlines(keepends=True)
+
+
+def with_new_digest(lines: list[bytes], **more: Any) -> bytes:
+    """Return a backup of these lines with a correct digest, which is possible without the key."""
+    digest = hashlib.sha256(b"".join(lines[:-1])).hexdigest()
+    end = {**json.loads(lines[-1]), "sha256": digest, **more}
+    return gzip.compress(b"".join(lines[:-1]) + json.dumps(end).encode() + b"\n")
