@@ -46,6 +46,7 @@ def test_first_start_is_chained(app: Flask) -> None:
     assert (result.events, result.last, result.broken) == (1, 1, None)
 
 
+@pytest.mark.both_databases
 @settings(max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     description=st.dictionaries(st.text("aé\u202e\n😀"), JSON, max_size=3),
@@ -109,6 +110,7 @@ def test_later_writes_do_not_hide_truncation(app: Flask) -> None:
     assert broken.event == 4
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("batches", [[[2, 3], [5]], [[3], [2, 4], [5]], [[2, 3, 4, 5, 6]], [[1, 6]]])
 def test_chain_verifies_after_retention(app: Flask, batches: list[list[int]]) -> None:
     write(app, *({} for _ in range(5)))
@@ -134,6 +136,7 @@ def test_forged_run_is_detected(app: Flask) -> None:
     assert (broken.kind, broken.event) == ("removed", 3)
 
 
+@pytest.mark.both_databases
 def test_upgrade_chains_an_older_log(app: Flask) -> None:
     write(app, {"description": {"text": "é"}}, {}, {})
     with app.app_context():

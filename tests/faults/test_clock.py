@@ -76,6 +76,7 @@ def test_a_connector_that_was_never_polled_is_polled(
     assert poll(BACK) == 1
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("step", [-HOUR, HOUR])
 def test_a_concurrent_poll_stores_nothing_twice(
     inside: Flask,  # noqa: F811

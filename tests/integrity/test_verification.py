@@ -135,6 +135,7 @@ def event_of(connection: Connection, number: int) -> dict[str, Any]:
     return {name: json.loads(value) if name in JSON_FIELDS else value for name, value in values}
 
 
+@pytest.mark.both_databases
 def test_verification_works_while_events_are_written_and_removed(log: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification, "BATCH", 3)
     steps: list[tuple[int, int]] = []

@@ -115,6 +115,7 @@ def other(started_instance: Path, database: str, tmp_path: Path, request: pytest
         on_server(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.mark.both_databases
 def test_everything_moves_to_another_database_and_continues_there(app: Flask, other: Flask, tmp_path: Path) -> None:
     kept_connector, deleted_connector = add(app, "Über “Work”\u202d 😀", tags=["b", "a"]), add(app, "Deleted")
     remove(app, deleted_connector)
@@ -146,6 +147,7 @@ def test_everything_moves_to_another_database_and_continues_there(app: Flask, ot
     assert add_person(other, "bob") > person
 
 
+@pytest.mark.both_databases
 def test_derived_data_is_rebuilt(app: Flask, other: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rollups, "MAX_UNCOUNTED", 50)
     with app.app_context(), eventlog_writer.writing() as event_log:
@@ -164,6 +166,7 @@ def test_derived_data_is_rebuilt(app: Flask, other: Flask, tmp_path: Path, monke
         assert counted == last == 72
 
 
+@pytest.mark.both_databases
 def test_events_after_the_backup_are_dropped_and_no_number_is_reused(app: Flask, tmp_path: Path) -> None:
     add(app, "First")
     then = verify_intact(app)
@@ -186,6 +189,7 @@ def test_events_after_the_backup_are_dropped_and_no_number_is_reused(app: Flask,
     assert verify_intact(app).events == then.events + 1
 
 
+@pytest.mark.both_databases
 def test_a_backup_during_writes_is_a_consistent_snapshot(app: Flask, other: Flask, tmp_path: Path) -> None:
     number, stopping = add(app, "Busy"), threading.Event()
 

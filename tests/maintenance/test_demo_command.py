@@ -35,6 +35,7 @@ def run(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     return invoke
 
 
+@pytest.mark.both_databases
 def test_the_command_prints_its_result(run, app):
     result = run("--events", "200", "--days", "7", "--seed", "3")
     assert (result.exit_code, result.stderr) == (0, "")

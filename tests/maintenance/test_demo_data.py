@@ -79,6 +79,7 @@ def everything() -> list[tuple]:
     return list(db.session.execute(select(*(ChangeEvent.__table__.c[name] for name in columns)).order_by("timestamp")))
 
 
+@pytest.mark.both_databases
 def test_the_requested_number_of_events_covers_every_source_and_type(app, monkeypatch):
     monkeypatch.setattr(demo_data, "BATCH", 250)
     done = []

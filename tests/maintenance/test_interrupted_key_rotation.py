@@ -27,6 +27,7 @@ from tests.support.server_process import PATIENCE
 from tests.support.tampering import change
 
 
+@pytest.mark.both_databases
 def test_a_rotation_that_the_database_refuses_changes_nothing_and_the_next_uses_its_key(
     app: Flask, run: Run, start_server: Callable[[], Flask], connector_with_secrets: int, file: Path
 ) -> None:
@@ -84,6 +85,7 @@ def test_a_rotation_killed_at_any_point_leaves_a_server_that_starts_and_can_rota
     assert list(file.parent.glob(".secret.key*")) == [], "a killed rotation leaves no key file behind"
 
 
+@pytest.mark.both_databases
 def test_of_two_simultaneous_rotations_only_one_succeeds(
     settings: Settings, connector_with_secrets: int, file: Path
 ) -> None:

@@ -39,6 +39,7 @@ from tests.support.event_log import verify_log, write
 from tests.support.html import fill, form_of
 
 
+@pytest.mark.both_databases
 def test_a_rotation_encrypts_every_secret_again_and_continues_the_chain_with_the_new_key(
     app: Flask, run: Run, start_server: Callable[[], Flask], connector_with_secrets: int, file: Path
 ) -> None:
