@@ -6,14 +6,17 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import pytest
+from flask import g, request
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from painchain.startup import create_app
+from painchain.web.dashboard.filter_view import filter_of, view_of
 from tests.conftest import WITH_POSTGRES, close, settings_for, use_fake_sources
 from tests.support.elements import Element, run_together, tree, words
 from tests.web.common.conftest import add_webhook_support
@@ -207,6 +210,16 @@ def test_no_link_is_broken(site):
         for link in page.xpath("//a[@href][not(ancestor::svg)]/@href"):
             links.add(urljoin(address, link).partition("#")[0])
     assert len(links) > 20
-    for link in links - set(site.addresses):
+    followed: set[tuple[str, frozenset[str]]] = set()
+    for link in sorted(links - set(site.addresses)):
         assert link.startswith("/"), link
+        path, _, query = link.partition("?")
+        shape = (path, frozenset(parse_qs(query, keep_blank_values=True)))
+        if path == "/" and shape in followed:
+            # A dashboard with other values of the same parameters: rendering each would take most of the test's time.
+            with site.client.application.test_request_context(link):
+                g.now = datetime.now(UTC)
+                filter_of(view_of(request.args))  # otherwise it raises BadFilter
+            continue
+        followed.add(shape)
         assert site.client.get(link).status_code in (200, 302), link
