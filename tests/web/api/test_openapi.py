@@ -37,16 +37,24 @@ REFUSED = ["400", "403", "404", "405", "409", "412", "413", "415", "422", "428"]
 FUZZ = bool(os.environ.get("PAINCHAIN_TEST_FUZZ"))
 GENERATION = {"deterministic": True, "database": "none"}
 # `make test` sends a few generated requests to operations for which the coverage phase makes hundreds, and only those
-# of the coverage phase to the others. `make test-fuzz` does all for all.
+# of the coverage phase to the others. `make test-fuzz` does all for all. The bodies of the last two are those of
+# `POST /api/connectors/test` and `POST /api/connectors/try`.
 LARGE = [
     *("POST /api/painchain/log", "POST /api/events", "POST /api/export", "GET /api/annotations", "GET /api/changes"),
     *("GET /api/stats", "GET /api/timeline", "POST /api/connectors/test", "PATCH /api/connectors/{id}"),
+    *("POST /api/connectors/{id}/test", "POST /api/connectors/{id}/webhook/try"),
 ]
 BOUNDED = {
     "seed": 1,
     "continue-on-failure": True,
-    # Do not guess values from error messages: the test is of the description.
-    "phases": {"stateful": {"max-steps": 5}, "fuzzing": {"error-feedback": {"enabled": False}}},
+    # Do not guess values from error messages or from the source code: the test is of the description.
+    "analysis": {"constants": {"enabled": FUZZ}},
+    "phases": {
+        "stateful": {"max-steps": 5},
+        "examples": {"extra-data-sources": {"responses": FUZZ}},
+        "coverage": {"extra-data-sources": {"responses": FUZZ}},
+        "fuzzing": {"error-feedback": {"enabled": False}, "extra-data-sources": {"responses": FUZZ}},
+    },
     "operations": []
     if FUZZ
     else [
@@ -199,9 +207,10 @@ def test_schemathesis_finds_nothing(app: Flask, bearer: dict[str, str]) -> None:
     assert findings.failures == []
     assert findings.checks == set(CHECKS.get_all_names())  # no check is skipped; exceptions are only in `is_excused`
     never_answered = {f"{route.method} {route.path}" for route in openapi.ROUTES} - set(+findings.successes)
-    # Schemathesis reads the description itself first, finds a revertible event and a connector that was just added only
-    # by luck, and can link no account.
+    # Schemathesis reads the description itself first, finds a revertible event, a connector that was just added and
+    # values that fit its type only by luck, and can link no account.
     by_luck = {f"POST {RESTORE}", "DELETE /api/connectors/{id}"}
+    by_luck |= {"POST /api/connectors/{id}/test", "POST /api/connectors/{id}/webhook/try"}
     assert never_answered - by_luck - {f"POST {PERSON}/unlink"} == {"GET /openapi.json"}
 
 
