@@ -182,11 +182,13 @@ SEARCHES = {
 
 def test_a_search_names_outcomes(app, log, subtests):
     log(*({**each, "description": {"text": "of some class"}} for each in some_events(200, random.Random(3))))
+    with app.app_context():
+        everything = all_events(Filter())
     for search, outcomes in SEARCHES.items():
         for parameter in ((), (BAD, NEUTRAL)):
             with subtests.test(f"{search} {parameter}"), app.app_context():
                 wanted = outcomes & ({*parameter} or {*Outcome})
-                numbers = [event.id for event in chosen(all_events(Filter()), wanted)]
+                numbers = [event.id for event in chosen(everything, wanted)]
                 event_filter = Filter(q=search, outcome=parameter)
                 assert [event.id for event in queries.page(event_filter, limit=500).events] == numbers
                 assert histogram.count(event_filter) == len(numbers)
