@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +19,7 @@ def files(folder: Path) -> list[Path]:
     return module_paths
 
 
+@cache
 def imported(path: Path) -> set[str]:
     """Return every name that a file imports; ``from flask import request`` gives flask.request."""
     names: set[str] = set()
