@@ -1,4 +1,4 @@
-"""Fixtures with a real Chromium and real servers: one browser for the session, a new context for every test."""
+"""Fixtures with a real Chromium and real servers: one browser for the session, a clean window for every test."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,9 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
+from tests.browser.windows import LOOK, PATIENCE, Complaints, Window, Windows, serving_an_empty_page
 from tests.support.server_process import ServerProcess
 
 ROOT = Path(__file__).parent.parent.parent
@@ -31,8 +32,8 @@ ARGUMENTS = (
 )
 BROWSERS = ("chromium-headless-shell", "chromium")  # the first takes less than half the processor time
 NO_BROWSER = f"no Chromium found: install Debian's {BROWSERS[0]}, or name another one in PAINCHAIN_TEST_BROWSER"
-PATIENCE = 60_000  # milliseconds that an expectation waits; the machine may be slow
-OpenContext = Callable[..., BrowserContext]
+OpenPage = Callable[..., Page]
+FAILED = pytest.StashKey[bool]()
 expect.set_options(timeout=PATIENCE)
 
 
@@ -126,18 +127,21 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[str]:
-    """The address of a server that tests share. Each test uses its own connectors."""
+    """The address of a server that the tests of a module share. Each test uses its own connectors.
+
+    With the connectors of all tests, its pages would take several times as long.
+    """
     with serving(tmp_path_factory.mktemp("shared") / "instance") as address:
         yield address
 
 
 @pytest.fixture(scope="session")
 def demo_server(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[str]:
-    """The address of a server with two weeks of demo data, in which one connector fails. Tests only read it."""
+    """The address of a server with a week of demo data, in which one connector fails. Tests only read it."""
     instance = tmp_path_factory.mktemp("demo") / "instance"
-    make_demo(instance, events=3_000, days=14)
+    make_demo(instance, events=1_500, days=7)
     with serving(instance) as address:
         yield address
 
@@ -150,28 +154,17 @@ def own_server(started_instance: Path, tmp_path: Path, browser: Browser) -> Iter
         yield address
 
 
-class Complaints(list[str]):
-    """The errors and warnings on the console of pages, violations of the CSP included."""
-
-    def listen(self, context: BrowserContext) -> None:
-        """Record the complaints of every page of a context."""
-        context.on("weberror", lambda error: self.append(str(error.error)))
-        context.on(
-            "console",
-            lambda message: self.append(message.text) if message.type in ("error", "warning") else None,
-        )
-
-    def take(self, part: str) -> None:
-        """Remove the complaints that contain `part`; assert that there is at least one."""
-        remaining = [complaint for complaint in self if part not in complaint]
-        assert len(remaining) < len(self), f"no complaint about {part!r} among {list(self)}"
-        self[:] = remaining
+@pytest.fixture(scope="session")
+def empty_page(browser: Browser) -> Iterator[str]:
+    """The address of a page that sends no requests. Go there before a server stops whose page polls."""
+    with serving_an_empty_page() as address:
+        yield address
 
 
-@pytest.fixture
-def plain_page(open_context: OpenContext) -> Page:
-    """A page in a browser without JavaScript."""
-    return open_context(java_script_enabled=False).new_page()
+@pytest.fixture(scope="session")
+def windows(browser: Browser, empty_page: str) -> Windows:
+    """The open windows that no test uses."""
+    return Windows(browser, empty_page)
 
 
 @pytest.fixture
@@ -183,38 +176,54 @@ def complaints() -> Iterator[Complaints]:
 
 
 @pytest.fixture
-def open_context(browser: Browser, complaints: Complaints, request: pytest.FixtureRequest) -> Iterator[OpenContext]:
-    """Open a new browser window without cookies. Options: size, time zone, without JavaScript."""
-    if "own_server" in request.fixturenames:
-        request.getfixturevalue("own_server")  # closes the windows, which poll the server, before it stops
-    opened: list[BrowserContext] = []
+def dialog_types() -> list[str]:
+    """The types of the dialogs that pages have opened. One that asks before leaving is accepted."""
+    return []
 
-    def make(**options: Any) -> BrowserContext:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
-        context.set_default_timeout(PATIENCE)
-        complaints.listen(context)
-        opened.append(context)
-        return context
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note that a test has failed."""
+    report = yield
+    item.stash[FAILED] = report.failed or item.stash.get(FAILED, False)
+    return report
+
+
+@pytest.fixture
+def open_page(
+    windows: Windows, complaints: Complaints, dialog_types: list[str], request: pytest.FixtureRequest
+) -> Iterator[OpenPage]:
+    """Open a browser window without cookies. Options: those of a context of Playwright.
+
+    With `own=True`, it is a new one, in which a test can listen, set the clock and add scripts. Otherwise, it may be
+    one that tests have used before: most of the time of a new one goes into its new process.
+    """
+    if "own_server" in request.fixturenames:
+        request.getfixturevalue("own_server")  # leaves the pages, which poll the server, before it stops
+    lent: list[tuple[Window, dict[str, Any] | None]] = []
+
+    def make(own: bool = False, **options: Any) -> Page:
+        look = {name: options.pop(name) for name in LOOK if name in options}
+        options = {"timezone_id": "UTC", "java_script_enabled": True, **options}
+        window = Window(windows.browser, options) if own else windows.take(options)
+        lent.append((window, None if own else options))
+        return window.lend(complaints, dialog_types, **look)
 
     yield make
-    for context in opened:
-        context.close()
+    for window, options in lent:
+        if options is None or request.node.stash.get(FAILED, False):
+            window.close()
+        else:
+            windows.put_back(options, window)
 
 
 @pytest.fixture
-def page(open_context: OpenContext) -> Page:
-    """A page in a new window."""
-    return open_context(timezone_id="UTC").new_page()
+def page(open_page: OpenPage) -> Page:
+    """A page in a window without cookies."""
+    return open_page()
 
 
 @pytest.fixture
-def dialog_types(page: Page) -> list[str]:
-    """The types of the dialogs that the page has opened; each is accepted."""
-    types_of_dialogs: list[str] = []
-
-    def leave(dialog: Dialog) -> None:
-        types_of_dialogs.append(dialog.type)
-        dialog.accept()
-
-    page.on("dialog", leave)
-    return types_of_dialogs
+def plain_page(open_page: OpenPage) -> Page:
+    """A page in a browser without JavaScript."""
+    return open_page(java_script_enabled=False)

@@ -89,7 +89,7 @@ def before_not_understood(page: Page, site: Site) -> None:
 
 
 def suggestions(page: Page, site: Site) -> None:
-    dashboard(page, site)
+    page.goto(f"{site.address}/?range=30m")
     page.locator("#q").press_sequentially("sou")
     expect(page.locator("#suggestions [role=option]").first).to_be_visible()
     page.keyboard.press("ArrowDown")
@@ -145,7 +145,7 @@ def keys(page: Page, site: Site) -> None:
 
 
 def palette(page: Page, site: Site) -> None:
-    dashboard(page, site)
+    page.goto(f"{site.address}/?range=30m")
     page.keyboard.press("Control+k")
     page.keyboard.type("pro")
     expect(page.locator("#palette-found").get_by_role("link", name="Production cluster").first).to_be_visible()

@@ -28,6 +28,15 @@ def too_wide(page: Page) -> list[str]:
     return elements
 
 
+def too_wide_in_a_window(page: Page) -> list[str]:
+    """Return the elements beyond the right edge on a desktop, a tablet or a phone, which is the size afterwards."""
+    elements = []
+    for name in reversed(WINDOWS):
+        page.set_viewport_size(WINDOWS[name])
+        elements += [f"{name} {element}" for element in too_wide(page)]
+    return elements
+
+
 def box_of(page: Page, selector: str) -> FloatRect:
     """Return the position and size of an element."""
     box = page.locator(selector).first.bounding_box()

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.axe import all_findings, findings
-from tests.browser.conftest import Complaints, OpenContext, add, call, make_demo, serving
+from tests.browser.axe import COLOURS, all_findings, findings
+from tests.browser.conftest import OpenPage, add, call, make_demo, serving
 from tests.browser.dashboard_pages import (
     Site,
     around,
@@ -73,6 +73,7 @@ from tests.browser.settings_pages import (
     view_delete,
     webhook,
 )
+from tests.browser.windows import Complaints
 from tests.support.thorough import further
 
 pytestmark = pytest.mark.browser
@@ -82,7 +83,7 @@ pytestmark = pytest.mark.browser
 def site(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Site]:
     """A server with connectors of each type and events of each kind."""
     instance = tmp_path_factory.mktemp("site") / "instance"
-    make_demo(instance, events=150, days=2)
+    make_demo(instance, events=100, days=7)
     with serving(instance) as address:
         github = add(address, name="Work GitHub", tags=["team", "ci"], enabled=True)
         add(address, "gitlab", "Platform GitLab", config={"base_url": "https://gitlab.example"})
@@ -166,9 +167,9 @@ FURTHER = (
 
 @pytest.mark.parametrize("visit", [*PAGES, *further(*FURTHER)], ids=lambda visit: visit.__name__)
 def test_axe_finds_nothing_on_any_page(
-    open_context: OpenContext, complaints: Complaints, site: Site, visit: Callable[[Page, Site], None]
+    open_page: OpenPage, complaints: Complaints, site: Site, visit: Callable[[Page, Site], None]
 ) -> None:
-    page = open_context(reduced_motion="reduce").new_page()
+    page = open_page(reduced_motion="reduce")
     visit(page, site)
     assert all_findings(page) == []
     complaints.clear()
@@ -189,3 +190,9 @@ def test_a_violation_is_detected(page: Page, server: str) -> None:
     page.evaluate("document.querySelector('#q').removeAttribute('placeholder')")
     page.evaluate("document.querySelector('.search .hidden').remove()")
     assert [finding.partition(":")[0] for finding in findings(page)] == ["label"]
+    page.evaluate(
+        "document.adoptedStyleSheets.push(new CSSStyleSheet());"
+        "document.adoptedStyleSheets.at(-1).replaceSync('#feed summary * { color: #bbb !important }')"
+    )
+    assert {finding.partition(":")[0] for finding in findings(page)} == {"label", "color-contrast"}
+    assert {finding.partition(":")[0] for finding in findings(page, *COLOURS)} == {"color-contrast"}

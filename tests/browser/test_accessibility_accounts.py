@@ -8,8 +8,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.accounts import command_line, sign_in
-from tests.browser.axe import all_findings
-from tests.browser.conftest import Complaints, OpenContext, add, call, serving
+from tests.browser.axe import DESKTOP, all_findings, look
+from tests.browser.conftest import OpenPage, add, call, serving
+from tests.browser.windows import Complaints
 from tests.support.accounts import add_person, make_link
 
 pytestmark = pytest.mark.browser
@@ -41,6 +42,7 @@ class Findings(list[str]):
     def add(self, page: Page, place: str) -> None:
         """Add what it finds on this page."""
         self.extend(f"{place} {finding}" for finding in all_findings(page))
+        look(page, DESKTOP, "light")
 
 
 def press(page: Page, button: str) -> None:
@@ -77,10 +79,9 @@ def visit_signed_in(page: Page, server: str, found: Findings, addresses: tuple[s
 
 
 def test_axe_finds_nothing_on_the_pages_of_accounts(
-    open_context: OpenContext, own_server: str, tmp_path: Path, complaints: Complaints, thorough: bool
+    open_page: OpenPage, own_server: str, tmp_path: Path, complaints: Complaints, thorough: bool
 ) -> None:
-    page = open_context(reduced_motion="reduce").new_page()
-    page.on("dialog", lambda dialog: dialog.accept())
+    page = open_page(reduced_motion="reduce")
     add(own_server)
     call("POST", f"{own_server}/api/teams", name="Payments", tags=["a"])
     rule = {"url": "json://127.0.0.1:9/", "kinds": ["connector_deleted"]}
@@ -118,9 +119,9 @@ def test_axe_finds_nothing_on_the_pages_of_accounts(
 
 
 def test_axe_finds_nothing_on_a_server_that_is_not_set_up(
-    open_context: OpenContext, tmp_path: Path, complaints: Complaints
+    open_page: OpenPage, empty_page: str, tmp_path: Path, complaints: Complaints
 ) -> None:
-    page = open_context().new_page()
+    page = open_page()
     found = Findings()
     with serving(tmp_path / "instance", host="0.0.0.0") as link:
         page.goto(link.partition("/link/")[0])
@@ -130,6 +131,6 @@ def test_axe_finds_nothing_on_a_server_that_is_not_set_up(
         page.get_by_label("Name").fill("alice")
         enter_two_passwords(page, "Create account")
         found.add(page, "set up refused")
-        page.goto("about:blank")
+        page.goto(empty_page)
     complaints.clear()
     assert found == []

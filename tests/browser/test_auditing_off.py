@@ -7,8 +7,9 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Complaints, add, call
+from tests.browser.conftest import add, call
 from tests.browser.feed import types
+from tests.browser.windows import Complaints
 
 pytestmark = pytest.mark.browser
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import OpenContext, add
+from tests.browser.conftest import OpenPage, add
 from tests.browser.feed import report
 
 pytestmark = pytest.mark.browser
@@ -98,9 +98,9 @@ def test_escape_cancels_a_drag_and_a_tiny_drag_is_a_click(page: Page, server: st
     assert 0 < (int(end[11:13]) * 60 + int(end[14:]) - int(start[11:13]) * 60 - int(start[14:])) % 1440 <= 30
 
 
-def test_a_touch_drag_selects_a_range(open_context: OpenContext, server: str) -> None:
+def test_a_touch_drag_selects_a_range(open_page: OpenPage, server: str) -> None:
     connector = add(server)
-    page = open_context(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True).new_page()
+    page = open_page(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
     page.goto(f"{connector.feed}&range=7d")
     expect(chart(page)).to_have_css("touch-action", "pan-y")
     box = chart(page).bounding_box()

@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conflicts import save_in_two_tabs
-from tests.browser.conftest import Complaints, add, call
+from tests.browser.conftest import add, call
+from tests.browser.windows import Complaints
 
 pytestmark = pytest.mark.browser
 

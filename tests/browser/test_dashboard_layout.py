@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenContext
+from tests.browser.conftest import OpenPage
 from tests.browser.layout import WINDOWS, box_of, too_wide
 from tests.support.thorough import further
 
@@ -27,9 +27,9 @@ SHIFTS = """() => new Promise(done => { let sum = 0;
     "query", ["", *further("?range=7d&source=github&source=gitlab&q=-nothing", "?event_type=Commit")]
 )
 def test_the_first_event_is_near_the_top(
-    open_context: OpenContext, demo_server: str, size: tuple[int, int], limit: int, query: str
+    open_page: OpenPage, demo_server: str, size: tuple[int, int], limit: int, query: str
 ) -> None:
-    page = open_context(viewport={"width": size[0], "height": size[1]}).new_page()
+    page = open_page(viewport={"width": size[0], "height": size[1]})
     page.goto(f"{demo_server}/{query}")
     expect(page.locator("#connector_problems p")).to_have_count(1)
     assert box_of(page, "#connector_problems p")["height"] <= 20
@@ -39,8 +39,8 @@ def test_the_first_event_is_near_the_top(
     assert too_wide(page) == []
 
 
-def test_choosing_a_filter_moves_nothing(open_context: OpenContext, demo_server: str) -> None:
-    page = open_context(viewport={"width": 1440, "height": 900}).new_page()
+def test_choosing_a_filter_moves_nothing(open_page: OpenPage, demo_server: str) -> None:
+    page = open_page(viewport={"width": 1440, "height": 900})
     page.goto(demo_server)
     before = box_of(page, "#timeline .chart")
     page.locator("#menu-source summary").click()
@@ -53,17 +53,17 @@ def test_choosing_a_filter_moves_nothing(open_context: OpenContext, demo_server:
     assert page.url == f"{demo_server}/?range=24h"
 
 
-def test_the_dashboard_outside_the_feed_has_few_elements(open_context: OpenContext, demo_server: str) -> None:
-    page = open_context().new_page()
+def test_the_dashboard_outside_the_feed_has_few_elements(open_page: OpenPage, demo_server: str) -> None:
+    page = open_page()
     page.goto(demo_server)
     nodes = page.evaluate("document.querySelectorAll('*').length - document.querySelectorAll('#feed *').length")
     assert nodes <= NODES
 
 
 def test_long_menus_and_the_table_stay_filled_while_the_dashboard_is_swapped(
-    open_context: OpenContext, demo_server: str
+    open_page: OpenPage, demo_server: str
 ) -> None:
-    page = open_context(viewport={"width": 1440, "height": 900}).new_page()
+    page = open_page(viewport={"width": 1440, "height": 900})
     page.goto(demo_server)
     page.get_by_text("View as table").click()
     expect(page.locator("#chart-table tbody tr").first).to_be_visible()
@@ -76,8 +76,8 @@ def test_long_menus_and_the_table_stay_filled_while_the_dashboard_is_swapped(
     expect(page.locator("#chips .chosen-filter")).to_have_count(2)
 
 
-def test_a_box_narrows_the_menu_of_types_and_keeps_what_was_typed(open_context: OpenContext, demo_server: str) -> None:
-    page = open_context(viewport={"width": 1440, "height": 900}).new_page()
+def test_a_box_narrows_the_menu_of_types_and_keeps_what_was_typed(open_page: OpenPage, demo_server: str) -> None:
+    page = open_page(viewport={"width": 1440, "height": 900})
     page.goto(demo_server)
     menu = page.locator("#menu-event_type")
     menu.locator("> summary").click()
@@ -97,8 +97,8 @@ def test_a_box_narrows_the_menu_of_types_and_keeps_what_was_typed(open_context: 
     expect(menu.get_by_label("Commit", exact=True)).to_be_visible()
 
 
-def test_data_gaps_are_one_line_that_unfolds_and_lanes_have_names(open_context: OpenContext, demo_server: str) -> None:
-    page = open_context(viewport=WINDOWS["phone"]).new_page()
+def test_data_gaps_are_one_line_that_unfolds_and_lanes_have_names(open_page: OpenPage, demo_server: str) -> None:
+    page = open_page(viewport=WINDOWS["phone"])
     page.goto(demo_server)
     gaps = page.locator("#data-gaps")
     expect(gaps.locator("summary")).to_contain_text(re.compile("Data gaps: .*1 failing"))
@@ -118,19 +118,19 @@ OVERLAPS = """() => {
 }"""
 
 
-@pytest.mark.parametrize("width", [390, 641, 720, 821, 1021, 1440])
-def test_the_parts_of_the_header_do_not_overlap(open_context: OpenContext, demo_server: str, width: int) -> None:
+def test_the_parts_of_the_header_do_not_overlap(page: Page, demo_server: str) -> None:
     """720 pixels are a desktop at 200 %."""
-    page = open_context(viewport={"width": width, "height": 800}).new_page()
     page.goto(demo_server)
-    expect(page.locator("#onboarding")).to_be_visible()
-    assert page.evaluate(OVERLAPS) == []
-    assert box_of(page, "#q")["width"] >= 200
-    assert too_wide(page) == []
+    for width in (390, 641, 720, 821, 1021, 1440):
+        page.set_viewport_size({"width": width, "height": 800})
+        expect(page.locator("#onboarding")).to_be_visible()
+        assert page.evaluate(OVERLAPS) == [], width
+        assert box_of(page, "#q")["width"] >= 200, width
+        assert too_wide(page) == [], width
 
 
-def test_on_a_phone_everything_of_the_chart_can_be_reached(open_context: OpenContext, demo_server: str) -> None:
-    page = open_context(viewport=WINDOWS["phone"]).new_page()
+def test_on_a_phone_everything_of_the_chart_can_be_reached(open_page: OpenPage, demo_server: str) -> None:
+    page = open_page(viewport=WINDOWS["phone"])
     page.goto(demo_server)
     for source in page.locator("#timeline .legend a").all():
         expect(source).to_be_in_viewport(ratio=1)
@@ -144,13 +144,11 @@ def test_on_a_phone_everything_of_the_chart_can_be_reached(open_context: OpenCon
     assert too_wide(page) == []
 
 
-@pytest.mark.parametrize(("size", "shown", "limit"), [((1440, 900), 5, 480), ((390, 844), 3, 550)])
-def test_rows_before_a_time_begin_below_a_few_failures(
-    open_context: OpenContext, demo_server: str, size: tuple[int, int], shown: int, limit: int
-) -> None:
-    page = open_context(viewport={"width": size[0], "height": size[1]}).new_page()
+def test_rows_before_a_time_begin_below_a_few_failures(page: Page, demo_server: str) -> None:
     page.goto(f"{demo_server}/?before_time=-30m&window=6h")
-    expect(page.locator("#failures-first li:visible")).to_have_count(shown)
-    expect(page.locator("#failures-first").get_by_role("link", name="All failures")).to_be_visible()
-    assert box_of(page, "#feed article")["y"] <= limit
-    assert too_wide(page) == []
+    for width, height, shown, limit in ((1440, 900, 5, 480), (390, 844, 3, 550)):
+        page.set_viewport_size({"width": width, "height": height})
+        expect(page.locator("#failures-first li:visible")).to_have_count(shown)
+        expect(page.locator("#failures-first").get_by_role("link", name="All failures")).to_be_visible()
+        assert box_of(page, "#feed article")["y"] <= limit, width
+        assert too_wide(page) == [], width

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Complaints, add, call
+from tests.browser.conftest import add, call
+from tests.browser.windows import Complaints
 
 pytestmark = pytest.mark.browser
 

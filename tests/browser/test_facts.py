@@ -16,7 +16,7 @@ from painchain.eventlog import writer
 from painchain.maintenance import demo_data
 from painchain.startup import create_app
 from tests.browser.axe import findings
-from tests.browser.conftest import OpenContext, call, serving
+from tests.browser.conftest import OpenPage, call, serving
 from tests.browser.layout import open_everything, too_wide
 from tests.conftest import close, settings_for
 from tests.support.sample_events import new
@@ -69,9 +69,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterat
     ids=["phone in the light", "desktop in the dark"],
 )
 def test_every_opened_event_fits_the_window_and_is_readable(
-    open_context: OpenContext, filled: str, look: str, width: int
+    open_page: OpenPage, filled: str, look: str, width: int
 ) -> None:
-    page = open_context(color_scheme=look, viewport={"width": width, "height": 900}).new_page()
+    page = open_page(color_scheme=look, viewport={"width": width, "height": 900})
     for query in ("?range=24h", "?range=all&tag=long"):
         page.goto(f"{filled}/{query}")
         assert too_wide(page) == []

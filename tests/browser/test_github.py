@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenContext
+from tests.browser.conftest import OpenPage
 from tests.counterparts.emulate import REPO, TOKEN, emulated
 
 pytestmark = pytest.mark.browser
 
 
 def test_a_github_connector_is_added_tested_enabled_and_its_events_appear_on_the_open_dashboard(
-    page: Page, open_context: OpenContext, server: str, tmp_path: Path
+    page: Page, open_page: OpenPage, server: str, tmp_path: Path
 ) -> None:
     name = f"Emulated {secrets.token_hex(3)}"
     with emulated(tmp_path) as github:
@@ -29,7 +29,7 @@ def test_a_github_connector_is_added_tested_enabled_and_its_events_appear_on_the
         page.get_by_role("button", name="Add connector").click()
         expect(page.get_by_role("heading", name=name)).to_be_visible()
 
-        dashboard = open_context(timezone_id="UTC").new_page()
+        dashboard = open_page()
         dashboard.goto(f"{server}/?connector={page.url.rpartition('/')[2]}&source=github")
         articles = dashboard.locator("#feed article")
         expect(articles).to_have_count(0)

@@ -13,8 +13,9 @@ from urllib.request import Request, urlopen
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Complaints, add, call
+from tests.browser.conftest import OpenPage, add, call
 from tests.browser.feed import report
+from tests.browser.windows import Complaints
 
 pytestmark = pytest.mark.browser
 HIDDEN_TABS = """
@@ -35,7 +36,8 @@ def test_new_events_appear_within_two_seconds(page: Page, own_server: str) -> No
         expect(page.locator("#feed article")).to_have_count(number, timeout=2000)
 
 
-def test_the_title_counts_new_events_while_the_tab_is_hidden(page: Page, own_server: str) -> None:
+def test_the_title_counts_new_events_while_the_tab_is_hidden(open_page: OpenPage, own_server: str) -> None:
+    page = open_page(own=True)
     page.clock.install()
     page.add_init_script(HIDDEN_TABS)
     page.goto(own_server)
@@ -56,7 +58,8 @@ def test_the_title_counts_new_events_while_the_tab_is_hidden(page: Page, own_ser
     expect(page).to_have_title("Timeline · PainChain")
 
 
-def test_a_hidden_tab_rarely_polls_and_a_past_range_never_does(page: Page, own_server: str) -> None:
+def test_a_hidden_tab_rarely_polls_and_a_past_range_never_does(open_page: OpenPage, own_server: str) -> None:
+    page = open_page(own=True)
     page.clock.install()
     page.add_init_script(HIDDEN_TABS)
     requests: list[str] = []
@@ -113,7 +116,10 @@ def test_an_open_event_does_not_move_even_at_the_top_of_the_page(page: Page, ser
     assert abs(after["y"] - box["y"]) < 2
 
 
-def test_many_new_events_do_not_replace_the_event_being_read(page: Page, server: str, complaints: Complaints) -> None:
+def test_many_new_events_do_not_replace_the_event_being_read(
+    open_page: OpenPage, server: str, complaints: Complaints
+) -> None:
+    page = open_page(own=True)
     connector = add(server)
     report(server, connector.name, 30)
     page.goto(f"{server}/?q={connector.name.rsplit(' ', 1)[1]}")

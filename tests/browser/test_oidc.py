@@ -8,7 +8,8 @@ from playwright.sync_api import Page, expect
 
 from painchain.accounts import users
 from painchain.startup import create_app
-from tests.browser.conftest import Complaints, OpenContext, serving
+from tests.browser.conftest import OpenPage, serving
+from tests.browser.windows import Complaints
 from tests.conftest import close, settings_for
 from tests.counterparts.node import free_port
 from tests.counterparts.oidc import provider
@@ -23,7 +24,7 @@ def enter(page: Page, account: str) -> None:
 
 
 def test_the_button_leads_to_the_provider_and_back_to_the_requested_page(
-    page: Page, open_context: OpenContext, tmp_path: Path, complaints: Complaints
+    page: Page, open_page: OpenPage, tmp_path: Path, complaints: Complaints
 ) -> None:
     app = create_app(settings_for(tmp_path / "instance"))
     with audited_transaction(app) as trail:
@@ -40,8 +41,8 @@ def test_the_button_leads_to_the_provider_and_back_to_the_requested_page(
         enter(page, "unverified")
         expect(page.get_by_role("alert")).to_contain_text("alice@people.example is not verified at Example ID")
         complaints.take("403")
-        plain = open_context(java_script_enabled=False).new_page()
-        for tab in (open_context().new_page(), plain):
+        plain = open_page(java_script_enabled=False)
+        for tab in (open_page(), plain):
             tab.goto(f"{server}/report?month=2026-01")
             enter(tab, "subject-of-alice")
             expect(tab).to_have_url(f"{server}/report?month=2026-01")

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Complaints, add, serving
+from tests.browser.conftest import add, serving
 from tests.browser.feed import events_of, is_marked_page, log, mark_page, types
+from tests.browser.windows import Complaints
 
 pytestmark = pytest.mark.browser
 pytestmark = pytest.mark.browser
@@ -147,7 +148,9 @@ def test_a_search_finds_old_values(page: Page, server: str) -> None:
 # A lost connection
 
 
-def test_a_lost_connection_is_shown_until_it_returns(page: Page, tmp_path: Path, complaints: Complaints) -> None:
+def test_a_lost_connection_is_shown_until_it_returns(
+    page: Page, empty_page: str, tmp_path: Path, complaints: Complaints
+) -> None:
     live = page.locator("#live")
     with serving(tmp_path / "instance") as address:
         page.goto(address)
@@ -160,7 +163,7 @@ def test_a_lost_connection_is_shown_until_it_returns(page: Page, tmp_path: Path,
         expect(live).not_to_have_class(re.compile("lost"))
         log(address, "Work GitHub", 1)
         expect(events_of(page, "Work GitHub")).to_have_count(1)
-        page.goto("about:blank")  # so that it no longer polls when this server stops
+        page.goto(empty_page)  # so that it no longer polls when this server stops
     complaints.take("net::ERR_")
     complaints.take("htmx:sendError")
     complaints.take("htmx:afterRequest")

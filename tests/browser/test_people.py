@@ -7,7 +7,8 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.browser.accounts import command_line, sign_in
-from tests.browser.conftest import Complaints, OpenContext
+from tests.browser.conftest import OpenPage
+from tests.browser.windows import Complaints
 from tests.support.accounts import PASSWORD, add_person
 from tests.support.server_process import ServerProcess
 
@@ -43,7 +44,7 @@ def test_a_forgotten_password_is_reset_with_a_link_from_the_terminal(
 
 
 def test_the_last_admin_cannot_be_removed_until_there_is_another(
-    page: Page, own_server: str, open_context: OpenContext, complaints: Complaints
+    page: Page, own_server: str, open_page: OpenPage, complaints: Complaints
 ) -> None:
     page.goto(f"{own_server}/settings/people/new")
     page.get_by_role("textbox", name="Name").fill("alice")
@@ -61,7 +62,7 @@ def test_the_last_admin_cannot_be_removed_until_there_is_another(
     page.get_by_label("Admin").check()
     page.get_by_role("button", name="Add account", exact=True).click()
     link = page.get_by_label("Link").input_value()
-    bobs = open_context(java_script_enabled=False).new_page()
+    bobs = open_page(java_script_enabled=False)
     bobs.goto(link)
     bobs.get_by_label("Password", exact=True).fill(PASSWORD)
     bobs.get_by_label("Repeat password").fill(PASSWORD)

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import OpenContext
+from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.browser
 
@@ -27,10 +27,10 @@ class Clicks:
 
 
 @pytest.fixture(params=[True, False], ids=["scripted", "plain"])
-def clicks(open_context: OpenContext, demo_server: str, request: pytest.FixtureRequest) -> Clicks:
+def clicks(open_page: OpenPage, demo_server: str, request: pytest.FixtureRequest) -> Clicks:
     """The dashboard of a day, with and without JavaScript."""
-    context = open_context(java_script_enabled=request.param, viewport={"width": 1440, "height": 900})
-    return Clicks(context.new_page(), demo_server)
+    page = open_page(java_script_enabled=request.param, viewport={"width": 1440, "height": 900})
+    return Clicks(page, demo_server)
 
 
 def test_who_disabled_it_takes_two_clicks(clicks: Clicks) -> None:

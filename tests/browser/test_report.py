@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import OpenContext, add
+from tests.browser.conftest import OpenPage, add, serving
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[str]:
+    """The address of a server on which a connector has been changed. Tests only read it."""
+    with serving(tmp_path_factory.mktemp("past") / "instance") as address:
+        add(address, name="Work GitHub").change(poll_interval=3600)
+        yield address
 
 
 def colour(page: Page, selector: str, name: str) -> Any:
     return page.locator(selector).first.evaluate(f"element => getComputedStyle(element)['{name}']")
 
 
-def test_a_month_and_a_time_are_chosen_without_javascript(plain_page: Page, own_server: str) -> None:
-    add(own_server, name="Work GitHub").change(poll_interval=3600)
-    plain_page.goto(own_server)
+def test_a_month_and_a_time_are_chosen_without_javascript(plain_page: Page, past: str) -> None:
+    plain_page.goto(past)
     plain_page.get_by_role("link", name="Report").click()
     expect(plain_page.locator("[data-table=drift]")).to_contain_text("300 → 3600")
     plain_page.get_by_label("Month, such as 2026-01").fill("2020-01")
@@ -31,20 +39,17 @@ def test_a_month_and_a_time_are_chosen_without_javascript(plain_page: Page, own_
     expect(plain_page.locator(".difference")).to_have_count(2)
 
 
-def test_the_csv_download_has_a_file_name(page: Page, own_server: str) -> None:
-    page.goto(f"{own_server}/report")
+def test_the_csv_download_has_a_file_name(page: Page, past: str) -> None:
+    page.goto(f"{past}/report")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download CSV").click()
     assert download.value.suggested_filename.startswith("painchain-report-20")
 
 
 @pytest.mark.parametrize("path", ["/report", "/as-of?compare=2020-01-01"])
-def test_printing_shows_only_the_report_in_black_on_white(
-    open_context: OpenContext, own_server: str, path: str
-) -> None:
-    add(own_server, name="Work GitHub").change(poll_interval=3600)
-    page = open_context(color_scheme="dark").new_page()
-    page.goto(own_server + path)
+def test_printing_shows_only_the_report_in_black_on_white(open_page: OpenPage, past: str, path: str) -> None:
+    page = open_page(color_scheme="dark")
+    page.goto(past + path)
     page.get_by_role("button", name="Switch theme").click()
     page.get_by_role("button", name="Switch theme").click()
     page.emulate_media(media="print")
@@ -58,12 +63,11 @@ def test_printing_shows_only_the_report_in_black_on_white(
     assert colour(page, ".past-page tr, .past-page .card", "breakInside") == "avoid"
 
 
-def test_printing_the_timeline_shows_its_events_with_details_in_black_on_white(
-    open_context: OpenContext, own_server: str
-) -> None:
-    add(own_server, name="Work GitHub").change(poll_interval=3600)
-    page = open_context(color_scheme="dark", timezone_id="UTC").new_page()
-    page.goto(own_server)
+def test_printing_the_timeline_shows_its_events_with_details_in_black_on_white(open_page: OpenPage, past: str) -> None:
+    page = open_page(
+        color_scheme="dark",
+    )
+    page.goto(past)
     expect(page.locator("#feed article").first).to_be_visible()
     page.emulate_media(media="print")
     assert colour(page, "body", "backgroundColor") == "rgb(255, 255, 255)"

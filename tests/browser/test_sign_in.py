@@ -11,14 +11,15 @@ from playwright.sync_api import Page, expect
 from painchain.accounts import users
 from tests.browser.accounts import command_line, sign_in
 from tests.browser.axe import findings
-from tests.browser.conftest import Complaints, OpenContext, add, serving
+from tests.browser.conftest import OpenPage, add, serving
+from tests.browser.windows import Complaints
 from tests.support.accounts import PASSWORD, add_person, audited_transaction
 
 pytestmark = pytest.mark.browser
 
 
 def test_the_link_on_the_terminal_creates_the_first_account(
-    page: Page, open_context: OpenContext, tmp_path: Path, complaints: Complaints
+    page: Page, open_page: OpenPage, tmp_path: Path, complaints: Complaints
 ) -> None:
     with serving(tmp_path / "instance", host="0.0.0.0") as link:
         server = link.partition("/link/")[0]
@@ -37,7 +38,7 @@ def test_the_link_on_the_terminal_creates_the_first_account(
         complaints.take("410")
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_text("You have been signed out.")).to_be_visible()
-        plain = open_context(java_script_enabled=False).new_page()
+        plain = open_page(java_script_enabled=False)
         plain.goto(f"{server}/report?month=2026-01")
         sign_in(plain, "alice")
         expect(plain).to_have_url(f"{server}/report?month=2026-01")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, Request, Route, expect
 
-from tests.browser.conftest import OpenContext, add
+from tests.browser.conftest import OpenPage, add
 
 pytestmark = pytest.mark.browser
 
@@ -18,8 +19,8 @@ def wait_for_local_times(page: Page) -> None:
     expect(page.locator(".zone")).not_to_have_text("UTC")
 
 
-def test_copy_link_copies_an_address_with_fixed_times(open_context: OpenContext, server: str) -> None:
-    page = open_context(permissions=["clipboard-read", "clipboard-write"], timezone_id="Asia/Kolkata").new_page()
+def test_copy_link_copies_an_address_with_fixed_times(open_page: OpenPage, server: str) -> None:
+    page = open_page(permissions=["clipboard-read", "clipboard-write"], timezone_id="Asia/Kolkata")
     connector = add(server)
     page.goto(connector.feed)
     wait_for_local_times(page)
@@ -45,8 +46,8 @@ def test_without_javascript_a_link_has_the_fixed_times(plain_page: Page, server:
     assert "end_date=" in plain_page.url
 
 
-def test_local_times_of_the_form_become_utc_in_the_address(open_context: OpenContext, server: str) -> None:
-    page = open_context(timezone_id="Asia/Kolkata").new_page()
+def test_local_times_of_the_form_become_utc_in_the_address(open_page: OpenPage, server: str) -> None:
+    page = open_page(timezone_id="Asia/Kolkata")
     page.goto(server)
     wait_for_local_times(page)
     page.locator("#menu-custom summary").click()
@@ -58,9 +59,8 @@ def test_local_times_of_the_form_become_utc_in_the_address(open_context: OpenCon
 
 
 @pytest.mark.parametrize("scripted", [True, False])
-def test_thirty_minutes_before_14_00_needs_three_clicks(open_context: OpenContext, server: str, scripted: bool) -> None:
-    context = open_context(timezone_id="Asia/Kolkata", java_script_enabled=scripted)
-    page = context.new_page()
+def test_thirty_minutes_before_14_00_needs_three_clicks(open_page: OpenPage, server: str, scripted: bool) -> None:
+    page = open_page(timezone_id="Asia/Kolkata", java_script_enabled=scripted)
     clicks = 0
 
     def click(target: Locator) -> None:
@@ -83,8 +83,10 @@ def test_thirty_minutes_before_14_00_needs_three_clicks(open_context: OpenContex
     assert f"{end:%H:%M}" == ("08:30" if scripted else "14:00"), "without JavaScript, times are in UTC"
 
 
-def test_the_question_can_be_asked_by_keyboard_and_on_a_phone(open_context: OpenContext, server: str) -> None:
-    page = open_context(viewport={"width": 390, "height": 844}, timezone_id="UTC").new_page()
+def test_the_question_can_be_asked_by_keyboard_and_on_a_phone(open_page: OpenPage, server: str) -> None:
+    page = open_page(
+        viewport={"width": 390, "height": 844},
+    )
     connector = add(server)
     page.goto(server)
     summary = page.locator("#menu-before summary")
@@ -99,28 +101,33 @@ def test_the_question_can_be_asked_by_keyboard_and_on_a_phone(open_context: Open
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-class HeldBack:
-    """The request for the content with local times, which a test holds back; `count` is how often it was sent."""
+def is_for_local_times(request: Request) -> bool:
+    """Return whether it is the request for the content with local times."""
+    return "hx-history-restore-request" in request.headers
 
-    def __init__(self, page: Page) -> None:
+
+class HeldBack:
+    """The first requests for the content with local times, which a test holds back; `count` is how many were sent."""
+
+    def __init__(self, page: Page, first: int = 1) -> None:
         self.count = 0
-        self._routes: list[Route] = []
+        self._first, self._routes = first, list[Route]()
         page.route("**/*", self._take)
 
     def _take(self, route: Route) -> None:
-        if "hx-history-restore-request" not in route.request.headers:
+        if not is_for_local_times(route.request):
             return route.continue_()
         self.count += 1
-        return self._routes.append(route) if self.count == 1 else route.continue_()
+        return self._routes.append(route) if self.count <= self._first else route.continue_()
 
     def release(self, page: Page) -> None:
         """Let the first one through, and wait for its answer."""
-        with page.expect_response(lambda response: "hx-history-restore-request" in response.request.headers):
+        with page.expect_response(lambda response: is_for_local_times(response.request)):
             self._routes.pop().continue_()
 
 
-def test_a_click_while_the_local_times_arrive_is_not_lost(open_context: OpenContext, server: str) -> None:
-    page = open_context(timezone_id="Asia/Kolkata").new_page()
+def test_a_click_while_the_local_times_arrive_is_not_lost(open_page: OpenPage, server: str) -> None:
+    page = open_page(timezone_id="Asia/Kolkata")
     held = HeldBack(page)
     page.goto(server)
     link = page.locator(".ranges a", has_text="7d")
@@ -138,8 +145,8 @@ def test_a_click_while_the_local_times_arrive_is_not_lost(open_context: OpenCont
     assert held.count >= 2
 
 
-def test_the_answer_to_a_click_before_the_local_times_stays(open_context: OpenContext, server: str) -> None:
-    page = open_context(timezone_id="Asia/Kolkata").new_page()
+def test_the_answer_to_a_click_before_the_local_times_stays(open_page: OpenPage, server: str) -> None:
+    page = open_page(timezone_id="Asia/Kolkata")
     held = HeldBack(page)
     page.goto(server)
     link = page.locator(".ranges a", has_text="7d")

@@ -6,18 +6,18 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenContext, add
+from tests.browser.conftest import OpenPage, add
 
 pytestmark = pytest.mark.browser
 
 # Time zone
 
 
-def test_times_are_local_and_exact_in_utc_on_hover(open_context: OpenContext, server: str) -> None:
+def test_times_are_local_and_exact_in_utc_on_hover(open_page: OpenPage, server: str) -> None:
     github = add(server)
-    page = open_context(timezone_id="Europe/Berlin").new_page()
+    page = open_page(timezone_id="Europe/Berlin")
     page.goto(github.feed)
     expect(page.locator(".zone")).to_have_text("Europe/Berlin")
     time = page.locator("#feed article time").first
@@ -28,9 +28,9 @@ def test_times_are_local_and_exact_in_utc_on_hover(open_context: OpenContext, se
     assert time.inner_text() != f"{exact:%H:%M}"
 
 
-def test_the_first_visit_loads_one_document_and_shows_local_times(open_context: OpenContext, server: str) -> None:
+def test_the_first_visit_loads_one_document_and_shows_local_times(open_page: OpenPage, server: str) -> None:
     github = add(server)
-    page = open_context(timezone_id="Australia/Adelaide").new_page()
+    page = open_page(own=True, timezone_id="Australia/Adelaide")
     requested: list[str] = []
     page.on("request", lambda request: requested.append(request.resource_type))
     page.goto(github.feed)
@@ -53,7 +53,8 @@ def test_the_first_visit_loads_one_document_and_shows_local_times(open_context: 
     assert requested.count("document") == 1
 
 
-def test_an_unknown_time_zone_falls_back_to_utc_without_reloading_forever(page: Page, server: str) -> None:
+def test_an_unknown_time_zone_falls_back_to_utc_without_reloading_forever(open_page: OpenPage, server: str) -> None:
+    page = open_page(own=True)
     page.add_init_script(
         "Intl.DateTimeFormat.prototype.resolvedOptions = () => ({timeZone: 'Mars/Olympus'});"
         "sessionStorage.loads = Number(sessionStorage.loads ?? 0) + 1;"

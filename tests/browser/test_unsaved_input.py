@@ -7,7 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Complaints, add
+from tests.browser.conftest import add
+from tests.browser.windows import Complaints
 
 pytestmark = pytest.mark.browser
 

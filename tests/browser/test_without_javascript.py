@@ -8,8 +8,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conflicts import save_in_two_tabs
-from tests.browser.conftest import Complaints, OpenContext, add, call
+from tests.browser.conftest import add, call
 from tests.browser.feed import events_of, log, types
+from tests.browser.windows import Complaints
 
 pytestmark = pytest.mark.browser
 
@@ -107,14 +108,12 @@ def test_without_javascript_a_bin_of_the_chart_zooms(plain_page: Page, server: s
     expect(types(events_of(plain_page, connector.name))).to_have_text(["Connector Created"])
 
 
-@pytest.mark.parametrize(("scheme", "ground"), [("light", "rgb(247, 249, 250)"), ("dark", "rgb(16, 22, 26)")])
-def test_without_javascript_the_system_theme_is_used(
-    open_context: OpenContext, server: str, scheme: str, ground: str
-) -> None:
-    page = open_context(java_script_enabled=False, color_scheme=scheme).new_page()
-    page.goto(server)
-    expect(page.locator("body")).to_have_css("background-color", ground)
-    expect(page.locator("#theme")).to_be_hidden()
+def test_without_javascript_the_system_theme_is_used(plain_page: Page, server: str) -> None:
+    plain_page.goto(server)
+    expect(plain_page.locator("body")).to_have_css("background-color", "rgb(247, 249, 250)")
+    plain_page.emulate_media(color_scheme="dark")
+    expect(plain_page.locator("body")).to_have_css("background-color", "rgb(16, 22, 26)")
+    expect(plain_page.locator("#theme")).to_be_hidden()
 
 
 def test_without_javascript_older_changes_are_pages(plain_page: Page, server: str) -> None:
