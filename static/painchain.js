@@ -39,7 +39,7 @@ async function showLocalTimes() {
   // As if restoring its history, htmx gets a whole page.
   const options = { target: "#main", select: "#main", swap: "outerHTML", headers: { "HX-History-Restore-Request": "true" } };
   while (!isReplaced && !isTyped) {
-    isAsked = false;
+    isAsked = requests > 0; // its answer may come before that of this request, which does not know of it
     await htmx.ajax("GET", location.pathname + location.search, options);
     if (!isReplaced) await new Promise((resolve) => { setTimeout(resolve, 200); });
   }

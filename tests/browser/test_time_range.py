@@ -156,3 +156,20 @@ def test_the_answer_to_a_click_before_the_local_times_stays(open_page: OpenPage,
     wait_for_local_times(page)
     expect(link).to_have_attribute("aria-current", "true")
     expect(page).to_have_url(f"{server}/?range=7d")
+
+
+def test_local_times_that_are_requested_during_a_click_do_not_undo_its_answer(open_page: OpenPage, server: str) -> None:
+    page = open_page(timezone_id="Asia/Kolkata")
+    held, clicks = HeldBack(page, first=2), list[Route]()
+    page.goto(server)
+    page.route(re.compile("range=7d"), lambda route: clicks.append(route))
+    link = page.locator(".ranges a", has_text="7d")
+    link.click()
+    with page.expect_request(is_for_local_times):  # of the address that the click leaves
+        held.release(page)
+    page.unroute(re.compile("range=7d"))
+    clicks.pop().continue_()
+    expect(link).to_have_attribute("aria-current", "true")
+    held.release(page)
+    wait_for_local_times(page)
+    expect(link).to_have_attribute("aria-current", "true")
