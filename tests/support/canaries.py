@@ -12,7 +12,7 @@ from urllib.parse import quote
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.support.html import form_of
+from tests.support.html import fill, form_of
 
 HTMX = {"HX-Request": "true"}
 LIST = "/settings/integrations"
@@ -87,3 +87,21 @@ class Watch:
 def opened(client: FlaskClient, number: int) -> dict[str, Any]:
     """Open a connector's page and return its form."""
     return form_of(client.get(f"{LIST}/{number}"), "#connector-form")
+
+
+class Editor:
+    """A person who edits connectors, and opens the page of one again only after it was saved."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client = client
+        self._forms: dict[int, dict[str, Any]] = {}
+
+    def edit(self, number: int, headers: dict[str, str], **values: Any) -> TestResponse:
+        """Fill in and send a connector's form."""
+        if number not in self._forms:
+            self._forms[number] = opened(self.client, number)
+        form = fill(self._forms[number], **values)
+        response = self.client.post(f"{LIST}/{number}", data=form, headers=headers)
+        if response.status_code != 422:
+            del self._forms[number]
+        return response

@@ -24,7 +24,7 @@ from painchain.workers.notifications import NotificationWorker
 from tests.counterparts import FakeServer, ReceivedRequest, Reply, as_json, path_of
 from tests.support.accounts import sign_in
 from tests.support.api import refuse
-from tests.support.canaries import FAULT, HTMX, LIST, Watch, canary, opened
+from tests.support.canaries import FAULT, HTMX, LIST, Editor, Watch, canary, opened
 from tests.support.html import fill, form_of
 from tests.support.signed_webhooks import deliver
 from tests.support.tampering import change
@@ -50,6 +50,7 @@ def plant_in_forms(client: FlaskClient) -> Iterator[TestResponse]:
 
 def plant_in_addresses(client: FlaskClient) -> Iterator[TestResponse]:
     """Send tokens inside addresses, as people paste them: as password, or in the query."""
+    editor = Editor(client)
     leaky = (
         lambda: f"https://me:{canary()}@git.example/x",
         lambda: f"https://git.example/x?private_token={canary()}",
@@ -57,11 +58,9 @@ def plant_in_addresses(client: FlaskClient) -> Iterator[TestResponse]:
     for make in leaky:
         for number, key in ((2, "base_url"), (2, "repos"), (2, "branches"), (3, "projects"), (4, "api_server")):
             for headers in ({}, HTMX):
-                yield client.post(
-                    f"{LIST}/{number}", data=fill(opened(client, number), **{key: make()}), headers=headers
-                )
+                yield editor.edit(number, headers, **{key: make()})
         for key in ("name", "tags", "cluster_name", "namespaces", "ca_certificate"):
-            yield client.post(f"{LIST}/4", data=fill(opened(client, 4), **{key: make()}), headers=HTMX)
+            yield editor.edit(4, HTMX, **{key: make()})
             config = {"name": make()} if key == "name" else {"config": {key: make()}}
             yield client.post("/api/connectors", json={"name": f"By {key}", "type": "kubernetes", **config})
         yield client.get("/settings/integrations/new/" + make())
