@@ -39,6 +39,8 @@ HOSTILE = [
     b"x" * 5000,
     "\u202e\ufeff\u2028".encode(),
 ]
+# They are special in an address. In a parameter or a form they are words, as others are.
+SPECIAL_IN_ADDRESSES = [b"%", b"..", b"../../etc/passwd", b"[]"]
 PARAMETERS = {
     "/": (
         "source",
