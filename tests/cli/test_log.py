@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from painchain.database.session import db
 from tests.support.command_line import CHANGED, INTERVAL, Run, happened
+from tests.support.databases import on_databases
 
 REPORTS: list[tuple[dict[str, Any], list[str]]] = [
     (
@@ -63,8 +64,12 @@ REPORTS += [
 ]
 
 
-@pytest.mark.both_databases
-@pytest.mark.parametrize(("body", "arguments"), REPORTS, ids=[body["event_type"] for body, _ in REPORTS])
+@pytest.mark.parametrize(
+    ("database", "body", "arguments"),
+    on_databases(REPORTS, (2,)),
+    ids=[f"{database}-{body['event_type']}" for database in ("sqlite", "postgresql") for body, _ in REPORTS],
+    indirect=["database"],
+)
 def test_log_records_the_same_event_as_the_api(
     run: Run,
     client: FlaskClient,
@@ -99,36 +104,36 @@ def test_every_event_from_the_command_line_has_its_own_request_id(
     assert [event["author"] for event in events()] == ["system"] * 3
 
 
-@pytest.mark.parametrize(
-    ("given", "value"),
-    [
-        ("3600", 3600),
-        ("-1", -1),
-        ("1.5", 1.5),
-        ("true", True),
-        ('"3600"', "3600"),
-        ('["a", {"b": null}]', ["a", {"b": None}]),
-        ("null", None),
-        ("main", "main"),
-        ("007", "007"),
-        ("", ""),
-        ("NaN", "NaN"),
-        ("-Infinity", "-Infinity"),
-        ("1e999", "1e999"),
-        ("[1,", "[1,"),
-        ("[" * 5000, "[" * 5000),
-        ("9" * 5000, "9" * 5000),
-        ("größer → 3", "größer → 3"),
-        ("two\nlines", "two\nlines"),
-    ],
-    ids=lambda value: repr(value)[:20],
+VALUES = (
+    ("3600", 3600),
+    ("-1", -1),
+    ("1.5", 1.5),
+    ("true", True),
+    ('"3600"', "3600"),
+    ('["a", {"b": null}]', ["a", {"b": None}]),
+    ("null", None),
+    ("main", "main"),
+    ("007", "007"),
+    ("", ""),
+    ("NaN", "NaN"),
+    ("-Infinity", "-Infinity"),
+    ("1e999", "1e999"),
+    ("[1,", "[1,"),
+    ("[" * 5000, "[" * 5000),
+    ("9" * 5000, "9" * 5000),
+    ("größer → 3", "größer → 3"),
+    ("two\nlines", "two\nlines"),
 )
+
+
 def test_a_value_is_json_or_else_text(
-    run: Run, events: Callable[..., list[dict[str, Any]]], given: str, value: Any
+    run: Run, events: Callable[..., list[dict[str, Any]]], subtests: pytest.Subtests
 ) -> None:
-    assert run(*CHANGED, "--field", "setting", "--new-value", given).exit_code == 0
-    recorded = events()[-1]["description"]["new_value"]
-    assert (type(recorded), recorded) == (type(value), value)
+    for given, value in VALUES:
+        with subtests.test(given=given[:20]):
+            assert run(*CHANGED, "--field", "setting", "--new-value", given).exit_code == 0
+            recorded = events()[-1]["description"]["new_value"]
+            assert (type(recorded), recorded) == (type(value), value)
 
 
 def test_log_never_records_a_secret(run: Run, events: Callable[..., list[dict[str, Any]]]) -> None:
