@@ -213,9 +213,9 @@ def test_commands_that_read_name_a_folder_that_they_cannot_write_to(
     shutil.copytree(started_instance, instance)
     environ = {**os.environ, "PAINCHAIN_INSTANCE": str(instance)}
     further = (["verify"], ["events"]) if thorough else ()
-    for command in (*further, ["backup", str(tmp_path / "backup")], ["verify"]):
+    for number, command in enumerate([*further, ["backup", str(tmp_path / "backup")], ["verify"]]):
         instance.chmod(0o555)
-        out, err = (tmp_path / f"{command[0]}.{name}" for name in ("out", "err"))
+        out, err = (tmp_path / f"{number}.{name}" for name in ("out", "err"))
         code = PreparedProcess(drop_capabilities, environ, out, err, *command).wait(PATIENCE)
         instance.chmod(0o755)
         assert (code in (1, 2), out.read_text()) == (True, "")
