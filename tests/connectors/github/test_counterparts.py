@@ -65,7 +65,6 @@ def test_a_connection_is_tested_as_github_describes_it(described: tuple[str, Pat
     assert TYPE.test_connection(settings(described[0]), datetime.now(UTC)).sees == ("1 repository",)
 
 
-@pytest.mark.thorough  # its start takes five seconds; a test with a browser follows the same emulator
 def test_changes_between_polls_are_found_step_by_step(tmp_path: Path) -> None:
     with emulated(tmp_path) as github:
         now = datetime.now(UTC)
