@@ -21,15 +21,24 @@ from tests.counterparts.node import webhook_examples
 from tests.support.html import soup, words
 from tests.support.signed_webhooks import add_webhook, deliver
 
+# GitHub's events that become events of PainChain.
+KNOWN = {
+    *("pull_request", "workflow_run", "release", "push", "deployment", "deployment_status"),
+    *("package", "registry_package"),
+}
+
 
 @pytest.mark.parametrize("database", ["sqlite"])
 def test_all_of_githubs_own_examples_are_accepted_and_the_known_ones_become_their_event(
-    app: Flask, client: FlaskClient, events: Any
+    app: Flask, client: FlaskClient, events: Any, thorough: bool
 ) -> None:
+    """Of an event that PainChain does not know, one example is enough in `make test`."""
     new_events: Counter[str] = Counter()
     with run_fake_server(lambda request: Reply(403)) as fake_server:  # an API that returns no details
         path, secret = add_webhook(client, "github", base_url=fake_server.url)
         for number, (event, body) in enumerate(webhook_examples()):
+            if event in new_events and event not in KNOWN and not thorough:
+                continue
             response = deliver(client, path, secret, event, body, f"example-{number}")
             assert response.status_code == 202, (event, response.text)
             new_events[event] += response.get_json()["events"]
@@ -37,10 +46,7 @@ def test_all_of_githubs_own_examples_are_accepted_and_the_known_ones_become_thei
     stored = Counter(event["event_type"] for event in events(source="github"))
     assert sum(new_events.values()) == sum(stored.values()) > 0
     assert set(stored) == {"Push", "PullRequest", "WorkflowRun", "Release", "Commit", "Deployment", "Image"}
-    assert {event for event, count in new_events.items() if count} <= {
-        *("pull_request", "workflow_run", "release", "push", "deployment", "deployment_status"),
-        *("package", "registry_package"),
-    }
+    assert {event for event, count in new_events.items() if count} <= KNOWN
 
 
 def signed_as_gitlab_does(secret: str, body: bytes) -> dict[str, str]:
