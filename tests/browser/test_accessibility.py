@@ -83,7 +83,7 @@ pytestmark = pytest.mark.browser
 def site(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Site]:
     """A server with connectors of each type and events of each kind."""
     instance = tmp_path_factory.mktemp("site") / "instance"
-    make_demo(instance, events=100, days=7)
+    make_demo(instance, events=150, days=2)
     with serving(instance) as address:
         github = add(address, name="Work GitHub", tags=["team", "ci"], enabled=True)
         add(address, "gitlab", "Platform GitLab", config={"base_url": "https://gitlab.example"})
@@ -115,7 +115,6 @@ PAGES = (
     view_with_errors,
     event_with_notes,
     rows_with_notes,
-    around,
     history,
     restore,
     help_page,
@@ -127,7 +126,6 @@ PAGES = (
     new_with_errors,
     mapping_tried,
     painchain,
-    connector,
     conflict,
     not_found,
 )
@@ -148,6 +146,7 @@ FURTHER = (
     views,
     view,
     event,
+    around,
     note_refused,
     report_empty,
     as_of_not_understood,
@@ -155,6 +154,7 @@ FURTHER = (
     bulk,
     duplicate,
     new,
+    connector,
     connector_with_a_warning,
     saved,
     disable,
