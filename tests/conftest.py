@@ -34,8 +34,9 @@ NO_POSTGRES = "PAINCHAIN_TEST_POSTGRES does not name a PostgreSQL server (.ci/ru
 # Folders and modules of tests that run on both databases: there the SQL differs. Elsewhere a test marked
 # `both_databases` does.
 SQL_DIFFERS = (
-    *("database/", "eventlog/", "faults/", "indexes/", "maintenance/", "timeline/"),
-    *("integrity/test_derived_data.py", "integrity/test_random_tampering.py", "integrity/test_verification.py"),
+    *("database/", "indexes/", "timeline/", "eventlog/test_bytes.py", "eventlog/test_group_commit.py"),
+    *("eventlog/test_writer.py", "faults/test_disk.py", "faults/test_edited_json.py", "faults/test_kill.py"),
+    *("integrity/test_derived_data.py", "integrity/test_random_tampering.py"),
 )
 # A test that always runs only on SQLite.
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"])
