@@ -113,6 +113,7 @@ FLOW: list[tuple[str, str, dict[str, Any], int]] = [
     ("POST", "/api/views", {"json": {"name": "Other", "filter": "cursor=a"}}, 422),
     ("GET", VIEW, {}, 200),
     ("PATCH", VIEW, {"json": {"filter": "q=a"}, "headers": {"If-Match": "*"}}, 200),
+    ("PATCH", VIEW, {"json": {"start": False}, "headers": {"If-Match": "*"}}, 200),
     ("PATCH", VIEW, {"json": {"filter": "q=b"}, "headers": {"If-Match": '"view-1-1"'}}, 412),
     ("PATCH", VIEW, {"json": {"filter": "q=b"}}, 428),
     ("DELETE", VIEW, {}, 204),
@@ -129,6 +130,7 @@ FLOW: list[tuple[str, str, dict[str, Any], int]] = [
     ("POST", f"{PERSON}/disable", {}, 200),
     ("POST", f"{PERSON}/link", {}, 409),
     ("POST", f"{PERSON}/enable", {}, 200),
+    ("POST", f"{PERSON}/enable", {}, 200),  # it is enabled already
     ("POST", f"{PERSON}/unlink", {}, 409),
     ("DELETE", PERSON, {}, 204),
     ("DELETE", PERSON, {}, 404),
