@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 
 from painchain import connectors
 from painchain.connectors.contract import ConnectionTestResult, PollResult
-from painchain.core import address_policy, config, logs
+from painchain.core import address_policy, config, logs, passwords
 from painchain.database.session import db
 from painchain.startup import create_app
 from tests.support import thorough
@@ -51,6 +52,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 if "postgresql" in os.environ.get("PAINCHAIN_TEST_REQUIRE", "").split() and not POSTGRES:
     raise pytest.UsageError(NO_POSTGRES)
+
+FULL_HASHER = passwords.HASHER  # the one of the product
 
 LOOPBACK = "127.0.0.0/8, ::1"  # the fake servers of the tests listen here
 
@@ -165,6 +168,14 @@ def allow_loopback() -> None:
 def compiled() -> Iterator[None]:
     """Reuse compiled code: otherwise each test's app would compile again, which takes most of the time."""
     with reuse_compiled_code():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_password_hashes() -> Iterator[None]:
+    """Hash passwords with little work: with all of it, hashing took a twelfth of the time of the tests of pages."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         yield
 
 

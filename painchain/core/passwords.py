@@ -10,7 +10,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 MIN_LENGTH, MAX_LENGTH = 12, 512
 # OWASP's password storage cheat sheet: 19 MiB, two passes, one lane.
-_hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 _slots = BoundedSemaphore(2)  # limits the memory that parallel sign-ins take
 
 
@@ -30,7 +30,7 @@ def hash_password(password: str, name: str) -> str:
     if len(set(password)) < 5 or password.casefold().replace(name.casefold(), "").strip("0123456789!.-_ ") == "":
         raise WeakPassword("This password is too easy to guess. Use several unrelated words.")
     with _slots:
-        return _hasher.hash(password.encode("utf-8", "surrogatepass"))
+        return HASHER.hash(password.encode("utf-8", "surrogatepass"))
 
 
 def verify_password(stored: str | None, password: str) -> bool:
@@ -39,7 +39,7 @@ def verify_password(stored: str | None, password: str) -> bool:
         return False
     with _slots:
         try:
-            _hasher.verify(stored or _dummy_hash(), password.encode("utf-8", "surrogatepass"))
+            HASHER.verify(stored or _dummy_hash(), password.encode("utf-8", "surrogatepass"))
         except (VerificationError, InvalidHashError):
             return False
     return stored is not None
@@ -47,4 +47,4 @@ def verify_password(stored: str | None, password: str) -> bool:
 
 @cache
 def _dummy_hash() -> str:
-    return _hasher.hash("nobody has this password")
+    return HASHER.hash("nobody has this password")
