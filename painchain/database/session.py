@@ -30,6 +30,9 @@ from painchain.database.types import stored_json
 BUSY_SECONDS = 10
 POOL_SECONDS = 5  # for which a thread waits for a connection to PostgreSQL
 IDLE_CONNECTIONS = 6  # connections to SQLite that stay open
+# Of a new database; an older one keeps the pages it has. With SQLite's 4 KiB, an event takes 5 % more bytes.
+PAGE_BYTES = 8192
+WAL_BYTES = 4 * 1024 * 1024  # after which SQLite moves the write-ahead log into the database
 CACHED_KIB = 1_000  # of the database in the memory of each
 
 # Queues the writers of this process: SQLite's own busy back-off is many times slower.
@@ -117,7 +120,10 @@ def configure_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: Any, record: Any) -> None:
         cursor = connection.cursor()
+        cursor.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         _use_wal(cursor)
+        ((page_bytes,),) = cursor.execute("PRAGMA page_size").fetchall()
+        cursor.execute(f"PRAGMA wal_autocheckpoint = {WAL_BYTES // page_bytes}")
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute(f"PRAGMA cache_size = -{CACHED_KIB}")

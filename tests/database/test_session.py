@@ -13,6 +13,7 @@ from painchain.database.prepared import Prepared
 from painchain.database.session import (
     CACHED_KIB,
     IDLE_CONNECTIONS,
+    PAGE_BYTES,
     autocommit_connection,
     configure_sqlite,
     db,
@@ -32,6 +33,22 @@ def test_a_connection_waits_while_another_process_creates_the_database(tmp_path)
             assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         timer.join()
         engine.dispose()
+
+
+@pytest.mark.parametrize("page_bytes", [PAGE_BYTES, 4096], ids=["new", "old"])
+def test_a_new_database_has_large_pages_and_an_old_one_keeps_its_own(tmp_path, page_bytes):
+    file = tmp_path / "painchain.db"
+    if page_bytes != PAGE_BYTES:
+        with closing(sqlite3.connect(file)) as old:
+            old.execute(f"PRAGMA page_size = {page_bytes}")
+            old.execute("CREATE TABLE events (id INTEGER)")
+    engine = create_engine(f"sqlite:///{file}", **engine_options(f"sqlite:///{file}", 1))
+    configure_sqlite(engine)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE more (id INTEGER)"))
+        assert connection.execute(text("PRAGMA page_size")).scalar() == page_bytes
+        assert connection.execute(text("PRAGMA wal_autocheckpoint")).scalar() == 4 * 1024 * 1024 / page_bytes
+    engine.dispose()
 
 
 def test_few_connections_to_sqlite_stay_open_after_many_were_used_at_once(tmp_path):

@@ -112,8 +112,9 @@ def test_a_truncated_file_is_detected(
 ) -> None:
     fill_database(instance)
     file = instance / "painchain.db"
+    size, _ = root_page(file, "change_events")
     with file.open("r+b") as pages:
-        pages.truncate(int(file.stat().st_size * lock_seconds) // 4096 * 4096)
+        pages.truncate(int(file.stat().st_size * lock_seconds) // size * size)
     server = launch(log_level="error")
     for _ in range(PATIENCE * 20):
         if server.process.poll() is not None or "\n" in server.out.read_text():
