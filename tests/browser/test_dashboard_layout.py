@@ -24,7 +24,7 @@ SHIFTS = """() => new Promise(done => { let sum = 0;
 
 @pytest.mark.parametrize(("size", "limit"), [((1440, 900), 300), ((390, 844), 380)])
 @pytest.mark.parametrize(
-    "query", ["", *further("?range=7d&source=github&source=gitlab&q=-nothing", "?event_type=Commit")]
+    "query", ["", *further("?range=24h&source=github&source=gitlab&q=-nothing", "?event_type=Commit")]
 )
 def test_the_first_event_is_near_the_top(
     open_page: OpenPage, demo_server: str, size: tuple[int, int], limit: int, query: str
