@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -27,9 +26,8 @@ from painchain.integrity import verification
 from painchain.integrity.verification import Completeness
 from painchain.notifications import rules as notification_rules
 from painchain.retention import rules as retention_rules
-from painchain.startup import create_app
 from painchain.web.dashboard.filter_view import PARAMETERS
-from tests.conftest import close, settings_for
+from tests.integrity.instances import app_from, make_instance
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
 TOKEN = {"token": "made-up-token"}
@@ -102,22 +100,13 @@ def save_views(app: Flask) -> None:
 @pytest.fixture(scope="session")
 def configured_instance(started_instance: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An instance folder with a complete configuration, for copies."""
-    folder = shutil.copytree(started_instance, tmp_path_factory.mktemp("configured") / "instance")
-    app = create_app(settings_for(folder))
-    configure(app)
-    close(app)
-    return folder
+    return make_instance(started_instance, tmp_path_factory.mktemp("configured"), configure)
 
 
 @pytest.fixture
-def configured_app(database: str, settings: Settings, request: pytest.FixtureRequest) -> Flask:
+def configured_app(settings: Settings, request: pytest.FixtureRequest) -> Flask:
     """An app in which objects of every kind were created, changed, renamed and removed."""
-    if database == "sqlite":
-        shutil.copytree(request.getfixturevalue("configured_instance"), settings.instance, dirs_exist_ok=True)
-    app: Flask = request.getfixturevalue("app")
-    if database != "sqlite":
-        configure(app)
-    return app
+    return app_from("configured_instance", configure, settings, request)
 
 
 def configure(app: Flask) -> None:

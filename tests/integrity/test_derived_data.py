@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,7 @@ from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.indexes import rollups
 from painchain.integrity import derived_data
-from painchain.startup import create_app
-from tests.conftest import close, settings_for
+from tests.integrity.instances import app_from, make_instance
 from tests.support.command_line import Run
 from tests.support.databases import on_databases
 from tests.support.event_log import verify_log, write
@@ -39,22 +37,13 @@ def soon_counted() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def filled_instance(soon_counted: None, started_instance: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An instance folder with a log to check, for copies."""
-    folder = shutil.copytree(started_instance, tmp_path_factory.mktemp("filled") / "instance")
-    app = create_app(settings_for(folder))
-    fill(app)
-    close(app)
-    return folder
+    return make_instance(started_instance, tmp_path_factory.mktemp("filled"), fill)
 
 
 @pytest.fixture
-def log(database: str, settings: Settings, request: pytest.FixtureRequest) -> Flask:
+def log(settings: Settings, request: pytest.FixtureRequest) -> Flask:
     """A log with removed events, and with events that are not yet counted in the rollups."""
-    if database == "sqlite":
-        shutil.copytree(request.getfixturevalue("filled_instance"), settings.instance, dirs_exist_ok=True)
-    app: Flask = request.getfixturevalue("app")
-    if database != "sqlite":
-        fill(app)
-    return app
+    return app_from("filled_instance", fill, settings, request)
 
 
 def fill(app: Flask) -> None:
