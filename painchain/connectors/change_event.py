@@ -100,20 +100,24 @@ def _in_utc(time: datetime) -> datetime:
         raise PydanticCustomError("too_late", "Must not be after the year 9999") from None
 
 
-Line = Annotated[str, Field(min_length=1, max_length=200, pattern=TEXT), AfterValidator(visible)]
+# What the API's description says of a text that `visible` accepts.
+VISIBLE = Field(json_schema_extra={"allOf": [{"pattern": r"[^\s\x00-\x1f\x7f-\x9f]"}]})
+Line = Annotated[str, Field(min_length=1, max_length=200, pattern=TEXT), VISIBLE, AfterValidator(visible)]
 Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class ChangeEvent(Body):
     """A change to record on the timeline."""
 
-    title: Annotated[str, Field(min_length=1, max_length=300, pattern=TEXT), AfterValidator(visible)]
+    title: Annotated[str, Field(min_length=1, max_length=300, pattern=TEXT), VISIBLE, AfterValidator(visible)]
     kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=50)] = Field(
         "other",
         description="deployment, release, configuration, feature_flag, migration, infrastructure, dns, incident, "
         "other, or any lower-case word. The event's type is the same in PascalCase.",
     )
-    time: Time | None = Field(None, description="When it happened. Default: now. At most five minutes in the future.")
+    time: Time | None = Field(
+        None, description="When it happened. Default: now. Not before 1990, and at most five minutes in the future."
+    )
     end_time: Time | None = Field(None, description="When it ended. Needs `time`.")
     service: Line | None = None
     environment: Line | None = None
@@ -121,16 +125,20 @@ class ChangeEvent(Body):
     sha: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{7,64}$")] | None = Field(None, description="Hash of a commit.")
     digest: Line | None = Field(None, description="Digest of an image, such as sha256:….")
     repository: Line | None = Field(None, description="Full name, such as acme/api.")
-    status: Annotated[str, Field(min_length=1, max_length=60, pattern=TEXT), AfterValidator(visible)] | None = None
+    status: (
+        Annotated[str, Field(min_length=1, max_length=60, pattern=TEXT), VISIBLE, AfterValidator(visible)] | None
+    ) = None
     actor: Line | None = Field(
         None, description="Who made the change, according to the sender. The event's author is the sender itself."
     )
     url: Annotated[str, Field(max_length=2_000, pattern=TEXT), AfterValidator(_web_address)] | None = None
     description: Annotated[str, Field(max_length=20_000, pattern=TEXT)] = ""
-    tags: list[Annotated[str, Field(min_length=1, max_length=50, pattern=TEXT), AfterValidator(visible)]] = Field(
-        default_factory=list,  # Pydantic makes a deep copy of a default, which takes longer
-        max_length=50,
-        json_schema_extra={"default": []},
+    tags: list[Annotated[str, Field(min_length=1, max_length=50, pattern=TEXT), VISIBLE, AfterValidator(visible)]] = (
+        Field(
+            default_factory=list,  # Pydantic makes a deep copy of a default, which takes longer
+            max_length=50,
+            json_schema_extra={"default": []},
+        )
     )
     data: Annotated[Json, AfterValidator(_small)] = None
     external_id: Line | None = Field(

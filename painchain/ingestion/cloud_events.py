@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
 
-from painchain.connectors.change_event import ChangeEvent, Time, visible
+from painchain.connectors.change_event import VISIBLE, ChangeEvent, Time, visible
 from painchain.core.validation import TEXT, BadBody, Json, Value, read_as
 from painchain.ingestion import cdevents
 from painchain.ingestion.change_events import refuse_late, refuse_size
@@ -31,7 +31,9 @@ _ENCODED = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _MUST_BE_ENCODED = re.compile(r"[^!#$&-~]")  # what is not printable ASCII, space, double quote and percent
 
 
-Attribute = Annotated[str, Field(min_length=1, max_length=MAX_ATTRIBUTE, pattern=TEXT), AfterValidator(visible)]
+Attribute = Annotated[
+    str, Field(min_length=1, max_length=MAX_ATTRIBUTE, pattern=TEXT), VISIBLE, AfterValidator(visible)
+]
 
 
 class CloudEvent(BaseModel):
@@ -52,7 +54,9 @@ class CloudEvent(BaseModel):
         description=f"dev.cdevents.… is read as a CDEvent. The data of {CHANGE} must be a change event."
     )
     subject: Attribute | None = None
-    time: Time | None = Field(None, description="When it happened. Default: now. At most five minutes in the future.")
+    time: Time | None = Field(
+        None, description="When it happened. Default: now. Not before 1990, and at most five minutes in the future."
+    )
     datacontenttype: str | None = None
     data: Json = Field(None, description="A change event, or anything else: then the kind is other.")
     data_base64: (

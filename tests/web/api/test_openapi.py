@@ -119,6 +119,8 @@ ALLOWED_REFUSALS = (
     "Must be an http or https URL",
     "end_time needs a time",
     "Must not be after the year 9999",
+    "Must not be before 1990",
+    "Must have a character that can be seen",
 )
 
 
@@ -250,6 +252,24 @@ def test_actual_responses_match_the_description(app: Flask, client: FlaskClient,
         assert str(status) in schema.raw_schema["paths"][path][method.lower()]["responses"]
         schema[path][method].validate_response(response)
     assert {(method, path) for method, path, *_ in FLOW} == {(route.method, route.path) for route in openapi.ROUTES}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "url", "accepted"),
+    [("POST", "/api/notify-rules", "", False), ("PATCH", "/api/notify-rules/1", "", True)],
+    ids=["new", "kept"],
+)
+def test_a_blank_notification_url_is_described_as_it_is_taken(
+    client: FlaskClient, bearer: dict[str, str], method: str, path: str, url: str, accepted: bool
+) -> None:
+    new = {"name": "Pager", "url": "json://127.0.0.1:9/", "kinds": ["connector_deleted"]}
+    etag = client.post("/api/notify-rules", json=new, headers=bearer).headers["ETag"]
+    body = {**new, "name": "On call", "url": url}
+    response = client.open(path, method=method, json=body, headers={**bearer, "If-Match": etag})
+    assert (response.status_code < 300) == accepted
+    schemas = client.get("/openapi.json", headers=bearer).get_json()["components"]["schemas"]
+    described = schemas["NewNotifyRule" if method == "POST" else "NotifyRulePatch"]["properties"]["url"]
+    assert bool(re.search(described["pattern"], url)) == accepted
 
 
 def test_a_wrong_response_is_detected(app: Flask, client: FlaskClient, bearer: dict[str, str]) -> None:

@@ -13,6 +13,7 @@ from painchain.configuration.saved_views import FILTER as VIEW_FILTER
 from painchain.connectors.base import MAX_ITEMS, NAME, ConnectorType, Field, Kind
 from painchain.history.notes import MAX_LENGTH
 from painchain.indexes.search_query import MAX_TEXT
+from painchain.notifications.delivery import MAX_URL
 from painchain.web.api.openapi.routes import ROUTES
 from painchain.web.api.openapi.schema import (
     ADDRESS,
@@ -90,10 +91,10 @@ def body_schemas() -> dict[str, Schema]:
     schemas[NewConnectorCheck.__name__] = {"description": description, "anyOf": variants}
     config = any_of(*(_config(connector_type) for connector_type in connectors.TYPES.values()))
     patch["properties"] |= {"name": name, "tags": any_of(ref("Tags"), {"type": "null"}), "config": config}
-    rules = (schemas[model.__name__]["properties"] for model in (NewNotifyRule, NotifyRulePatch))
-    for properties in rules:
+    for model, address in ((NewNotifyRule, NOT_BLANK), (NotifyRulePatch, ANY_TEXT)):  # blank keeps the stored one
+        properties = schemas[model.__name__]["properties"]
         properties["name"] = {**NOT_BLANK, "maxLength": NAME.max_length, "examples": ["On call"]}
-        properties["url"] |= {**ANY_TEXT, "examples": ["json://127.0.0.1:9/"]}
+        properties["url"] |= {**address, "maxLength": MAX_URL, "examples": ["json://127.0.0.1:9/"]}
     for model in (ConnectorCheck, MappingTrial):
         schemas[model.__name__]["properties"]["config"] = config
     for person in (schemas[NewPerson.__name__]["properties"], schemas[PersonPatch.__name__]["properties"]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from painchain.exports.export import FORMATS
 from painchain.indexes.search_query import MAX_TERMS, MAX_TEXT, QUALIFIERS
+from painchain.timeline.filter import OUTCOMES
 from painchain.web.api.annotations import EARLIEST, LATEST
 from painchain.web.api.events import DEFAULT_LIMIT, MAX_LIMIT
 from painchain.web.api.openapi.schema import ANY_TEXT, INTEGER, STRING, TIME, Schema, any_of, list_of
@@ -39,6 +40,7 @@ SEARCH = (
     f"At most {MAX_TERMS} words and qualifiers. Times are in UTC unless they have an offset. Any other text "
     "with a colon is rejected unless it is in quotes; `errors` lists what is allowed."
 )
+_OUTCOME = "|".join(OUTCOMES)
 FILTER: Parameters = {
     "source": (TEXT_LIST, "Connector types, repeated or comma-separated; matches any of them."),
     "event_type": (
@@ -53,7 +55,7 @@ FILTER: Parameters = {
     "environment": (TEXT_LIST, "Environments, in any case, repeated; matches events of any of them."),
     "status": (TEXT_LIST, "Statuses such as updated, repeated or comma-separated; matches any of them."),
     "outcome": (
-        TEXT_LIST,
+        list_of({"type": "string", "pattern": rf"^({_OUTCOME})?(,({_OUTCOME})?)*$", "maxLength": MAX_TEXT}),
         "Outcomes: good, bad, running or neutral, repeated or comma-separated; matches any of them. A table for each "
         "source says which statuses are good, bad or running; all others are neutral.",
     ),
