@@ -91,8 +91,10 @@ def body_schemas() -> dict[str, Schema]:
     schemas[NewConnectorCheck.__name__] = {"description": description, "anyOf": variants}
     config = any_of(*(_config(connector_type) for connector_type in connectors.TYPES.values()))
     patch["properties"] |= {"name": name, "tags": any_of(ref("Tags"), {"type": "null"}), "config": config}
-    for model, address in ((NewNotifyRule, NOT_BLANK), (NotifyRulePatch, ANY_TEXT)):  # blank keeps the stored one
-        properties = schemas[model.__name__]["properties"]
+    # A blank URL keeps the stored one.
+    rules: tuple[tuple[Any, Schema], ...] = ((NewNotifyRule, NOT_BLANK), (NotifyRulePatch, ANY_TEXT))
+    for rule, address in rules:
+        properties = schemas[rule.__name__]["properties"]
         properties["name"] = {**NOT_BLANK, "maxLength": NAME.max_length, "examples": ["On call"]}
         properties["url"] |= {**address, "maxLength": MAX_URL, "examples": ["json://127.0.0.1:9/"]}
     for model in (ConnectorCheck, MappingTrial):
