@@ -24,7 +24,7 @@ KINDS = {
     "pipelinerun.finished": "pipeline",
 }
 _TYPE = re.compile(r"dev\.cdevents\.([a-z]+)\.([a-z]+)\.\d.*")
-_PURL = re.compile(r"pkg:[^/?#]+/([^?#]+?)(?:@([^@/?#]+))?(?:\?([^#]*))?(?:#.*)?")
+_PURL = re.compile(r"pkg:[^/?#]+/([^?#]+?)(?:(?<!/)@([^@?#]+))?(?:\?([^#]*))?(?:#.*)?")
 _DIGEST = re.compile(r"sha\d+:[0-9a-f]{32,}")
 _LINE, _STATUS, _TEXT = 200, 60, 20_000  # characters of a member of a change event
 
