@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -30,3 +31,23 @@ def json_encoder(*, ascii: bool = True, sort_keys: bool = False, allow_nan: bool
 
 def _written(encode: Callable[[Any, int], Iterable[str]], value: Any) -> str:
     return "".join(encode(value, 0))
+
+
+def in_ascii(text: bytes) -> bytes:
+    """Return JSON with every character escaped that is not a printable one of ASCII, as the standard library does."""
+    if b"\x7f" in text:
+        text = text.replace(b"\x7f", b"\\u007f")
+    return text if text.isascii() else text.decode().encode("ascii", _NOT_ASCII)
+
+
+_NOT_ASCII = "painchain.json"
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """Return the characters that are not ASCII as JSON escapes them."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return encoder.encode_basestring_ascii(error.object[error.start : error.end])[1:-1], error.end
+
+
+codecs.register_error(_NOT_ASCII, _escape)

@@ -6,10 +6,8 @@ waits a thousand times while other threads are busy, and makes them wait.
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections.abc import Mapping, Sequence
-from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from sqlalchemy import (
@@ -30,11 +28,11 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 
+from painchain.core.json_encoder import in_ascii
 from painchain.database.prepared import Prepared
 from painchain.database.types import UtcMicroseconds
 
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
-_NOT_ASCII = "painchain.json"
 
 
 class _Object(FunctionElement[str]):
@@ -144,24 +142,9 @@ class JsonLines:
 
 def _in_ascii(lines: bytes) -> str:
     """Return lines with every character escaped that is not a printable one of ASCII."""
-    lines = lines.replace(b"\x7f", b"\\u007f")
     if not lines.isascii():
-        lines = b"\n".join(line if line.isascii() else _escaped(line) for line in lines.split(b"\n"))
-    return lines.decode("ascii")
-
-
-def _escaped(line: bytes) -> bytes:
-    return line.decode().encode("ascii", _NOT_ASCII)
-
-
-def _escape(error: UnicodeError) -> tuple[str, int]:
-    """Return the characters that are not ASCII as JSON escapes them."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    return encode_basestring_ascii(error.object[error.start : error.end])[1:-1], error.end
-
-
-codecs.register_error(_NOT_ASCII, _escape)
+        lines = b"\n".join(map(in_ascii, lines.split(b"\n")))
+    return in_ascii(lines).decode("ascii")
 
 
 def pairs(connection: Connection, query: Select[Any]) -> list[tuple[int, int]]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -28,8 +30,8 @@ from painchain.database.models import ChangeEvent, LogHead, PrunedRun
 from painchain.database.prepared import Prepared
 from painchain.database.session import Base
 from painchain.database.types import moment
-from painchain.eventlog.canonical_batch import JSON_FIELDS, canonical_forms
-from painchain.eventlog.chain import FIELDS, canonical_form
+from painchain.eventlog.chain import FIELDS
+from painchain.eventlog.stored_form import JSON_FIELDS, exact_form, quick_form
 
 _event = ChangeEvent.__table__.c
 _runs = Base.metadata.tables[PrunedRun.__tablename__]
@@ -72,15 +74,31 @@ _STRAY_RUNS = Prepared(
 )
 
 
-class Link(NamedTuple):  # a dataclass would take four times as long to create
-    """One event in the chain: its hashed bytes and its hash.
+@dataclass  # not frozen, which would take four times as long to create
+class Link:
+    """One event in the chain: its number and its hash, which is b"" if it has none.
 
-    `content` is None if it cannot be read or is not valid for an event; `mac` is b"" if the event has no hash.
+    `row` has its stored values, or is None if they cannot be read.
     """
 
     id: int
     mac: bytes
-    content: bytes | None
+    row: Sequence[Any] | None
+
+    @cached_property
+    def content(self) -> bytes | None:
+        """The bytes that are hashed, or None if they are not known, because a value is not valid for an event."""
+        with suppress(*UNREADABLE_ERRORS):
+            return None if self.row is None else exact_form(self.row)
+        return None
+
+    @property
+    def quick_content(self) -> bytes | None:
+        """The same, computed in less time. If they do not have the event's hash, only `content` counts."""
+        try:
+            return None if self.row is None else quick_form(self.row)
+        except UNREADABLE_ERRORS:
+            return None
 
     def __str__(self) -> str:
         if self.content is None:
@@ -124,8 +142,7 @@ def head(connection: Connection) -> Head | None:
 def events(connection: Connection, after: int, last: int, limit: int) -> list[Link]:
     """Return the next events after number `after`, up to number `last`, at most `limit` of them."""
     try:
-        rows = _EVENTS.unconverted(connection, after=after, last=last, limit=limit)
-        return [*map(_link, rows, canonical_forms(rows))]
+        return [*map(_link, _EVENTS.unconverted(connection, after=after, last=last, limit=limit))]
     except UNREADABLE_ERRORS as error:
         reraise_database_error(error)
     numbers = _NUMBERS.all(connection, after=after, last=last, limit=limit)
@@ -144,22 +161,17 @@ def stray_run(connection: Connection, last: int) -> Run | None:
     return min(strays, key=lambda run: min(run.first, run.last), default=None)
 
 
-def _link(row: Sequence[Any], content: bytes) -> Link:
-    return Link(row[-2], _bytes(row[-1]), content)
+def _link(row: Sequence[Any]) -> Link:
+    return Link(row[-2], _bytes(row[-1]), row)
 
 
 def _read_event(connection: Connection, number: int) -> Link:
-    mac = b""
     try:
         for row in _EVENTS.unconverted(connection, after=number - 1, last=number, limit=1):
-            mac = _bytes(row[-1])
-            values = zip(FIELDS, row, strict=False)
-            return _link(
-                row, canonical_form([json.loads(value) if name in JSON_FIELDS else value for name, value in values])
-            )
+            return _link(row)
     except UNREADABLE_ERRORS as error:
         reraise_database_error(error)
-    return Link(number, mac, None)
+    return Link(number, b"", None)
 
 
 def reraise_database_error(error: Exception) -> None:

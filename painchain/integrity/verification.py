@@ -104,14 +104,18 @@ class _Verification:
 
     def _check(self, event: Link) -> bool:
         """Verify one event; if it is intact, make it the last verified one."""
-        number, content = event.id, event.content
-        if number != self.reached + 1 or content is None:
+        if event.id != self.reached + 1:
+            return False
+        return self._is_linked(event, event.quick_content) or self._is_linked(event, event.content)
+
+    def _is_linked(self, event: Link, content: bytes | None) -> bool:
+        if content is None:
             return False
         for index, chain in enumerate(self._accepted):
-            if compare_digest(event.mac, chain.link(self.mac, number, content)):
+            if compare_digest(event.mac, chain.link(self.mac, event.id, content)):
                 if index:
                     self._accepted = self._accepted[index:]
-                self.reached, self.mac = number, event.mac
+                self.reached, self.mac = event.id, event.mac
                 self.events += 1
                 return True
         return False

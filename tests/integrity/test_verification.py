@@ -14,8 +14,8 @@ from painchain.core.crypto import Keyring
 from painchain.database.models import ChangeEvent
 from painchain.database.session import WrongKey, db
 from painchain.eventlog import reader, writer
-from painchain.eventlog.canonical_batch import JSON_FIELDS
 from painchain.eventlog.chain import FIELDS, Chain, canonical
+from painchain.eventlog.stored_form import JSON_FIELDS
 from painchain.integrity import verification
 from tests.support.databases import on_databases
 from tests.support.event_log import verify_log, write
@@ -126,6 +126,31 @@ def test_replaced_key_cannot_sign_later_events(log: Flask) -> None:
         values = {"mac": mac, "seal": old.seal_head(12, mac)}
         connection.execute(text("UPDATE log_head SET mac = :mac, seal = :seal"), values)
     assert "with a key that had already been replaced" in broken(log)[2]
+
+
+NUMBERS = {"a": 1e-05, "b": 2**70, "c": 2.0**70, "d": "Größe → \x7f 😀"}
+
+
+@pytest.mark.both_databases
+def test_another_notation_of_the_same_values_is_no_edit(log: Flask) -> None:
+    write(log, {"metadata": NUMBERS})
+    assert verify_log(log).broken is None
+    spaced = (
+        json.dumps(NUMBERS).replace("1e-05", "0.00001").replace("1.1805916207174113e+21", "1180591620717411303424.0")
+    )
+    set_metadata(log, spaced)
+    assert verify_log(log).broken is None
+    set_metadata(log, json.dumps({**NUMBERS, "c": 2**70}))  # an equal number, but not the same value
+    assert broken(log)[:2] == ("edited", 13)
+
+
+def set_metadata(log: Flask, metadata: str) -> None:
+    """Change the stored metadata of event 13."""
+    with log.app_context(), db.engine.begin() as connection:
+        update = text("UPDATE change_events SET metadata = CAST(:metadata AS json) WHERE id = 13")
+        if connection.dialect.name == "sqlite":
+            update = text("UPDATE change_events SET metadata = :metadata WHERE id = 13")
+        connection.execute(update, {"metadata": metadata})
 
 
 def event_of(connection: Connection, number: int) -> dict[str, Any]:
