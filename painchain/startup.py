@@ -147,6 +147,6 @@ def listen(app: Flask) -> Any:
     :raises OSError: when it cannot listen at the address.
     :raises ValueError: when the address is invalid.
     """
-    from painchain.web.server import server_for
+    from painchain.web.serving.server import server_for
 
     return server_for(app, runtime.of(app).settings)

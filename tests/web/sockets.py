@@ -10,8 +10,8 @@ from dataclasses import replace
 from flask import Flask, request
 
 from painchain.core.config import Settings
-from painchain.web.connection import DEFAULT_LIMITS, Limits
-from painchain.web.server import server_for
+from painchain.web.serving.connection import DEFAULT_LIMITS, Limits
+from painchain.web.serving.server import server_for
 
 CANARY = b"c4nary-in-a-header"
 

@@ -20,8 +20,8 @@ from painchain.core.config import Settings
 from painchain.database.session import write_transaction
 from painchain.eventlog.writer import NewEvent, writing
 from painchain.exports.slots import OF_ONE_ACCOUNT
-from painchain.web.connection import DEFAULT_LIMITS, Limits
-from painchain.web.server import server_for
+from painchain.web.serving.connection import DEFAULT_LIMITS, Limits
+from painchain.web.serving.server import server_for
 from tests.conftest import ON_SQLITE
 from tests.web.sockets import END, send, serve
 
@@ -135,6 +135,7 @@ def test_a_reader_that_is_too_slow_is_cut_off(app: Flask, settings: Settings, ca
         assert not rest(client).endswith(b"\r\n0\r\n\r\n")
     cut_off = "A response was cut off: 127.0.0.1 read too little for 60 seconds."
     assert caplog.messages.count(cut_off) == 1
+    wait_until(lambda: connection._response is None)  # its body has ended
     server.close()
     server.task_dispatcher.shutdown()
     thread.join(5)

@@ -12,7 +12,7 @@ from flask import Flask
 
 from painchain.startup import create_app
 from painchain.web.common.security_headers import SECURITY
-from painchain.web.server import MAX_HEADER_BYTES
+from painchain.web.serving.server import MAX_HEADER_BYTES
 from tests.conftest import close, settings_for
 from tests.web.sockets import CANARY, END, app_with_address, send, serve
 

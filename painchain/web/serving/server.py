@@ -15,7 +15,8 @@ from painchain.core import logs
 from painchain.core.config import Settings
 from painchain.web.common.client_address import normalized
 from painchain.web.common.security_headers import SECURITY
-from painchain.web.connection import DEFAULT_LIMITS, Connection, Limits, Listener, pausing
+from painchain.web.serving.connection import DEFAULT_LIMITS, Connection, Limits, Listener, pausing
+from painchain.web.serving.event_loop import EventLoop
 
 # Request line and headers together.
 MAX_HEADER_BYTES = 65_536
@@ -87,6 +88,17 @@ class Server(Listener):
     channel_class = Channel
 
 
+class Servers(MultiSocketServer):  # type: ignore[misc]
+    """The servers at several addresses: a name such as localhost can have more than one."""
+
+    def run(self) -> None:
+        """Serve until a signal stops the process."""
+        try:
+            self.map.run(self.adj.asyncore_loop_timeout)
+        except (SystemExit, KeyboardInterrupt):
+            self.close()
+
+
 def server_for(app: Flask, settings: Settings, limits: Limits = DEFAULT_LIMITS) -> Any:
     """Return the server, listening.
 
@@ -105,12 +117,12 @@ def server_for(app: Flask, settings: Settings, limits: Limits = DEFAULT_LIMITS) 
         clear_untrusted_proxy_headers=not settings.trusted_proxies,
         ident=None,
     )
-    sockets: dict[int, Any] = {}
+    sockets = EventLoop()
     threads = ThreadedTaskDispatcher()
-    shared = {"map": sockets, "dispatcher": threads, "adj": adjustments}
-    servers = [Server(limits, pausing(app), sockinfo=address, **shared) for address in adjustments.listen]
+    shared: dict[str, Any] = {"dispatcher": threads, "adj": adjustments}
+    servers = [Server(limits, pausing(app), sockets, sockinfo=address, **shared) for address in adjustments.listen]
     threads.set_thread_count(adjustments.threads)
     if len(servers) == 1:
         return servers[0]
     addresses = [(server.effective_host, server.effective_port) for server in servers]
-    return MultiSocketServer(sockets, adjustments, addresses, threads, servers[0].log_info)
+    return Servers(sockets, adjustments, addresses, threads, servers[0].log_info)

@@ -9,6 +9,7 @@ import logging
 import math
 import socket
 import struct
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +24,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import WSGITask
 
 from painchain.web.common.client_address import normalized
+from painchain.web.serving.event_loop import EventLoop
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ TASK = "painchain.task"  # in the WSGI environment
 LOOK_SECONDS = 1.0
 WARN_SECONDS = 60.0
 RESET = struct.pack("ii", 1, 0)  # for SO_LINGER: the connection closes with an error
+_thread = threading.local()  # its `connection` is the one whose request the thread answers
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,7 @@ def pausing(app: WSGIApplication) -> WSGIApplication:
 class Connection(HTTPChannel):  # type: ignore[misc]
     """One connection. The main thread reads and writes it, another thread answers its requests."""
 
+    is_parked = False  # set by `EventLoop`
     _response: Response | None = None
     _requests = 0  # that were answered
     _read = 0  # bytes that the client has read, as far as is known
@@ -158,6 +162,11 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     def is_behind(self) -> bool:
         """Whether the client has too much left to read."""
         return bool(self.total_outbufs_len > self._limits.unread_bytes)
+
+    @property
+    def needs_main_thread(self) -> bool:
+        """Whether the main thread has something to do before the next request arrives."""
+        return bool(self.is_parked or self.total_outbufs_len or self.will_close or self.close_when_flushed)
 
     @property
     def others_wait(self) -> bool:
@@ -182,11 +191,14 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             self._wait()
             return
         paused = self._response
+        _thread.connection = self
         try:
             super().service()
         except Paused:
             self._wait()
             return
+        finally:
+            _thread.connection = None
         if paused:
             paused.end()  # if the connection is closed, nothing else has ended it
 
@@ -199,6 +211,11 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     def _flush_outbufs_below_high_watermark(self) -> None:
         """Let no thread wait here, as waitress does: `_wait` waits without one."""
+
+    def _flush_some(self, do_close: bool = True) -> bool:
+        """Send what the client can take. The main thread does so too, also while another one asks for a body."""
+        with self.outbuf_lock:
+            return bool(super()._flush_some(do_close))
 
     def send(self, data: bytes, do_close: bool = True) -> int:
         """Send what the client can take of these bytes, and count it."""
@@ -255,6 +272,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     def cut_off(self) -> None:
         """Close the connection soon, in the main thread; at once if the client reads nothing."""
         self.will_close = True
+        self.server.sockets.changed(self)
         if self.total_outbufs_len:
             self.reset_on_close()
             with suppress(OSError):
@@ -272,9 +290,27 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
     channel_class: Callable[..., Connection]
     _next_look = _next_warning = -math.inf
 
-    def __init__(self, limits: Limits, *arguments: Any, **more: Any):
+    def __init__(self, limits: Limits, application: WSGIApplication, sockets: EventLoop, **more: Any):
         self.limits = limits
-        super().__init__(*arguments, **more)
+        self.sockets = sockets
+        super().__init__(application, sockets, **more)
+        sockets.listeners.append(self)
+
+    def run(self) -> None:
+        """Serve until a signal stops the process."""
+        try:
+            self.sockets.run(self.adj.asyncore_loop_timeout)
+        except (SystemExit, KeyboardInterrupt):
+            self.task_dispatcher.shutdown()
+
+    def pull_trigger(self) -> None:
+        """Wake up the main thread, unless the connection whose request this thread answers does not need it."""
+        connection: Connection | None = getattr(_thread, "connection", None)
+        if connection is None:
+            super().pull_trigger()
+        elif connection.needs_main_thread:
+            self.sockets.changed(connection)
+            super().pull_trigger()
 
     def readable(self) -> bool:
         """Return whether it accepts connections. Once a second, look at those that it has."""
