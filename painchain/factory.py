@@ -14,6 +14,7 @@ from painchain.core import address_policy, key_file, logs, resources
 from painchain.core.config import Settings
 from painchain.core.metrics import Metrics
 from painchain.core.runtime import EXTENSION, Runtime
+from painchain.database.changes import Changes
 from painchain.database.errors import classify
 from painchain.database.session import configure_sqlite, db, engine_options
 from painchain.eventlog.group_commit import GroupCommit
@@ -86,6 +87,7 @@ def build_app(settings: Settings, serves: bool = True) -> Flask:
         key_file.key_source(settings),
         Metrics(),
         GroupCommit(),
+        Changes(),
         ExportSlots(),
         _provider(settings),
     )

@@ -16,6 +16,7 @@ from painchain.core.sized_cache import SizedCache
 
 if TYPE_CHECKING:
     from painchain.accounts.oidc import Provider
+    from painchain.database.changes import Changes
     from painchain.database.errors import Fault
     from painchain.eventlog.chain import Chain
     from painchain.eventlog.group_commit import GroupCommit
@@ -32,6 +33,7 @@ class Runtime:
     key_source: KeySource
     metrics: Metrics
     group_commit: GroupCommit
+    changes: Changes
     exports: ExportSlots
     oidc: Provider | None = None
     cache: SizedCache = field(default_factory=SizedCache)

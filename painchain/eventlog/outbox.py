@@ -14,7 +14,7 @@ from painchain.core.backoff import delay_after, delay_before
 from painchain.database import clock
 from painchain.database.models import Notice, NotifyRule
 from painchain.database.prepared import Prepared
-from painchain.database.session import Base, db, write_transaction
+from painchain.database.session import Base, autocommit_connection, db, write_transaction
 from painchain.database.types import EPOCH
 from painchain.eventlog import writer
 from painchain.eventlog.writer import NewEvent
@@ -111,6 +111,12 @@ def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
+def has_notices() -> bool:
+    """Return whether a notice waits, or is being sent."""
+    with autocommit_connection() as connection:
+        return _HAS_NOTICES.all(connection) != [[False]]
+
+
 def claim(now: datetime) -> ClaimedNotices | None:
     """Lease due notices of one rule to this process. None if nothing is due.
 
@@ -118,9 +124,9 @@ def claim(now: datetime) -> ClaimedNotices | None:
 
     :raises painchain.database.session.WrongKey: when the key was replaced: this process can decrypt no address.
     """
+    if not has_notices():  # as nearly always: the query would take five times as long
+        return None
     with db.engine.connect() as connection:
-        if _HAS_NOTICES.all(connection) == [[False]]:  # as nearly always: the query would take five times as long
-            return None
         claimable = (_is_due(now), clock.reached_condition(_notices.c.taken_until, now, LEASE))
         query = select(_notices.c.rule_id, _notices.c.tries).where(*claimable).order_by(_notices.c.due, _notices.c.id)
         first = connection.execute(query.limit(1)).first()

@@ -79,6 +79,12 @@ def add(event_log: EventLogWriter, connector: Connector, events: Sequence[Source
     return len(rows)
 
 
+def has_events() -> bool:
+    """Return whether an event is pending."""
+    with autocommit_connection() as connection:
+        return _HAS_EVENTS.all(connection) != [[False]]
+
+
 def claim(now: datetime, except_of: Collection[int] = ()) -> ClaimedEvent | None:
     """Lease the pending event that has waited longest to this process; None if none is due.
 
@@ -86,9 +92,9 @@ def claim(now: datetime, except_of: Collection[int] = ()) -> ClaimedEvent | None
 
     :raises painchain.database.session.WrongKey: when the key was replaced: this process can decrypt no token.
     """
+    if not has_events():
+        return None
     with autocommit_connection() as connection:
-        if _HAS_EVENTS.all(connection) == [[False]]:
-            return None
         claimable = (
             clock.reached_condition(_pending.due, now, MAX_POSTPONEMENT),
             clock.reached_condition(_pending.taken_until, now, LEASE),

@@ -120,6 +120,14 @@ def state() -> State:
     return State(row.due, row.asked, running, row.checked_at, row.seconds or 0.0, result, row.error, row.told)
 
 
+def due_again() -> datetime | None:
+    """Return when the next check is due; None while one is requested or running, maybe by a server that is gone."""
+    row = db.session.execute(select(_row.due, _row.asked, _row.began)).one()
+    db.session.rollback()
+    due: datetime = row.due
+    return None if row.asked or row.began else due
+
+
 def request_check() -> None:
     """Request a check at once, inside a write transaction. This changes nothing while a check is running."""
     db.session.execute(update(_table).where(_row.began.is_(None)).values(asked=True))

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
 
 from painchain.audit.trail import Trail
 from painchain.core import runtime
@@ -99,6 +99,14 @@ def failed(problem: BadCheckpoint, now: datetime) -> None:
     log.error("No checkpoint was created. %s", problem)
     with write_transaction() as connection:
         connection.execute(update(_table).values(problem=str(problem), problem_at=now))
+
+
+def is_waiting() -> bool:
+    """Return whether the newest checkpoint is still to be posted."""
+    has_posting = select(exists(select(_row.id).where(_row.posting.is_not(None))))
+    is_waiting = bool(_settings().checkpoint_url) and db.session.scalar(has_posting)
+    db.session.rollback()
+    return bool(is_waiting)
 
 
 def post_due(clock: Callable[[], datetime]) -> None:

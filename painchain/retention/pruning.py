@@ -47,14 +47,19 @@ class Step:
     has_more: bool
 
 
+def has_orders() -> bool:
+    """Return whether a prune is scheduled or running."""
+    with autocommit_connection() as connection:
+        return _HAS_ORDERS.all(connection) != [[False]]
+
+
 def acquire(now: datetime) -> int | None:
     """Acquire a prune that no process is working on, and return its ID. The lease is lost when its `beat` changes.
 
     :raises painchain.database.session.WrongKey: when the key was replaced, so this process cannot write.
     """
-    with autocommit_connection() as connection:
-        if _HAS_ORDERS.all(connection) == [[False]]:
-            return None
+    if not has_orders():
+        return None
     order_ids: Sequence[int] = db.session.scalars(
         select(_row.c.id).where(db_clock.lost_condition(_row.c.beat, now, HEARTBEAT_TIMEOUT)).order_by(_row.c.id)
     ).all()

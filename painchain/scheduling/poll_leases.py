@@ -88,6 +88,19 @@ def acquire(now: datetime) -> PollLease | None:
     return None
 
 
+def next_due(now: datetime) -> datetime | None:
+    """Return when a connector is due, or the lease of one ends, if nothing is stored until then; None if never."""
+    query = (
+        select(_state.due, _state.taken_until)
+        .select_from(_connectors.outerjoin(_table, _state.connector_id == _connector.id))
+        .where(_is_polled())
+    )
+    with autocommit_connection() as connection:
+        states = connection.execute(query).all()
+    later = [[moment for moment in state if moment and moment > now] for state in states]
+    return min((min(moments, default=now) for moments in later), default=None)
+
+
 def _lease(connector: Connector, now: datetime) -> PollLease | None:
     """Acquire the lease of a connector, if it is still due and the same as when it was read."""
     until = now + LEASE
@@ -114,17 +127,21 @@ def _of(connector_id: int) -> Update:
 
 def _candidates(now: datetime) -> Sequence[Row[Any]]:
     """Return the connectors that are due, the longest wait first: their rows, `has_state`, and the log's `key_id`."""
-    polled_types = [connector_type.key for connector_type in connectors.TYPES.values() if connector_type.poll]
     query = (
         select(_connectors, _state.connector_id.is_not(None).label("has_state"), _KEY_ID.label("key_id"))
         .outerjoin(_table, _state.connector_id == _connector.id)
-        .where(_connector.enabled, _connector.type.in_(polled_types))
-        .where(or_(_state.connector_id.is_(None), _is_due(now)))
+        .where(_is_polled(), or_(_state.connector_id.is_(None), _is_due(now)))
         .order_by(_state.due, _connector.id)
         .limit(CANDIDATES)
     )
     with autocommit_connection() as connection:
         return connection.execute(query).all()
+
+
+def _is_polled() -> ColumnElement[bool]:
+    """Return the condition for a connector that is enabled and of a type that is polled."""
+    polled_types = [connector_type.key for connector_type in connectors.TYPES.values() if connector_type.poll]
+    return and_(_connector.enabled, _connector.type.in_(polled_types))
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:

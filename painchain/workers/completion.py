@@ -16,7 +16,7 @@ from painchain.database.session import db
 from painchain.ingestion import completion, pending_events
 from painchain.ingestion.pending_events import ClaimedEvent
 from painchain.workers import base as worker_base
-from painchain.workers.base import Worker
+from painchain.workers.base import AT_ONCE, ON_CHANGE, Worker
 
 THREADS = 6
 THREADS_OF_CONNECTOR = 3  # so that a slow source does not delay the others
@@ -53,12 +53,13 @@ class CompletionWorker(Worker):
         super().run_once()
         self._wait(pending_events.LEASE.total_seconds())
 
-    def _do(self) -> None:
+    def _do(self) -> datetime:
         while claimed := self._claim():
             name = f"{self.name}-{claimed.id}"
             with self._changed:
                 self._threads += 1
             threading.Thread(target=self._work, args=(claimed,), name=name, daemon=True).start()
+        return AT_ONCE if pending_events.has_events() else ON_CHANGE
 
     def _claim(self) -> ClaimedEvent | None:
         """Claim the next event, unless this server completes enough of them already."""

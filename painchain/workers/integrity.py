@@ -13,7 +13,7 @@ from painchain.database.session import WriteBusy, WrongKey
 from painchain.integrity import check as integrity_check
 from painchain.integrity import check_job, latest_checkpoint
 from painchain.integrity.check_job import CheckLease
-from painchain.workers.base import Worker
+from painchain.workers.base import AT_ONCE, Worker
 
 BEAT_SECONDS = 1.0
 # Seconds of pause for each second of work. Nobody waits for the daily check.
@@ -32,11 +32,12 @@ class IntegrityWorker(Worker):
     def _begin(self) -> None:
         integrity_check.compare_newest_checkpoint()
 
-    def _do(self) -> None:
+    def _do(self) -> datetime:
         lease = check_job.acquire(self._clock())
         if lease:
             self._check(lease)
         latest_checkpoint.post_due(self._clock)
+        return AT_ONCE if latest_checkpoint.is_waiting() else check_job.due_again() or AT_ONCE
 
     def _check(self, lease: CheckLease) -> None:
         """Check the log. Store the reason of a failure for the page. If that fails too, the check is retried."""

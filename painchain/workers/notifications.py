@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from painchain.eventlog import outbox
 from painchain.notifications import sender
-from painchain.workers.base import Worker
+from painchain.workers.base import AT_ONCE, ON_CHANGE, Worker
 
 
 class NotificationWorker(Worker):
@@ -11,6 +14,7 @@ class NotificationWorker(Worker):
 
     name, task = "messenger", "Sending a message"
 
-    def _do(self) -> None:
+    def _do(self) -> datetime:
         while not self._stopping.is_set() and sender.send_due(self._clock):
             pass
+        return AT_ONCE if outbox.has_notices() else ON_CHANGE

@@ -19,11 +19,13 @@ from painchain.eventlog import writer
 from painchain.retention import pruning
 from painchain.retention import rules as retention_rules
 from painchain.retention.rules import RetentionRefused
+from painchain.scheduling import poll_leases
 from painchain.workers import base as worker_base
-from painchain.workers.base import Worker
+from painchain.workers.base import AT_ONCE, ON_CHANGE, Worker
 from painchain.workers.poll_pool import PollPool
 
 MEMORY_SECONDS = 10.0
+WORK_SECONDS = 0.05  # of processor time: a server without requests has nothing to return
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ class Scheduler(Worker):
     def __init__(self, app: Flask, clock: Callable[[], datetime] = worker_base.clock):
         super().__init__(app, clock)
         self._pollers = PollPool(app, clock)
-        self._memory_returned = time.monotonic()
+        self._memory_returned, self._worked = time.monotonic(), time.process_time()
 
     def start(self) -> None:
         """Start the threads."""
@@ -49,15 +51,23 @@ class Scheduler(Worker):
         super().stop()
         self._pollers.stop(max(0.0, worker_base.STOP_SECONDS - (time.monotonic() - started)))
 
-    def _do(self) -> None:
-        write_ahead_log.shorten(db.engine)
-        if time.monotonic() - self._memory_returned >= MEMORY_SECONDS:
+    def look(self) -> None:
+        """Keep the write-ahead log and the memory small, and do the work that is due now."""
+        write_ahead_log.shorten(self._engine)
+        now, worked = time.monotonic(), time.process_time()
+        if now - self._memory_returned >= MEMORY_SECONDS and worked - self._worked >= WORK_SECONDS:
             memory.return_unused()
-            self._memory_returned = time.monotonic()
+            self._memory_returned, self._worked = now, worked
+        super().look()
+
+    def _do(self) -> datetime:
         self._pollers.start_due()
         schedule_daily_prune(self._clock())
         while not self._stopping.is_set() and self._prune_next():
             memory.return_unused()
+        if pruning.has_orders():
+            return AT_ONCE
+        return min(retention_rules.due(), poll_leases.next_due(self._clock()) or ON_CHANGE)
 
     def _prune_next(self) -> bool:
         """Carry out one prune order, at a pace that leaves at least half of the time to other writers."""

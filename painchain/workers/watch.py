@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from painchain import connectors
 from painchain.configuration import connector_store
 from painchain.connectors.contract import CursorUpdate, PollError
-from painchain.core import logs
+from painchain.core import logs, runtime
 from painchain.database.session import WriteBusy, db
 from painchain.ingestion import watching
 from painchain.ingestion.watching import Outcome, WatchedConnector
@@ -51,7 +51,10 @@ class WatchWorker:
     def __init__(self, app: Flask, clock: Callable[[], datetime] = clock):
         self._app = app
         self._clock = clock
+        with app.app_context():
+            self._engine = db.engine
         self._watches: dict[int, Watch] = {}
+        self._version: Hashable = None  # of the database when there was nothing to watch
         self._stopping = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop_main: asyncio.Event | None = None
@@ -96,6 +99,13 @@ class WatchWorker:
 
     async def _synchronise(self) -> None:
         """Start, restart and end watches, and renew the leases of running ones."""
+        version = None
+        if not self._watches:
+            # Without a watch, nothing else waits for this thread.
+            version = runtime.of(self._app).changes.version(self._engine)
+            if version == self._version:
+                return
+        self._version = None
         connectors_by_id = await self._in_app(watching.watched_connectors)
         for connector_id, watch in list(self._watches.items()):
             if not await self._should_continue(watch, connectors_by_id.get(connector_id)):
@@ -103,6 +113,8 @@ class WatchWorker:
         for connector_id, connector in connectors_by_id.items():
             if connector_id not in self._watches:
                 await self._begin(connector)
+        if not self._watches and not connectors_by_id:
+            self._version = version
 
     async def _should_continue(self, watch: Watch, connector: WatchedConnector | None) -> bool:
         if connector is None or connector.version != watch.connector.version:

@@ -23,10 +23,10 @@ def test_a_long_write_ahead_log_is_emptied_as_soon_as_nobody_reads_it(app: Flask
         assert reader.execute("SELECT count(*) FROM large").fetchone() == (0,)
         with app.app_context(), db.engine.begin() as connection:
             connection.execute(text("INSERT INTO large VALUES (zeroblob(:size))"), {"size": USUAL_BYTES})
-        Scheduler(app).run_once()
+        Scheduler(app).look()
         assert file.stat().st_size > USUAL_BYTES
         assert reader.execute("SELECT count(*) FROM large").fetchone() == (0,)
         reader.execute("COMMIT")
-        Scheduler(app).run_once()
+        Scheduler(app).look()
         assert file.stat().st_size < USUAL_BYTES
         assert reader.execute("SELECT length(content) FROM large").fetchone() == (USUAL_BYTES,)
