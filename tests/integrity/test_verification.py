@@ -140,7 +140,12 @@ def test_another_notation_of_the_same_values_is_no_edit(log: Flask) -> None:
     )
     set_metadata(log, spaced)
     assert verify_log(log).broken is None
-    set_metadata(log, json.dumps({**NUMBERS, "c": 2**70}))  # an equal number, but not the same value
+
+
+@pytest.mark.both_databases
+def test_an_integer_instead_of_an_equal_floating_point_number_is_an_edit(log: Flask) -> None:
+    write(log, {"metadata": {"c": 2.0**70}})
+    set_metadata(log, json.dumps({"c": 2**70}))
     assert broken(log)[:2] == ("edited", 13)
 
 
