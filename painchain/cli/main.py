@@ -40,9 +40,12 @@ class LazyGroup(click.Group):
         """Import a subcommand; return None if there is none of this name."""
         if name not in COMMANDS:
             return None
+        path = f"painchain.cli.{COMMANDS[name][0]}"
         if name == "serve":
             memory.limit_heaps()  # before the imports, which fill most of the heap
-        module = import_module(f"painchain.cli.{COMMANDS[name][0]}")
+            module = import_module(path)
+        else:
+            module = memory.import_uncollected(path)
         command: click.Command = getattr(module, name.replace("-", "_"))
         return command
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,3 +30,12 @@ def test_the_scheduler_returns_unused_memory(app: Flask, monkeypatch: pytest.Mon
 def resident() -> int:
     """Return the bytes of memory that this process uses."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_what_a_command_imports_is_left_out_of_collections() -> None:
+    imports = "memory.import_uncollected('painchain.cli.messages')"
+    program = f"import gc; from painchain.core import memory; {imports}; print(gc.get_freeze_count(), gc.isenabled())"
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    frozen, is_enabled = output.split()
+    assert int(frozen) > 10_000
+    assert is_enabled == "True"
