@@ -90,6 +90,19 @@ def test_a_request_costs_nothing_for_each_other_open_connection(port: int, monke
     assert looks.keys() == {looks.most_common(1)[0][0]}
 
 
+def test_head_and_body_of_a_response_are_sent_together(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[bytes] = []
+
+    def send_and_note(connection: Any, data: bytes, *arguments: Any, **more: Any) -> Any:
+        sent.append(data)
+        return own_send(connection, data, *arguments, **more)
+
+    own_send = Connection.send
+    monkeypatch.setattr(Connection, "send", send_and_note)
+    assert send(port, LAST)[0] == 200
+    assert [data.startswith(OK) and data.endswith(b"}\n") for data in sent] == [True]
+
+
 def test_what_arrives_during_a_request_is_answered_after_it(port: int, gate: Gate) -> None:
     with connect(port) as connection:
         connection.sendall(SLOW)

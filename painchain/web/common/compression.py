@@ -64,7 +64,7 @@ def install(app: Flask) -> None:
         elif "ETag" in response.headers and not is_static:
             # Scripts send the ETag of an API resource back in If-Match: it must be the same in each encoding.
             return response
-        if "Accept-Encoding" not in request.headers or not any(
+        if "HTTP_ACCEPT_ENCODING" not in request.environ or not any(
             request.accept_encodings[algorithm] > 0 for algorithm in ALGORITHMS
         ):
             response.vary.add("Accept-Encoding")

@@ -48,12 +48,17 @@ def prefixed_name(plain: str, secure: bool) -> str:
 
 def read(plain: str) -> str:
     """Return the text of a cookie; an empty text if there is none."""
-    return request.cookies.get(name_in_request(plain), "")
+    return _text(name_in_request(plain))
 
 
 def read_script_cookie(plain: str) -> str:
     """Return the text of a cookie that a script set, under either name."""
-    return read(plain) or request.cookies.get(HOST_PREFIX + plain) or request.cookies.get(plain, "")
+    return read(plain) or _text(HOST_PREFIX + plain) or _text(plain)
+
+
+def _text(name: str) -> str:
+    # `get` would raise and catch an error of HTTP if there is none.
+    return next(iter(request.cookies.getlist(name)), "")
 
 
 def set_cookie(answer: Response, plain: str, text: str, seconds: int) -> None:

@@ -45,7 +45,8 @@ class Toast:
 
 def is_htmx() -> bool:
     """Return whether htmx requests a fragment (to restore its history it requests whole pages)."""
-    return "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
+    environ = request.environ  # `headers` raises and catches an error of HTTP for each that is missing
+    return "HTTP_HX_REQUEST" in environ and "HTTP_HX_HISTORY_RESTORE_REQUEST" not in environ
 
 
 def zone() -> ZoneInfo:

@@ -12,23 +12,21 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from contextvars import Context, copy_context
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
-from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+from wsgiref.types import WSGIApplication
 
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
-from waitress.task import WSGITask
 
 from painchain.web.common.client_address import normalized
 from painchain.web.serving.event_loop import EventLoop
+from painchain.web.serving.response import Paused, Response
 
 log = logging.getLogger(__name__)
 
-TASK = "painchain.task"  # in the WSGI environment
 LOOK_SECONDS = 1.0
 WARN_SECONDS = 60.0
 RESET = struct.pack("ii", 1, 0)  # for SO_LINGER: the connection closes with an error
@@ -56,93 +54,6 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-class Paused(BaseException):
-    """The rest of a response has to wait, and the thread does something else. waitress handles each `Exception`."""
-
-
-class Stream:
-    """The body of a response of unknown length, which may pause before each of its parts.
-
-    Each part can be produced by another thread, so all of them run in the context of the request.
-    """
-
-    def __init__(self, channel: Connection, context: Context, parts: Iterable[bytes]):
-        self._channel = channel
-        self._context = context
-        self._parts = parts
-        self._iterator = iter(parts)
-        self._has_paused = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        if self._has_paused:
-            self._has_paused = False  # each turn of a thread produces a part
-        elif self._channel.is_behind or self._channel.others_wait:
-            self._has_paused = True
-            raise Paused
-        return self._context.run(next, self._iterator)
-
-    def end(self) -> None:
-        """Release what the rest of the body would need. waitress would call this at each pause if it were `close`."""
-        if close := getattr(self._parts, "close", None):
-            self._context.run(close)
-
-
-class Response(WSGITask):  # type: ignore[misc]
-    """The response to one request."""
-
-    _stream: Stream | None = None
-
-    def get_environment(self) -> WSGIEnvironment:
-        """Return the WSGI environment, with which `begin` finds this response."""
-        environ: WSGIEnvironment = super().get_environment()
-        environ[TASK] = self
-        return environ
-
-    def begin(self, app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Call the app and return the body; after a pause, return the rest of it."""
-        if self._stream:
-            return self._stream
-        context = copy_context()
-        parts = context.run(app, environ, start_response)
-        if self.content_length is not None or hasattr(parts, "__len__"):
-            return parts
-        self._stream = Stream(self.channel, context, parts)
-        return self._stream
-
-    def service(self) -> None:
-        """Send the response, or what comes after a pause."""
-        try:
-            super().service()
-        except Paused:
-            raise
-        except BaseException:
-            if self._stream:
-                self.channel.reset_on_close()
-            self.end()
-            raise
-        self.end()
-
-    def end(self) -> None:
-        """End the body, if it has not ended."""
-        stream, self._stream = self._stream, None
-        self.channel.forget(self)
-        if stream:
-            stream.end()
-
-
-def pausing(app: WSGIApplication) -> WSGIApplication:
-    """Return an app whose responses can pause."""
-
-    def begin(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        response: Response = environ[TASK]
-        return response.begin(app, environ, start_response)
-
-    return begin
-
-
 class Connection(HTTPChannel):  # type: ignore[misc]
     """One connection. The main thread reads and writes it, another thread answers its requests."""
 
@@ -150,6 +61,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     _response: Response | None = None
     _requests = 0  # that were answered
     _read = 0  # bytes that the client has read, as far as is known
+    _parts: list[bytes] | None = None  # that are to be sent together
     _waits = False  # a request waits until the client has read more of the responses
     _state: tuple[float, str, int] = (math.inf, "", 0)
 
@@ -208,6 +120,24 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             self._waits = is_too_early = self.connected and self.is_behind
         if not is_too_early:
             self._queue()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Send together what is written meanwhile."""
+        parts: list[bytes] = []
+        self._parts = parts
+        try:
+            yield
+        finally:
+            self._parts = None
+        self.write_soon(b"".join(parts))
+
+    def write_soon(self, data: bytes) -> int:
+        """Send bytes, or keep those that are to be sent together."""
+        if self._parts is None:
+            return int(super().write_soon(data))
+        self._parts.append(data)
+        return len(data)
 
     def _flush_outbufs_below_high_watermark(self) -> None:
         """Let no thread wait here, as waitress does: `_wait` waits without one."""

@@ -15,8 +15,9 @@ from painchain.core import logs
 from painchain.core.config import Settings
 from painchain.web.common.client_address import normalized
 from painchain.web.common.security_headers import SECURITY
-from painchain.web.serving.connection import DEFAULT_LIMITS, Connection, Limits, Listener, pausing
+from painchain.web.serving.connection import DEFAULT_LIMITS, Connection, Limits, Listener
 from painchain.web.serving.event_loop import EventLoop
+from painchain.web.serving.response import pausing
 
 # Request line and headers together.
 MAX_HEADER_BYTES = 65_536
