@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Text, case, cast, func, literal, type_coerce
 
@@ -29,6 +29,20 @@ VALUES: dict[str, ColumnElement[Any]] = {
     "author": _event.author,
     "status": _event.status,
 }
+
+
+class Kind(NamedTuple):
+    """The values of an event that filters and menus use. `tags` is a list as JSON; `listed` are its known facts."""
+
+    source: str
+    event_type: str
+    status: str | None
+    author: str
+    connector: str
+    connector_id: int | None
+    connector_name: str | None
+    tags: str
+    listed: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +75,8 @@ class AggregateQuery:
     `conditions` do not include that range. If `by_facets` is true, `sources` and `facets` are equivalent to the
     conditions, in the values that the rollups have. Numbers are counted for each of the `selections`; if there are
     none, for all events. Queries with the same `key` have equivalent conditions and selections, whatever their range;
-    those without one are not cached. `lookup` follows from the conditions, and finds many events faster.
+    those without one are not cached. `lookup` follows from the conditions, and finds many events faster. `has_kind`
+    says whether events of a kind meet the conditions; it is None if that depends on more.
     """
 
     conditions: Sequence[ColumnElement[bool]] = ()
@@ -73,6 +88,7 @@ class AggregateQuery:
     selections: tuple[Selection, ...] = ()
     key: Hashable = None
     lookup: tuple[ColumnElement[bool], ...] = ()
+    has_kind: Callable[[Kind], bool] | None = None
 
     @property
     def counted_selections(self) -> Sequence[Selection]:

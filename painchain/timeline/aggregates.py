@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Select,
     Text,
     and_,
-    bindparam,
     cast,
     func,
     not_,
@@ -30,8 +30,8 @@ from painchain.database.types import stored_json
 from painchain.indexes import rollups
 from painchain.indexes.bitmaps import SOURCE
 from painchain.indexes.rollups import ALL_TIME, GRAINS
-from painchain.timeline import rollup_sums
-from painchain.timeline.aggregate_query import VALUES, AggregateQuery, between, bin_of, stamp
+from painchain.timeline import grouped_events, rollup_sums
+from painchain.timeline.aggregate_query import VALUES, AggregateQuery, Kind, between, bin_of, stamp
 from painchain.timeline.rollup_sums import FAR, RollupState, Sums
 from painchain.timeline.time_bins import TimeBins
 from painchain.timeline.time_slots import MICRO, Range, Spans, cover
@@ -48,20 +48,10 @@ def _most_frequent(facet: str) -> Select[Any]:
     return select(counts.order_by(_count.events.desc(), _count.value).limit(MAX_LISTED).subquery().c.value)
 
 
-# The queries that together find every author of an event. COUNTED is `counted()`.
-COUNTED = bindparam("counted", type_=BigInteger)
-AUTHORS: Sequence[Select[tuple[str]]] = (
-    select(_count.value).where(_count.facet == "author", _count.grain == ALL_TIME),
-    select(_event.author).where(_event.id > COUNTED).distinct(),
-)
-# The queries that together find every list of tags of an event, as JSON.
-TAG_LISTS: Sequence[Select[Any]] = (
-    select(_count.value).where(_count.facet == "tag", _count.grain == ALL_TIME),
-    select(_tags).where(_event.id > COUNTED).distinct(),
-)
-# The queries that together find every service and environment of an event: by fact, and the facts as JSON.
+# Queries of the values in the rollups: authors, lists of tags as JSON, and services and environments by fact.
+AUTHORS: Select[Any] = select(_count.value).where(_count.facet == "author", _count.grain == ALL_TIME)
+TAG_LISTS: Select[Any] = select(_count.value).where(_count.facet == "tag", _count.grain == ALL_TIME)
 LISTED: Mapping[str, Select[Any]] = {fact: _most_frequent(fact) for fact in rollups.LISTED}
-FACTS = select(rollups.LISTED_METADATA).where(_event.id > COUNTED, rollups.LISTED_METADATA.is_not(None)).distinct()
 
 
 def by_time(query: AggregateQuery, bins: TimeBins) -> list[Counter[tuple[int, str]]]:
@@ -123,6 +113,11 @@ def _facet_values(facet: str) -> Sequence[str]:
     return db.session.scalars(query.distinct()).all()
 
 
+def newest_kinds() -> Collection[Kind]:
+    """Return the kinds of the events that the rollups do not hold yet."""
+    return grouped_events.newest(counted()).keys()
+
+
 def counted() -> int:
     """Return the number of the newest event that the rollups hold, as it was first read in this transaction."""
     return rollup_sums.state().counted
@@ -143,19 +138,55 @@ def _sums(
     """
     spans, uncovered = _covered(query, borders, grains)
     sums: list[Counter[Any]] = [Counter() for _ in query.counted_selections]
-    row_conditions: list[list[ColumnElement[bool]]] = [between(stamp, low, high) for low, high in uncovered]
+    state = rollup_sums.state()
     if spans:
         read = rollup_sums.read if query.by_facets else _count_rolled_up
         state, in_rollups = read(query, facet, spans, bins)
         sums = [counts.copy() for counts in in_rollups]
-        # "+ 0" keeps the databases from using the index by time.
-        elsewhere = [not_(and_(True, *between(stamp + 0, low, high))) for low, high in uncovered]
-        is_newer = _event.id > state.counted
-        row_conditions.append([is_newer, *between(stamp + 0, query.start, query.end), *elsewhere])
-    else:
-        row_conditions = [[*conditions, *query.lookup] for conditions in row_conditions]
-    _count_rows(query, facet, bins, row_conditions, sums)
+    if not _add_from_memory(query, facet, bins, state, uncovered, sums):
+        _count_rows(query, facet, bins, _uncounted(query, state if spans else None, uncovered), sums)
     return [_without_zeros(counts) for counts in sums]
+
+
+def _uncounted(
+    query: AggregateQuery, state: RollupState | None, uncovered: Sequence[Range]
+) -> list[list[ColumnElement[bool]]]:
+    """Return the conditions of the events in ranges that no slot covers and, if slots were used, of newer events."""
+    row_conditions: list[list[ColumnElement[bool]]] = [between(stamp, low, high) for low, high in uncovered]
+    if state is None:
+        return [[*conditions, *query.lookup] for conditions in row_conditions]
+    # "+ 0" keeps the databases from using the index by time.
+    elsewhere = [not_(and_(True, *between(stamp + 0, low, high))) for low, high in uncovered]
+    newer = [_event.id > state.counted, *between(stamp + 0, query.start, query.end), *elsewhere]
+    return [*row_conditions, newer]
+
+
+def _add_from_memory(
+    query: AggregateQuery,
+    facet: str,
+    bins: TimeBins | None,
+    state: RollupState,
+    uncovered: Sequence[Range],
+    sums: Sequence[Counter[Any]],
+) -> bool:
+    """Add the events that no slot of the rollups covers to the sums, from memory. Return whether that was possible."""
+    if query.has_kind is None:
+        return False
+    in_quarters = grouped_events.of_ranges(state, uncovered)
+    if in_quarters is None:
+        return False
+    value = Kind._fields.index(facet)
+    borders = [border * MICRO for border in bins.borders] if bins else []
+    newest = grouped_events.in_range(grouped_events.newest(state.counted), query.start, query.end)
+    for kind, times in chain.from_iterable(groups.items() for groups in (newest, *in_quarters)):
+        if not query.has_kind(kind):
+            continue
+        numbers = Counter(bisect_right(borders, time) - 1 for time in times) if bins else {0: len(times)}
+        for of_selection, selection in zip(sums, query.counted_selections, strict=True):
+            if selection.includes is None or selection.includes(kind.source, kind.event_type, kind.status):
+                for number, events in numbers.items():
+                    of_selection[(number, kind[value]) if bins else (kind[value],)] += events
+    return True
 
 
 def _covered(query: AggregateQuery, borders: Sequence[int | None], grains: Sequence[int]) -> tuple[Spans, list[Range]]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, not_, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, false, func, not_, or_, select
 
 from painchain import connectors
 from painchain.connectors.outcomes import Outcome
@@ -13,7 +15,7 @@ from painchain.database.models import ChangeEvent, EventCount
 from painchain.database.prepared import Prepared
 from painchain.database.session import db
 from painchain.indexes.rollups import ALL_TIME
-from painchain.timeline import aggregates
+from painchain.timeline import aggregates, rollup_sums
 from painchain.timeline.aggregate_query import AggregateQuery, Includes, Share
 
 BUILTIN = connectors.BUILTIN.key
@@ -21,12 +23,9 @@ _STATUSES_KEY = "painchain.statuses"
 
 _event = ChangeEvent.__table__.c
 _count = EventCount.__table__.c
-# The queries that together find every status and its source: in the rollups, and in newer events.
-STATUSES: Sequence[Select[tuple[str, str]]] = (
-    select(_count.value, _count.source).where(_count.facet == "status", _count.grain == ALL_TIME),
-    select(_event.status, _event.source).where(_event.id > aggregates.COUNTED, _event.status.is_not(None)).distinct(),
-)
-_STATUSES = Prepared(union_all(*STATUSES))
+# The query of every status in the rollups, and its source.
+STATUSES: Select[Any] = select(_count.value, _count.source).where(_count.facet == "status", _count.grain == ALL_TIME)
+_STATUSES = Prepared(STATUSES)
 SourceStatus = tuple[str, str]  # a source and a status
 
 
@@ -58,21 +57,21 @@ NOTHING = Alternative((), "event_type", ())
 _WITHOUT_ACCESS = not_(ACCESS.condition())
 
 
-def remember_statuses(pairs: Iterable[SourceStatus]) -> None:
-    """Let this transaction use these statuses, so that it does not read them again."""
-    db.session.connection()
-    db.session.info[_STATUSES_KEY] = (db.session().get_transaction(), frozenset(pairs))
+def remember_statuses(in_rollups: Iterable[SourceStatus]) -> Collection[SourceStatus]:
+    """Return every status in the log with its source, given those in the rollups. This transaction uses them again."""
+    newest = ((kind.source, kind.status) for kind in aggregates.newest_kinds() if kind.status is not None)
+    pairs = frozenset([*in_rollups, *newest])
+    db.session.info[_STATUSES_KEY] = (db.session().get_transaction(), pairs)
+    return pairs
 
 
 def statuses() -> Collection[SourceStatus]:
     """Return every status in the log with its source, as first read in this transaction."""
-    pairs: Collection[SourceStatus]
     transaction, pairs = db.session.info.get(_STATUSES_KEY, (None, frozenset()))
     if transaction is None or transaction is not db.session().get_transaction():
-        rows = _STATUSES.all(db.session.connection(), counted=aggregates.counted())
-        pairs = {(source, status) for status, source in rows}
-        remember_statuses(pairs)
-    return pairs
+        pairs = remember_statuses((source, status) for status, source in rollup_sums.cached_rows(_STATUSES))
+    known: Collection[SourceStatus] = pairs
+    return known
 
 
 def access_with(outcomes: Collection[Outcome] | None) -> Alternative:
@@ -114,14 +113,21 @@ def _has_outcome(outcomes: Collection[Outcome]) -> ColumnElement[bool]:
     return or_(*arms) if arms else false()
 
 
-def alternatives(outcomes: Collection[Outcome], without_access: bool = False) -> list[Alternative]:
+def alternatives(outcomes: Collection[Outcome], without_access: bool = False) -> Sequence[Alternative]:
     """Return the events with one of these outcomes, none of them neutral, as alternatives that do not overlap.
 
     Most words have the same outcome in every source that uses them. The others are given source by source.
     """
+    return _alternatives(frozenset(outcomes), without_access, frozenset(statuses()))
+
+
+@lru_cache(64)
+def _alternatives(
+    outcomes: Collection[Outcome], without_access: bool, found: Collection[SourceStatus]
+) -> Sequence[Alternative]:
     types = [name for name in _types(outcomes) if not (without_access and name in connectors.ACCESS_TYPES)]
     result = [Alternative((BUILTIN,), "event_type", tuple(types))] if types else []
-    pairs = [(source, status) for source, status in statuses() if source != BUILTIN]
+    pairs = [(source, status) for source, status in found if source != BUILTIN]
     matching = [pair for pair in pairs if _ends(*pair) in outcomes]
     disputed = {status for _, status in matching} & {status for _, status in {*pairs} - {*matching}}
     if shared := sorted({status for _, status in matching} - disputed):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -23,8 +23,8 @@ from painchain.indexes.search_query import MAX_TEXT as MAX_TEXT
 from painchain.indexes.search_query import BadFilter as BadFilter
 from painchain.indexes.search_query import Group, Phrase, Window
 from painchain.indexes.search_query import parse_time as parse_time
-from painchain.timeline import aggregates, connector_filter, event_classes, team_filter
-from painchain.timeline.aggregate_query import AggregateQuery, Selection
+from painchain.timeline import aggregates, connector_filter, event_classes, grouped_events, team_filter
+from painchain.timeline.aggregate_query import AggregateQuery, Kind, Selection
 from painchain.timeline.connector_filter import NamedConnector
 from painchain.timeline.cursor import Cursor
 
@@ -131,7 +131,7 @@ class Filter:
             if values:
                 conditions.append(column.in_(values))
         if values := self.connector_values:
-            ids = [int(value) for value in values if value.isdecimal() and len(value) < 18]
+            ids = grouped_events.numeric_ids(values)
             conditions.append(or_(_event.connector_id.in_(ids), _event.connector_name.in_(values)))
         for tags in (self.tag, self.team_tags):
             if tags:
@@ -205,7 +205,8 @@ def counting_query(event_filter: Filter, matches: Matches | None = None, with_cl
     """
     query = aggregate_query(replace(event_filter, any_class=True), matches=matches)
     lookup = (matches.lookup,) if matches and matches.lookup is not None else ()
-    query = replace(query, key=(replace(event_filter, start=None, end=None), with_classes), lookup=lookup)
+    key = (replace(event_filter, start=None, end=None), with_classes)
+    query = replace(query, key=key, lookup=lookup, has_kind=_kind_matcher(event_filter) if query.by_facets else None)
     if not with_classes and event_filter.outcomes is None and not event_filter.hides_access:
         return query
     outcomes, is_hiding = event_filter.outcomes, event_filter.hides_access
@@ -217,6 +218,11 @@ def counting_query(event_filter: Filter, matches: Matches | None = None, with_cl
         share = hidden.narrow(query.sources, query.facets) if hidden else None
         selections.append(Selection((hidden or event_classes.NOTHING).includes, (share,) if share else ()))
     return replace(query, selections=tuple(selections))
+
+
+def _kind_matcher(event_filter: Filter) -> Callable[[Kind], bool]:
+    lists = {name: getattr(event_filter, name) for name in ("source", "event_type", "author", "status")}
+    return grouped_events.matcher(lists, event_filter.connector_values, [event_filter.tag, event_filter.team_tags])
 
 
 def _selection(query: AggregateQuery, event_filter: Filter, outcomes: frozenset[Outcome] | None) -> Selection:

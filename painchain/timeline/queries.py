@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict, namedtuple
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -36,8 +35,6 @@ DAY = timedelta(hours=25)  # the longest day, when the clocks are set back
 PAGE = 50
 MANY = 500  # the most events of a page among which the group of a new event is looked for
 BYTES_OF_TEXT = 3  # that an event takes in memory for each character of its text, roughly
-_FACTS = "facts"
-_STATUS = -1  # the position of a status, whose kind is its source
 
 _event = ChangeEvent.__table__.c
 # The columns of an Event, and the notes on it
@@ -236,45 +233,49 @@ class FilterValues:
     views: Sequence[ViewLink] = ()
 
 
-def _filter_value_queries() -> Iterator[Select[Any]]:
-    """Yield queries of a text, what it is, and its position: its number, or the order in which it is shown."""
-    kinds = {"tags": aggregates.TAG_LISTS, "author": aggregates.AUTHORS, _FACTS: [aggregates.FACTS]}
-    kinds |= {fact: [query] for fact, query in aggregates.LISTED.items()}
-    for kind, queries in kinds.items():
-        yield from (query.add_columns(literal(kind), literal(0)) for query in queries)
-    team_order = func.row_number().over(order_by=(func.lower(Team.name), Team.id))
-    yield select(Team.name, literal("team"), team_order)
-    yield from (query.add_columns(literal(_STATUS)) for query in event_classes.STATUSES)
-    yield from saved_views.QUERIES
+def _values_in_rollups() -> Iterator[Select[Any]]:
+    """Yield queries of a text and what it is, or of a status and its source, with whether it is a status."""
+    kinds = {"tags": aggregates.TAG_LISTS, "author": aggregates.AUTHORS, **aggregates.LISTED}
+    yield from (query.add_columns(literal(kind), literal(0)) for kind, query in kinds.items())
+    yield event_classes.STATUSES.add_columns(literal(1))
 
 
-_FILTER_VALUES = Prepared(union_all(*_filter_value_queries()))
+_IN_ROLLUPS = Prepared(union_all(*_values_in_rollups()))
+_TEAM_ORDER = func.row_number().over(order_by=(func.lower(Team.name), Team.id))
+# A text, what it is, and its position: its number, or the order in which it is shown.
+_TEAMS_AND_VIEWS = Prepared(
+    union_all(select(Team.name, literal("team"), _TEAM_ORDER), *saved_views.QUERIES),
+)
 
 
 def filter_values(person_id: int | None = None) -> FilterValues:
-    """Read what a person can set a filter to, in one statement, and the statuses that ``event_classes`` needs later."""
-    values: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    """Read what a person can set a filter to, and the statuses that ``event_classes`` needs later."""
+    in_rollups: dict[str, set[str]] = defaultdict(set)
     statuses = []
-    rows = _FILTER_VALUES.all(db.session.connection(), counted=aggregates.counted(), person_id=person_id)
-    for value, kind, position in rows:
-        if position == _STATUS:
+    for value, kind, is_status in rollup_sums.cached_rows(_IN_ROLLUPS):
+        if is_status:
             statuses.append((kind, value))
         else:
-            values[kind].append((position, value))
+            in_rollups[kind].add(value)
     event_classes.remember_statuses(statuses)
-    by_kind = {kind: [value for _, value in sorted(pairs)] for kind, pairs in values.items()}
-    for facts in map(json.loads, by_kind.get(_FACTS, ())):
-        for fact, value in zip(rollups.LISTED, rollups.listed_values(facts), strict=True):
-            by_kind.setdefault(fact, []).extend([value] if value else [])
+    newest = aggregates.newest_kinds()
+    tags = aggregates.all_tags(in_rollups["tags"] | {kind.tags for kind in newest})
+    listed = [
+        in_rollups[fact] | {value for kind in newest if (value := kind.listed[number])}
+        for number, fact in enumerate(rollups.LISTED)
+    ]
     authors, services, environments = (
-        sorted(set(by_kind.get(name, [])), key=str.casefold) for name in ("author", *rollups.LISTED)
+        sorted(names, key=str.casefold) for names in (in_rollups["author"] | {kind.author for kind in newest}, *listed)
     )
+    values: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for value, kind, position in _TEAMS_AND_VIEWS.all(db.session.connection(), person_id=person_id):
+        values[kind].append((position, value))
     return FilterValues(
-        sorted(aggregates.all_tags(by_kind.get("tags", [])), key=str.casefold),
+        sorted(tags, key=str.casefold),
         authors,
         services,
         environments,
-        by_kind.get("team", []),
+        [name for _, name in sorted(values["team"])],
         saved_views.from_values(values),
     )
 

@@ -37,6 +37,7 @@ from painchain.timeline.time_slots import MICRO, Range, Spans
 
 FAR = 2**62
 SUM_BYTES = 250  # what one number with its key takes, roughly
+ROW_BYTES = 400  # of a few texts
 _STATE_KEY = "painchain.rollups"
 _STATE_ARM = -1
 _ZERO: Number = literal_column("0", BigInteger)
@@ -109,6 +110,19 @@ def read(query: AggregateQuery, facet: str, spans: Spans, bins: TimeBins | None)
         cached = _read(query, facet, spans, bins)
         cache.put((cached[0], *sums_key), cached, size_of(cached[1]))
     return cached
+
+
+def cached_rows(statement: Prepared) -> Sequence[Sequence[Any]]:
+    """Return the rows of a statement that reads only rollups. They are cached while these stay the same."""
+
+    def read_rows() -> Sequence[Sequence[Any]]:
+        return statement.all(db.session.connection())
+
+    if is_writing():  # what is read now may be rolled back
+        return read_rows()
+    key = ("rollup rows", statement, state())
+    rows = runtime.current().cache.get_or_compute(key, read_rows, lambda rows: ROW_BYTES * len(rows))
+    return read_rows() if rows is None else rows
 
 
 def size_of(sums: Sums) -> int:

@@ -32,7 +32,7 @@ NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
 HTMX_EDIT, PLAIN_EDIT, POLLED_EVENT = 15, 9, 8
 POLLED_BATCHES = 45  # of four batches; each second one adds the events since the last to counts and indexes
-DASHBOARD, DELIVERY, BATCH_OF_EVENTS = 12, 15, 13
+DASHBOARD, DASHBOARD_AFTER_WRITE, DELIVERY, BATCH_OF_EVENTS = 14, 11, 15, 13
 
 
 def numbered(statements: list[str]) -> str:
@@ -104,6 +104,19 @@ def test_an_uncached_dashboard(app, client, make_connector, query):
         response = client.get(f"/{query}")
         assert (response.status_code, 'id="feed"' in response.text) == (200, True)
     assert len(statements) <= DASHBOARD, numbered(statements)
+
+
+@pytest.mark.both_databases
+def test_a_dashboard_after_a_write(app, client, make_connector):
+    make_connector(enabled="y", tags="early")
+    add_person(app)
+    sign_in(client)
+    client.get("/")
+    for number in range(2):
+        client.post("/api/events", json={"title": f"Deployed {number}"})
+        with recorded_statements(app) as statements:
+            assert f"Deployed {number}" in client.get("/").text
+        assert len(statements) <= DASHBOARD_AFTER_WRITE, numbered(statements)
 
 
 @pytest.mark.both_databases
