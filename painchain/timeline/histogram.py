@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
+from types import MappingProxyType
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from painchain.database.session import db
@@ -20,21 +22,20 @@ from painchain.timeline.filter import DEFAULT_RANGE, RANGES, Filter, counting_qu
 from painchain.timeline.time_bins import time_bins
 
 
-@dataclass(frozen=True)
-class Bin:
+class Bin(NamedTuple):
     """One interval of the histogram with its number of events by source, and of those with a bad outcome."""
 
     start: datetime
     end: datetime
     counts: Mapping[str, int]
-    failures_by_source: Mapping[str, int] = field(default_factory=dict)
+    failures_by_source: Mapping[str, int] = MappingProxyType({})
 
-    @cached_property
+    @property
     def total(self) -> int:
         """The number of events in this bin."""
         return sum(self.counts.values())
 
-    @cached_property
+    @property
     def failures(self) -> int:
         """The number of events in this bin with a bad outcome, if they were counted."""
         return sum(self.failures_by_source.values())
@@ -92,13 +93,14 @@ def histogram(event_filter: Filter, now: datetime, zone: ZoneInfo, with_classes:
     start = event_filter.start or oldest or (event_filter.end or now) - RANGES[DEFAULT_RANGE]
     end = event_filter.end or max(now, start) + timedelta(microseconds=1)
     bins = time_bins(start, end, zone)
-    counts, failures, hidden = ([dict[str, int]() for _ in range(len(bins))] for _ in range(3))
+    counts, failures, hidden = ([dict[str, int]() for _ in bins.borders[1:]] for _ in range(3))
     for interval in _without_gaps(replace(event_filter, start=since or start)):
         sums = aggregates.by_time(counting_query(interval, matches, with_classes), bins)
         for of_bins, of_interval in zip((counts, failures, hidden), sums, strict=False):
             for (index, source), count in of_interval.items():
-                last = of_bins[min(index, len(bins) - 1)]  # after the clock was set back, events can be later than now
-                last[source] = last.get(source, 0) + count
+                # After the clock was set back, events can be later than now.
+                of_bin = of_bins[index] if index < len(of_bins) else of_bins[-1]
+                of_bin[source] = of_bin.get(source, 0) + count
     borders = [moment(border * 1_000_000) for border in bins.borders]
     return Histogram(
         borders[0],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby, pairwise
 from zoneinfo import ZoneInfo
 
@@ -74,7 +74,7 @@ def _borders(start: datetime, end: datetime, width: int, zone: ZoneInfo) -> list
     equal = list(range(first - offset, _ceiling(end) + width, width))
     while equal[-2] >= end.timestamp():
         equal.pop()
-    if all((border + _offset(border, zone)) % width == 0 for border in equal):
+    if _are_round(equal[0], equal[-1], width, zone):
         return equal
     borders = [_instant(first, zone, offset)]
     while borders[-1] < end.timestamp():
@@ -83,6 +83,12 @@ def _borders(start: datetime, end: datetime, width: int, zone: ZoneInfo) -> list
         if instant > borders[-1]:  # at the date line, clocks have skipped whole days
             borders.append(instant)
     return borders
+
+
+@lru_cache(256)
+def _are_round(first: int, last: int, width: int, zone: ZoneInfo) -> bool:
+    """Return whether times at equal distances, from the first to the last, are round local times."""
+    return all((border + _offset(border, zone)) % width == 0 for border in range(first, last + 1, width))
 
 
 def _ceiling(moment: datetime) -> int:

@@ -106,8 +106,7 @@ def only_sources(histogram: Histogram, chosen: Collection[str]) -> Histogram:
     if not chosen:
         return histogram
     bins = [
-        replace(
-            bin,
+        bin._replace(
             counts={source: count for source, count in bin.counts.items() if source in chosen},
             failures_by_source={source: count for source, count in bin.failures_by_source.items() if source in chosen},
         )

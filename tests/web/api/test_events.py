@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -190,6 +191,13 @@ def test_the_timeline_counts_every_event_in_one_bin(client: FlaskClient, github:
     assert {source for bin in counted["bins"] for source in bin["counts"]} == {"painchain"}
     edges = [bin["start"] for bin in counted["bins"]] + [counted["end"]]
     assert edges == [counted["start"]] + [bin["end"] for bin in counted["bins"]]
+
+
+def test_the_timeline_is_compact_json_in_ascii(client: FlaskClient, github: str) -> None:
+    log(client, **rename("Größe"))
+    response = client.get("/api/timeline")
+    assert response.text == json.dumps(response.get_json(), separators=(",", ":")) + "\n"
+    assert response.content_type == client.get("/api/stats").content_type
 
 
 @pytest.mark.usefixtures("various")
