@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from painchain.timeline.histogram import Histogram
@@ -34,7 +35,7 @@ class Tick:
 def ticks(histogram: Histogram, zone: ZoneInfo) -> list[Tick]:
     """Return the ticks of a chart, `MAX_TICKS` at most."""
     start, end = histogram.start, histogram.end
-    moments = next(moments for moments in _candidates(start, end, zone) if len(moments) <= MAX_TICKS)
+    moments = _moments(start, end, zone)
     within_a_day = end - start <= timedelta(days=1, hours=1)
     positions = [round(percent_of_axis(histogram, moment), 2) for moment in moments]
     result = []
@@ -45,6 +46,12 @@ def ticks(histogram: Histogram, zone: ZoneInfo) -> list[Tick]:
         label = _label(moment.astimezone(zone), within_a_day, end - start) if has_room else ""
         result.append(Tick(position, label, anchor))
     return result
+
+
+@lru_cache(64)
+def _moments(start: datetime, end: datetime, zone: ZoneInfo) -> list[datetime]:
+    """Return the times of the ticks. They stay the same until the first bin of a chart is another one."""
+    return next(moments for moments in _candidates(start, end, zone) if len(moments) <= MAX_TICKS)
 
 
 def _label(local: datetime, within_a_day: bool, length: timedelta) -> str:

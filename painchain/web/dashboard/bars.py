@@ -43,7 +43,7 @@ class _Style:
 def draw(histogram: Histogram, view: View, zone: ZoneInfo, compared: Comparison | None = None) -> Markup:
     """Return the bars as SVG: the tallest one, or the highest number it is compared with, has the full height.
 
-    The link and the words of a bar whose numbers are as before are not made again.
+    A bar whose numbers are as before is not made again, except for its parts if another number is the highest now.
     """
     past = compared.counts if compared else [0] * len(histogram.bins)
     tallest = max(*(bin.total for bin in histogram.bins), *past)
@@ -51,16 +51,17 @@ def draw(histogram: Histogram, view: View, zone: ZoneInfo, compared: Comparison 
     style = _Style(*_patterns(histogram.width), zone, _addresses(view), words)
     of_all = ("bars", *_patterns(histogram.width), zone.key, _pattern(view), words)
     cache = runtime.current().cache
-    before: dict[Hashable, str] = cache.get(of_all) or {}
-    links: dict[Hashable, str] = {}
-    drawn = []
+    tallest_before, before = cache.get(of_all) or (0, dict[Hashable, tuple[str, str]]())
+    drawn: dict[Hashable, tuple[str, str]] = {}
     for position, bin in enumerate(histogram.bins):
         is_uncounted = bool(histogram.since and bin.start < histogram.since)
         key = (position, bin.start, bin.end, *bin.counts.items(), bin.failures, is_uncounted, past[position])
-        links[key] = before.get(key) or _link(position * STEP, bin, is_uncounted, past[position], style)
-        drawn.append(f"{links[key]}{_parts(bin, position * STEP + 1, tallest)}</a>")
-    cache.put(of_all, links, sum(len(link) + KEY_BYTES for link in links.values()))
-    return Markup("\n".join(drawn))  # noqa: S704  every text in it is escaped
+        link, parts = before.get(key, ("", ""))
+        if not link or tallest != tallest_before:
+            parts = f"{_parts(bin, position * STEP + 1, tallest)}</a>"
+        drawn[key] = (link or _link(position * STEP, bin, is_uncounted, past[position], style), parts)
+    cache.put(of_all, (tallest, drawn), sum(len(link) + len(parts) + KEY_BYTES for link, parts in drawn.values()))
+    return Markup("\n".join(map("".join, drawn.values())))  # noqa: S704  every text in it is escaped
 
 
 def _patterns(width: timedelta) -> tuple[str, str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import urlencode
+from functools import lru_cache
+from typing import Any, NamedTuple
+from urllib.parse import quote_plus
 
 from flask import g
 from werkzeug.datastructures import MultiDict
@@ -35,11 +36,11 @@ DATES = ("start_date", "end_date")
 TIMES = (*DATES, "t0")  # in UTC in every address; t0 is the time from which the feed counts
 COMPARISONS = {"1d": 1, "7d": 7}  # how many days before the range the chart also shows
 PARAMETERS = (*NARROWING, "access", "range", *TIMES, "compare")
+_encoded = lru_cache(1024)(quote_plus)  # a page has dozens of addresses with the same values
 PLAIN_TIMELINE = f"/?range={DEFAULT_RANGE}"  # unlike "/", it never shows a start page
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """One value that a list of the filter offers."""
 
     value: str
@@ -61,7 +62,8 @@ class View:
         pairs = [(name, value) for name, values in parameters.items() for value in values if value]
         if (path or self.path) == "/" and not pairs and has_start_page():
             return PLAIN_TIMELINE
-        return (path or self.path) + ("?" + urlencode(pairs) if pairs else "")
+        query = "&".join(f"{_encoded(name)}={_encoded(value)}" for name, value in pairs)
+        return (path or self.path) + (f"?{query}" if query else "")
 
     def without(self, name: str, value: str) -> str:
         """Return the address of this view without one value of a list."""

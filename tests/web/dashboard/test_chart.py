@@ -12,6 +12,8 @@ from bs4 import BeautifulSoup
 from flask.testing import FlaskClient
 
 from painchain.connectors import ADDABLE, TYPES
+from painchain.core import runtime
+from painchain.core.sized_cache import SizedCache
 from painchain.timeline.filter import RANGES
 from tests.support.html import soup, texts, words
 from tests.web.dashboard.pages import HTMX, follow, numbers, read
@@ -172,3 +174,16 @@ def test_on_a_connector_page_the_legend_has_no_links(client, make_connector):
     page = soup(client.get(f"/settings/integrations/{make_connector()}"))
     assert texts(page, "#timeline .legend .source") == ["PainChain 1"]
     assert not page.select("#timeline .legend a")
+
+
+def test_bars_are_drawn_to_the_present_tallest_one(app, client, write):
+    def bars() -> list[str]:
+        page = soup(client.get("/timeline"))
+        return [str(link) for link in page.select("#timeline svg.chart a")]
+
+    now = datetime.now(UTC)
+    for hours in (3, 5, 5, 3, 3, 3):
+        write({"timestamp": now - hours * timedelta(hours=1)})
+        drawn = bars()
+        runtime.of(app).cache = SizedCache()
+        assert drawn == bars()
