@@ -18,12 +18,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from painchain.cli.main import main
-from tests.support import preloaded
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 60  # seconds
 FORKSERVER = multiprocessing.get_context("forkserver")
-FORKSERVER.set_forkserver_preload([preloaded.__name__])
+FORKSERVER.set_forkserver_preload(["tests.support.preloaded"])  # not imported here, where nothing needs it
 
 
 class ServerProcess:
