@@ -16,6 +16,7 @@ FILES = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
 FOLDERS = {"painchain": "painchain", **{name: f"painchain/bundled/{name}" for name in ("templates", "static", "docs")}}
 DOCUMENTS = {".md", ".png", ".svg"}
 PIP = (sys.executable, "-m", "pip", "-qq", "--disable-pip-version-check")
+UV = (Path(sys.executable).parent / "uv", "-q")  # faster than pip, but does not know its settings
 PAGES = {
     "/": "<title>",
     "/settings/integrations": "<title>",
@@ -34,7 +35,8 @@ def build(folder: Path) -> Path:
         shutil.copy(ROOT / name, sources)
     for name in FOLDERS:
         shutil.copytree(ROOT / name, sources / name, ignore=shutil.ignore_patterns("__pycache__"))
-    subprocess.run([*PIP, "wheel", "--no-deps", "--no-build-isolation", "-w", folder, sources], check=True)
+    options = ["--wheel", "--no-build-isolation", "--python", sys.executable]
+    subprocess.run([*UV, "build", *options, "--out-dir", folder, sources], check=True)
     [wheel] = folder.glob("painchain-*.whl")
     carried = set(zipfile.ZipFile(wheel).namelist())
     for name, place in FOLDERS.items():
@@ -55,11 +57,11 @@ def install(wheel: Path, folder: Path) -> Path:
     venv.create(environment, with_pip=False)
     python = environment / "bin" / "python"
     pip = [*PIP, "--python", python, "install", "--no-deps"]
-    uv = [Path(sys.executable).parent / "uv", "pip", "install", "-q", "--python", python, "--no-deps"]
+    uv = [*UV, "pip", "install", "--python", python, "--no-deps"]
     locked = ["--require-hashes", "-r", ROOT / "requirements.lock"]
-    if subprocess.run([*uv, *locked], check=False).returncode:  # uv is faster, but does not know pip's settings
+    if subprocess.run([*uv, *locked], check=False).returncode:
         subprocess.run([*pip, *locked], check=True)
-    subprocess.run([*pip, wheel], check=True)
+    subprocess.run([*uv, wheel], check=True)
     return environment / "bin" / "painchain"
 
 
