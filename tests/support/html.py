@@ -10,6 +10,8 @@ from bs4 import BeautifulSoup, NavigableString, SoupStrainer, Tag
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+INPUTS = ["input", "textarea", "select"]
+
 
 def soup(response: TestResponse) -> BeautifulSoup:
     """Return the parsed page or fragment of a response."""
@@ -68,15 +70,10 @@ def unfold(client: FlaskClient, page: BeautifulSoup) -> BeautifulSoup:
 def form_of(response: TestResponse, selector: str = "main form[method=post]") -> dict[str, Any]:
     """Return the inputs that a browser submits for an unchanged form, by name."""
     html = response.get_data(as_text=True)
-    # Without what is around them, parsing takes less time. A fragment has neither of these elements.
-    for only in (SoupStrainer(["main", "header"]), None):
-        page = BeautifulSoup(html, parser_for(html), parse_only=only)
-        if form := page.select_one(selector):
-            break
+    form = find_form(html, selector)
     assert form is not None, f"no {selector} on the page"
     submitted: dict[str, Any] = {}
-    outside = page.select(f"[name][form='{form['id']}']") if form.has_attr("id") else []
-    for element in [*form.select("input[name], textarea[name], select[name]"), *outside]:
+    for element in [*form.find_all(INPUTS, attrs={"name": True}), *inputs_outside(form, html)]:
         if element.has_attr("disabled") or element.get("type") in ("submit", "button"):
             continue
         if element.get("type") in ("checkbox", "radio") and not element.has_attr("checked"):
@@ -86,11 +83,29 @@ def form_of(response: TestResponse, selector: str = "main form[method=post]") ->
             # Browsers send text areas with CRLF.
             submitted[name] = element.get_text().removeprefix("\n").replace("\n", "\r\n")
         elif element.name == "select":
-            chosen = element.select_one("option[selected]") or element.select_one("option")
+            chosen = element.find("option", selected=True) or element.find("option")
             submitted[name] = chosen.get("value", "") if chosen else ""
         else:
             submitted[name] = element.get("value", "on" if element.get("type") == "checkbox" else "")
     return submitted
+
+
+def find_form(html: str, selector: str) -> Tag | None:
+    """Return the first form that matches. Usually it is in `main`: parsing only the forms there takes less time."""
+    _, begin, rest = html.partition("<main")
+    main = begin + rest.partition("</main>")[0] if begin else html  # a fragment has no `main`
+    forms = BeautifulSoup(main, parser_for(html), parse_only=SoupStrainer("form"))
+    if form := forms.select_one(selector.removeprefix("main ")):
+        return form
+    return BeautifulSoup(html, parser_for(html)).select_one(selector)
+
+
+def inputs_outside(form: Tag, html: str) -> list[Tag]:
+    """Return the inputs, and the button that submits it, that are outside a form and belong to it by its id."""
+    if f'form="{form.get("id")}"' not in html:
+        return []
+    of_form = {"form": str(form["id"]), "name": True}
+    return BeautifulSoup(html, parser_for(html), parse_only=SoupStrainer(attrs=of_form)).find_all(attrs=of_form)
 
 
 def fill(form: dict[str, Any], **values: Any) -> dict[str, Any]:
