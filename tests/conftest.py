@@ -43,7 +43,6 @@ SQL_DIFFERS = (
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"])
 WITH_POSTGRES = pytest.mark.skipif(not POSTGRES, reason=NO_POSTGRES)
 
-TESTS = Path(__file__).parent
 LEFT_OUT = pytest.StashKey[int]()  # tests that run on SQLite only
 THOROUGH = pytest.StashKey[int]()
 
@@ -84,7 +83,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     parametrized = [name for mark in metafunc.definition.iter_markers("parametrize") for name in names_of(mark.args[0])]
     if "database" not in metafunc.fixturenames or "database" in parametrized:
         return
-    module = metafunc.definition.path.relative_to(TESTS).as_posix()
+    module = metafunc.definition.nodeid.removeprefix("tests/")
     on_both = (
         metafunc.config.getoption("all_databases")
         or module.startswith(SQL_DIFFERS)

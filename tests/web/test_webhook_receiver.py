@@ -137,7 +137,6 @@ def test_a_webhook_is_only_set_up_from_our_own_pages(client: FlaskClient, connec
 # Deliveries
 
 
-@pytest.mark.both_databases
 def test_a_delivery_is_recorded_and_shown_on_the_connectors_page(
     client: FlaskClient, events: Events, connector_id: int, hook: tuple[str, str]
 ) -> None:

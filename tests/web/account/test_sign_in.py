@@ -31,7 +31,6 @@ def test_signing_in_is_required_once_an_account_exists(app, client):
     assert client.get("/nowhere").status_code == 303
 
 
-@pytest.mark.both_databases
 def test_signing_in_leads_to_the_requested_page_and_sets_the_author(app, client, make_connector, events):
     add_person(app)
     answer = sign_in(client, start=client.get("/settings/integrations?q=a").location)

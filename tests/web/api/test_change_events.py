@@ -46,7 +46,6 @@ def newest(client: Any) -> dict[str, Any]:
     return event
 
 
-@pytest.mark.both_databases
 def test_a_change_event_is_recorded_shown_and_in_the_chain(app, client):
     response = send(client, DEPLOYED)
     assert response.status_code == 201

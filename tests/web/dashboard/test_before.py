@@ -78,7 +78,6 @@ def test_a_local_time_zero_in_an_address_becomes_utc(client):
     assert client.get("/?t0=2026-01-15T14:00").location == "/?t0=2026-01-15T08%3A30%3A00Z"
 
 
-@pytest.mark.both_databases
 def test_rows_have_their_time_before_zero_and_failures_come_first(client, record):
     zero = record(
         {"minutes": 45, "title": "too early"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import event as listening
 from sqlalchemy import update
@@ -115,7 +114,6 @@ def test_changes_older_than_the_read_limit_have_no_blame(client, make_connector,
     assert connector_blames["name"] == connector_blames["base_url"] == unknown
 
 
-@pytest.mark.both_databases
 def test_blame_takes_one_query_for_any_number_of_events(app, client, make_connector):
     connector_id = make_connector()
     for number in range(20):

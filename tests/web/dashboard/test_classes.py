@@ -71,7 +71,6 @@ def test_failures_of_every_source_are_one_click_away(log, client):
     assert page.select_one('form#filter input[name="outcome"]')["value"] == "bad"
 
 
-@pytest.mark.both_databases
 def test_access_events_are_left_out_and_one_click_away(log, client):
     page = soup(client.get("/"))
     assert shown(client, "/") == OTHERS

@@ -104,7 +104,6 @@ def test_each_lane_has_the_name_of_its_connector_and_disabled_connectors_share_o
     assert words(page.select_one("#data-gaps summary")) == "Data gaps: 1 failing · 1 without data · 3 disabled"
 
 
-@pytest.mark.both_databases
 def test_a_silent_connector_is_listed_with_the_settings_changed_before(client, app, make_connector, now):
     number = make_connector(enabled=True)
     with app.app_context(), writing() as event_log:

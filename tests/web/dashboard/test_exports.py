@@ -39,7 +39,6 @@ def log(client: FlaskClient, author: str) -> None:
     report_as(client.application, author, **body)
 
 
-@pytest.mark.both_databases
 @pytest.mark.parametrize(("format", "mimetype"), [("csv", "text/csv"), ("ndjson", "application/x-ndjson")])
 def test_the_dashboards_filter_is_exported_as_a_file(
     client: FlaskClient, events: Events, format: str, mimetype: str

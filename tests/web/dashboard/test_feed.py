@@ -5,14 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
-
 from painchain.timeline.queries import PAGE
 from tests.support.html import fill, form_of, soup, texts, unfold, words
 from tests.web.dashboard.pages import LONG_AGO, MINUTE, follow, log, numbers, read
 
 
-@pytest.mark.both_databases
 def test_each_event_is_an_article_with_type_and_source(client, write, make_connector):
     write({"source": "gitlab", "event_type": "Pipeline", "timestamp": datetime.now(UTC)})
     make_connector()

@@ -19,8 +19,6 @@ from tests.support.statements import recorded_statements
 HTMX = {"HX-Request": "true"}
 SECOND = timedelta(seconds=1)
 
-pytestmark = pytest.mark.both_databases
-
 
 @pytest.fixture
 def noon(app: Flask) -> datetime:
@@ -80,6 +78,7 @@ def test_a_new_state_of_a_shown_run_comes_with_its_other_states_as_one_row(app, 
     assert rows(opened(client)) == [[last, state, first], [other]], "as after reloading"
 
 
+@pytest.mark.both_databases
 def test_events_that_are_not_shown_stay_away(app, client, noon):
     write(app, run(1, "queued", noon, author="mia"))
     [old] = write(app, run(2, "queued", noon - timedelta(minutes=5)))
@@ -114,6 +113,7 @@ def changed(page: BeautifulSoup) -> dict[str, list[str]]:
     return {str(row["hx-swap-oob"]): texts(row, ".note-mark") for row in rows}
 
 
+@pytest.mark.both_databases
 def test_a_new_note_marks_the_shown_row_of_its_event(app, client, noon):
     first, last, other = write(
         app, run(1, "queued", noon), run(1, "success", noon + SECOND), run(2, "success", noon - SECOND)
@@ -136,6 +136,7 @@ def test_a_new_note_marks_the_shown_row_of_its_event(app, client, noon):
     assert texts(update, f"#event-{failed} > details > summary .note-mark") == ["2 notes"]
 
 
+@pytest.mark.both_databases
 def test_a_note_that_the_filter_leaves_out_marks_its_event_and_adds_no_row(app, client, noon):
     [number] = write(app, run(1, "success", noon))
     page, elsewhere = opened(client, "/?source=github"), opened(client, "/?source=gitlab")
@@ -166,6 +167,7 @@ def save(count: int, time: datetime) -> list[Any]:
     return [*settings, new(0, event_id="save", event_type="ConnectorUpdated", **about)]
 
 
+@pytest.mark.both_databases
 def test_the_news_of_a_save_read_no_shown_events(app, client, noon):
     page = opened(client)
     write(app, *save(3, noon))

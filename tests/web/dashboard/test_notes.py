@@ -188,7 +188,6 @@ def test_a_hidden_note_is_hidden_beneath_its_event_too(client, make_connector, e
     )
 
 
-@pytest.mark.both_databases
 def test_retention_removes_events_and_leaves_the_notes_on_them(app, client, make_connector, events):
     make_connector()
     number = events()[-1]["id"]

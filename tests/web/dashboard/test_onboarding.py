@@ -77,7 +77,6 @@ def test_a_new_server_asks_for_a_source_a_rule_and_a_copy_of_the_key(client):
         assert client.get(str(link["href"])).status_code == 200
 
 
-@pytest.mark.both_databases
 def test_a_source_is_done_once_an_enabled_connector_was_polled(app, client, make_connector, monkeypatch):
     number = make_connector(name="Work GitHub")
     assert "“Work GitHub” is disabled." in step_of(client, "source")
@@ -102,7 +101,6 @@ def test_an_enabled_notification_rule_is_a_step(client):
     assert done(client)["notification"] is True
 
 
-@pytest.mark.both_databases
 def test_an_admin_confirms_a_copy_of_the_key_once(client):
     assert "Nobody has confirmed" in words(soup(client.get(LOG)).select_one("#key-copy"))
     response = confirm(client)
@@ -172,7 +170,6 @@ def test_two_browsers_on_the_same_machine_get_forms_of_their_own(app):
     assert second.post("/setup/hide", data=forms[3]).status_code == 303
 
 
-@pytest.mark.both_databases
 def test_the_list_costs_no_statement(app, client, make_connector):
     make_connector(enabled="y")
     add_person(app)

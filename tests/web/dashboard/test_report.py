@@ -30,7 +30,6 @@ def this_month() -> str:
     return f"{datetime.now(UTC):%Y-%m}"
 
 
-@pytest.mark.both_databases
 def test_the_report_of_this_month_lists_the_changes(client, make_connector):
     number = make_connector(name="Work GitHub")
     edit(client, number, poll_interval="3600")

@@ -174,7 +174,6 @@ SUGGESTIONS = [
 ]
 
 
-@pytest.mark.both_databases
 @pytest.mark.usefixtures("various")
 def test_suggestions_are_qualifiers_and_after_the_colon_values_that_exist(client):
     for q, offered in SUGGESTIONS:

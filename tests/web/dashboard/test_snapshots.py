@@ -57,7 +57,6 @@ def test_a_deleted_connector_exists_at_an_earlier_time(client, make_connector, e
     assert card_of(before, "Work GitHub")["Token"] == "set"
 
 
-@pytest.mark.both_databases
 def test_two_times_are_compared_in_either_order(client, make_connector, events):
     number = make_connector(name="Work GitHub")
     created = moments(events)[-1]

@@ -43,7 +43,6 @@ def group(fieldset: Tag) -> dict[str, list[str]]:
     return {words(fieldset.legend): [words(choice) for choice in fieldset.select(".choice")]}
 
 
-@pytest.mark.both_databases
 def test_types_are_grouped_by_source_the_most_frequent_first_and_absent_ones_are_folded(client):
     choices = menu(client, "/filter/event_type")
     present = [fieldset for fieldset in choices.select("fieldset") if not fieldset.find_parent("details")]

@@ -8,7 +8,6 @@ from tests.support.html import fill, form_of, soup, texts, unfold, words
 from tests.web.dashboard.reverts import LIST, SYSTEM, change, newest, page_of, previewed, refusal_reason, revert, stored
 
 
-@pytest.mark.both_databases
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
 def test_reverting_a_setting_is_previewed_and_audited(client, make_connector, htmx):
     connector_id = make_connector()

@@ -57,7 +57,6 @@ def test_before_the_first_check_the_page_has_a_message(client: FlaskClient) -> N
     assert client.get(f"{PAGE}/checkpoints.ndjson").status_code == 404
 
 
-@pytest.mark.both_databases
 def test_an_unchanged_log_is_reported_in_plain_words(app: Flask, client: FlaskClient) -> None:
     write(app, {}, {})
     run_worker(app)

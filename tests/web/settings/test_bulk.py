@@ -28,7 +28,6 @@ def press(client: Any, action: str, numbers: list[int], response: Any = None, **
     return client.post(f"{LIST}/bulk", data={**form, "chosen": chosen, "action": action})
 
 
-@pytest.mark.both_databases
 def test_tags_are_added_and_removed_in_one_request(client, three, events):
     before = len(events())
     assert press(client, "add_tag", three, tags="y, z", reason="Cleanup").status_code == 303
@@ -47,7 +46,6 @@ def test_tags_are_added_and_removed_in_one_request(client, three, events):
     assert toast in texts(soup(client.get(LIST)), "#toast .toast span")
 
 
-@pytest.mark.both_databases
 def test_disabling_asks_first_and_says_what_stops(client, three, events):
     press(client, "enable", three)
     assert [event["event_type"] for event in events()[-3:]] == ["ConnectorEnabled"] * 3

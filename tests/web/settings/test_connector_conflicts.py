@@ -21,7 +21,6 @@ from tests.web.settings.connector_pages import (
 )
 
 
-@pytest.mark.both_databases
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
 def test_a_stale_save_shows_both_changes_and_overwrites_nothing(client, events, make_connector, htmx):
     number = make_connector(tags="ours")

@@ -23,7 +23,6 @@ from tests.web.settings.connector_pages import (
 )
 
 
-@pytest.mark.both_databases
 def test_a_save_puts_both_events_on_the_timeline(client, events, make_connector):
     number = make_connector()
     before = len(events())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from painchain.connectors import ADDABLE
 from tests.support.html import form_of, soup, texts, words
 from tests.web.settings.connector_pages import HTMX, LIST, out_of_band, page_of, toasts
@@ -31,7 +29,6 @@ def test_a_card_shows_name_type_status_tags_and_last_change(client, make_connect
     assert mirror.select_one(".pill.on")
 
 
-@pytest.mark.both_databases
 def test_search_and_type_narrow_the_cards(client, make_connector):
     make_connector("github", "Work", tags="ui-team")
     make_connector("gitlab", "Mirror")

@@ -38,7 +38,6 @@ def test_the_form_of_a_copy_has_everything_but_the_secret(client, original):
     assert "made-up-secret" not in response.text
 
 
-@pytest.mark.both_databases
 def test_the_copy_is_recorded_with_the_name_of_the_original(client, original, events):
     form = form_of(client.get(f"{LIST}/{original}/duplicate"), "#new")
     before = len(events())

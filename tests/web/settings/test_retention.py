@@ -54,7 +54,6 @@ def test_by_default_events_are_kept_forever(client: FlaskClient) -> None:
     assert words(current) == "Retention"
 
 
-@pytest.mark.both_databases
 def test_saving_stores_the_days_and_records_old_and_new(client: FlaskClient, events: Events) -> None:
     response = send(client, gitlab="90")
     assert response.status_code == 303

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
-
 from painchain.configuration import saved_views
 from tests.support.html import fill, form_of, soup, texts, words
 from tests.web.settings.views import FORM, HTMX, LIST, NEW, edit, menu, save
 
 
-@pytest.mark.both_databases
 def test_the_filter_of_the_timeline_is_saved_under_a_name_and_listed(client, events):
     page = soup(client.get("/?range=7d&tag=production"))
     address = page.select_one(".view-actions a")["href"]

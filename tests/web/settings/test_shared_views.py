@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.support.accounts import add_person, sign_in
 from tests.support.html import form_of, soup, words
 from tests.web.settings.views import FORM, LIST, NEW, client_summary, edit, menu, save, star
@@ -58,7 +56,6 @@ def test_a_view_taken_back_from_everybody_is_nobody_elses_start_page(people):
     assert client_summary(vi) == "Views"
 
 
-@pytest.mark.both_databases
 def test_views_of_a_removed_account_are_removed_with_it(people):
     ann, vi = people("ann"), people("vi")
     save(ann, "Ours", shared=True)

@@ -53,7 +53,6 @@ def authors_of(response: TestResponse) -> list[str]:
 # Settings
 
 
-@pytest.mark.both_databases
 def test_a_team_is_added_listed_and_audited(client, events):
     assert "No teams yet" in words(soup(client.get(LIST)).main)
     assert add(client, "  Payments ", "billing,, checkout , billing").location == LIST
