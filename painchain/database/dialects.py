@@ -36,6 +36,8 @@ from sqlalchemy.types import TypeEngine
 from painchain.database.session import Base, db
 from painchain.database.types import stored_json
 
+BULK_CACHED_KIB = 16_000
+
 
 def where_in_ranges(query: Select[Any], time: ColumnElement[int], spans: Sequence[tuple[int, int]]) -> Select[Any]:
     """Return `query` limited to rows whose `time` lies in one of `spans`, with one index lookup per span.
@@ -154,6 +156,15 @@ def without_indexes(connection: Connection, table: Table) -> Iterator[None]:
     yield
     for index in indexes:
         index.create(connection)
+
+
+def cache_more(connection: Connection) -> None:
+    """Let SQLite keep more of the database in memory until the connection is closed, for a bulk write.
+
+    With the usual cache, loading 100,000 events read pages 150,000 times, and wrote them 100,000 times.
+    """
+    if connection.dialect.name == "sqlite":
+        connection.execute(text(f"PRAGMA cache_size = -{BULK_CACHED_KIB}"))
 
 
 def is_undecodable(error: DBAPIError) -> bool:

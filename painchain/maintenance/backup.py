@@ -203,6 +203,7 @@ def restore(
         present = event_log.connection.execute(select(_head)).one()
         ids = dialects.current_sequence(event_log.connection, BACKED_UP_TABLES)
         replaced_keys = used_keys.read(event_log.connection)
+        dialects.cache_more(event_log.connection)
         _clear(event_log.connection)
         with dialects.without_indexes(event_log.connection, _events):
             _load(event_log.connection, file, checked, progress)

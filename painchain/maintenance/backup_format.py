@@ -18,6 +18,8 @@ from hashlib import sha256
 from itertools import groupby
 from typing import Any, BinaryIO
 
+import orjson
+
 from painchain.core.crypto import Keyring
 from painchain.core.json_encoder import json_encoder
 
@@ -134,12 +136,21 @@ def batches(file: BinaryIO, checked: VerifiedBackup) -> Iterator[tuple[str, Sequ
             digest.update(b"".join(lines))
             for is_row, group in groupby(lines, lambda line: line.startswith(b"[")):
                 if is_row:
-                    yield table, columns, json.loads(b"[" + b",".join(group) + b"]")
+                    yield table, columns, _decoded(b"[" + b",".join(group) + b"]")
                 for line in [] if is_row else group:
                     header = json.loads(line)
                     table, columns = header.get("table", table), header.get("columns", columns)
     if digest.digest() != checked.digest:
         raise BadBackup("The file changed while it was read. Nothing was restored. Try again.")
+
+
+def _decoded(rows: bytes) -> list[list[Any]]:
+    """Decode rows with orjson, which takes a third of the time. It refuses values such as an infinite number."""
+    try:
+        values: list[list[Any]] = orjson.loads(rows)
+    except ValueError:
+        values = json.loads(rows)
+    return values
 
 
 @contextmanager

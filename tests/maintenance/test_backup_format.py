@@ -1,0 +1,33 @@
+"""The rows of a backup file are read as they were written."""
+
+from __future__ import annotations
+
+import io
+import math
+
+from painchain.core.crypto import Keyring
+from painchain.maintenance.backup_format import FORMAT, BackupWriter, Manifest, batches, check
+
+ROWS = ['[1,"Gr\\u00f6\\u00dfe \\ud83d\\ude00",null,1.5]', "[-9223372036854775808,9223372036854775807,true]"]
+UNUSUAL = ["[9.0e+999]", '["\\ud800"]']  # orjson refuses them, but databases can contain them
+
+
+def test_rows_are_read_as_they_were_written() -> None:
+    values = [[1, "Größe 😀", None, 1.5], [-(2**63), 2**63 - 1, True]]
+    assert read_back(ROWS) == values
+    assert read_back([*ROWS, *UNUSUAL]) == [*values, [math.inf], ["\ud800"]]
+
+
+def read_back(rows: list[str]) -> list[list[object]]:
+    """Write rows to a backup file, and read them."""
+    keys, file = Keyring((bytes(32),)), io.BytesIO()
+    texts = dict.fromkeys(("schema", "version", "time", "database", "head", "seal"), "")
+    numbers = dict.fromkeys(("events", "stamp", "revision"), 0)
+    writer = BackupWriter(file)
+    writer.manifest(Manifest(**texts, **numbers, format=FORMAT, key=keys.id, rows={}, ids={}))
+    writer.table("t", ["a"])
+    writer.lines(rows)
+    writer.seal({}, keys)
+    [(table, columns, values)] = batches(file, check(file, keys))
+    assert (table, columns) == ("t", ["a"])
+    return values
