@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from selectors import EVENT_WRITE
 from typing import Any
 
 import pytest
@@ -133,6 +134,24 @@ def test_what_arrives_during_a_request_does_not_keep_the_loop_busy(
         assert sum(getattr(each, "addr", None) == own for each in served) <= 2  # once for each request
         gate.opened.set()
         assert rest(connection).count(OK) == 2
+
+
+def test_the_next_request_does_not_make_the_loop_write_what_its_thread_is_writing(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[int] = []
+    own_serve = EventLoop._serve
+
+    def serve_and_note(loop: EventLoop, each: Any, events: int) -> None:
+        writes.append(events & EVENT_WRITE)
+        own_serve(loop, each, events)
+
+    monkeypatch.setattr(EventLoop, "_serve", serve_and_note)
+    with connect(port) as connection:
+        for _ in range(200):  # each follows as soon as the response before has arrived
+            ask(connection)
+    assert len(writes) >= 200
+    assert sum(writes) == 0
 
 
 def test_a_client_that_leaves_during_its_request_is_forgotten(port: int, gate: Gate) -> None:

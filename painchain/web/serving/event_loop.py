@@ -58,7 +58,13 @@ class EventLoop(dict[int, Any]):
         elif each.readable():
             wasyncore.read(each)
         else:
+            # The thread that answers the request may just be writing: until it is done, this one would try in vain.
             each.is_parked = True
+            if each.readable():  # what ended before it was parked did not wake up this thread
+                each.is_parked = False
+            else:
+                self._register(each._fileno, 0, each)
+            return
         self._update(each)
 
     def _update(self, each: Any) -> None:
