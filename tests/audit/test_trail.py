@@ -19,7 +19,6 @@ from tests.audit.actions import INTERVAL, NOW, TOKEN, WORK, Act, add, audited_tr
 from tests.audit.seven_events import SEVEN
 
 
-@pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("act", "expected"), SEVEN, ids=[expected.title + " " + expected.status for _, expected in SEVEN]
 )

@@ -26,7 +26,6 @@ from tests.ingestion.watching.watches import all_watched, change, now, poll, sta
 from tests.support.fake_cluster import FakeCluster
 
 
-@pytest.mark.both_databases
 def test_what_happens_is_on_the_timeline_at_once_and_a_poll_adds_nothing(
     watching: Callable[[], WatchWorker], cluster: FakeCluster, number: int
 ) -> None:
