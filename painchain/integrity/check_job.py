@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 
 from painchain.database import clock
 from painchain.database.models import ChangeEvent, LogCheck
-from painchain.database.session import Base, db, write_transaction
+from painchain.database.prepared import Prepared
+from painchain.database.session import Base, autocommit_connection, db, write_transaction
 from painchain.database.types import EPOCH
 from painchain.eventlog import writer
 from painchain.integrity.verification import Break
@@ -26,6 +27,7 @@ MAX_DRIFT = 100
 _table = Base.metadata.tables[LogCheck.__tablename__]
 _row = _table.c
 _event = ChangeEvent.__table__.c
+_DUE = Prepared(select(_row.due, _row.asked, _row.began))
 # The stored JSON has other names for these fields of a result.
 _STORED_NAMES = {"is_log_complete": "whole", "before_restore": "before", "with_lost_key": "unvouched"}
 _FIELD_NAMES = {stored: name for name, stored in _STORED_NAMES.items()}
@@ -122,10 +124,9 @@ def state() -> State:
 
 def due_again() -> datetime | None:
     """Return when the next check is due; None while one is requested or running, maybe by a server that is gone."""
-    row = db.session.execute(select(_row.due, _row.asked, _row.began)).one()
-    db.session.rollback()
-    due: datetime = row.due
-    return None if row.asked or row.began else due
+    with autocommit_connection() as connection:
+        [[due, asked, began]] = _DUE.all(connection)
+    return None if asked or began else due
 
 
 def request_check() -> None:

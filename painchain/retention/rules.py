@@ -15,7 +15,8 @@ from painchain.audit.records import RetentionChange
 from painchain.audit.trail import Trail
 from painchain.database.clock import is_reached, reached_condition
 from painchain.database.models import ChangeEvent, PruneTurn, Pruning, Retention
-from painchain.database.session import db, write_transaction
+from painchain.database.prepared import Prepared
+from painchain.database.session import autocommit_connection, db, write_transaction
 
 MAX_DAYS = 36_500
 DAY = timedelta(days=1)
@@ -24,6 +25,7 @@ DAILY, ON_DEMAND = "retention, daily run", "on demand"
 Rules = Mapping[str, int | None]
 
 _event = ChangeEvent.__table__.c
+_DUE = Prepared(select(PruneTurn.due))
 
 
 class RetentionRefused(Exception):
@@ -151,7 +153,10 @@ def progress() -> Sequence[Progress]:
 
 def due() -> datetime:
     """Return when the daily run is due next."""
-    return db.session.execute(select(PruneTurn.due)).scalar_one()
+    with autocommit_connection() as connection:
+        [[due]] = _DUE.all(connection)
+    moment: datetime = due
+    return moment
 
 
 def is_due(now: datetime) -> bool:

@@ -13,7 +13,6 @@ from painchain.audit import trail as audit_trail
 from painchain.audit.trail import Trail
 from painchain.core import memory
 from painchain.database import write_ahead_log
-from painchain.database.session import db
 from painchain.database.types import EPOCH
 from painchain.eventlog import writer
 from painchain.retention import pruning
@@ -71,7 +70,7 @@ class Scheduler(Worker):
 
     def _prune_next(self) -> bool:
         """Carry out one prune order, at a pace that leaves at least half of the time to other writers."""
-        if not audit_trail.auditing().on:
+        if not pruning.has_orders() or not audit_trail.auditing().on:
             return False
         beat = self._clock()
         order_id = pruning.acquire(beat)
@@ -92,9 +91,7 @@ def schedule_daily_prune(now: datetime) -> None:
 
     :raises painchain.database.session.WrongKey: when the key was replaced, so this process cannot write.
     """
-    is_due = retention_rules.is_due(now)
-    db.session.rollback()
-    if not is_due:
+    if not retention_rules.is_due(now):
         return
     writer.check_key()
     if not retention_rules.acquire_daily_lease(now):
