@@ -76,9 +76,10 @@ class SizedCache:
         A result of None is not cached: then each of them computes it.
         """
         with self._lock:
-            if key in self._values:
+            found = self._values.get(key)  # hashing a long key takes longer than anything else here
+            if found is not None:
                 self._values.move_to_end(key)
-                cached: Value = self._values[key][0]
+                cached: Value = found[0]
                 return cached
             computing = self._computing.get(key)
             if computing is None:

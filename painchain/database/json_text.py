@@ -151,6 +151,24 @@ def pairs(connection: Connection, query: Select[Any]) -> list[tuple[int, int]]:
     """Return the rows of a query of two numbers."""
     if connection.dialect.name != "sqlite":
         return [(first, second) for first, second in connection.execute(query).all()]
-    rows = query.subquery()
-    lists: str = connection.execute(select(func.json_group_array(func.json_array(*rows.c)))).scalar_one()
+    lists: str = connection.execute(_listed(query)).scalar_one()
     return [(first, second) for first, second in json.loads(lists)]
+
+
+def _listed(query: Select[Any]) -> Select[Any]:
+    rows = query.subquery()
+    return select(func.json_group_array(func.json_array(*rows.c)))
+
+
+class PreparedPairs:
+    """A frequent query of two numbers, which is compiled once."""
+
+    def __init__(self, query: Select[Any]):
+        self._rows, self._listed = Prepared(query), Prepared(_listed(query))
+
+    def all(self, connection: Connection, **values: Any) -> list[tuple[int, int]]:
+        """Return the rows that match."""
+        if connection.dialect.name != "sqlite":
+            return [(first, second) for first, second in self._rows.unconverted(connection, **values)]
+        [[lists]] = self._listed.unconverted(connection, **values)
+        return [(first, second) for first, second in json.loads(lists)]

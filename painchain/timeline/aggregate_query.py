@@ -15,6 +15,7 @@ from painchain.timeline.time_bins import Run, TimeBins
 from painchain.timeline.time_slots import MICRO
 
 MANY_VALUES = 40  # a database accepts a limited number of parts in one query
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1  # that a database stores: a time that was edited by hand can be any
 Number = ColumnElement[int]
 Includes = Callable[[str, str, "str | None"], bool]  # whether an event of a source and type, with a status, is one
 

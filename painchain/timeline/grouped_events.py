@@ -18,12 +18,12 @@ from painchain.database.prepared import Prepared
 from painchain.database.session import db, is_writing
 from painchain.indexes import rollups
 from painchain.indexes.rollups import QUARTER
-from painchain.timeline.aggregate_query import VALUES, Kind, stamp
-from painchain.timeline.rollup_sums import FAR, RollupState
+from painchain.timeline.aggregate_query import MAX_INTEGER, MIN_INTEGER, VALUES, Kind, stamp
+from painchain.timeline.rollup_sums import RollupState
 from painchain.timeline.time_slots import MICRO, Range
 
 MAX_QUARTERS = 6  # an hour has parts of five
-MAX_IN_QUARTER = 1_000  # more events of a quarter of an hour are not kept
+MAX_IN_QUARTER = 2_000  # more events of a quarter of an hour are not kept
 EVENT_BYTES, KIND_BYTES = 40, 1_000  # what an event and a group take in memory, roughly
 _KEY = "painchain.newest_events"
 _LENGTH = QUARTER * MICRO
@@ -169,7 +169,7 @@ def numeric_ids(values: Sequence[str]) -> list[int]:
 
 def in_range(groups: Groups, low: int | None, high: int | None) -> Groups:
     """Return the events from `low` to before `high`."""
-    first, last = low or 0, FAR if high is None else high
+    first, last = MIN_INTEGER if low is None else low, MAX_INTEGER + 1 if high is None else high
     inside = {kind: [time for time in times if first <= time < last] for kind, times in groups.items()}
     return {kind: times for kind, times in inside.items() if times}
 

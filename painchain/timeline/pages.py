@@ -5,20 +5,46 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, literal, literal_column, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    literal,
+    literal_column,
+    not_,
+    or_,
+    select,
+    tuple_,
+)
 
 from painchain.database import json_text
 from painchain.database.dialects import where_in_ranges
 from painchain.database.models import ChangeEvent
 from painchain.database.session import db
-from painchain.timeline import aggregates, event_spans
-from painchain.timeline.aggregate_query import AggregateQuery, between, stamp
+from painchain.timeline import aggregates, event_classes, event_spans
+from painchain.timeline.aggregate_query import MAX_INTEGER, MIN_INTEGER, AggregateQuery, between, stamp
 
 Position = tuple[int, int]  # the time of an event in microseconds, and its id
 
 _event = ChangeEvent.__table__.c
 _POSITIONS = select(stamp, _event.id)
 _NEWEST_FIRST: tuple[ColumnElement[Any], ...] = tuple(literal_column(column).desc() for column in "12")
+
+
+def _of_all(*conditions: ColumnElement[bool]) -> Select[Any]:
+    start, time, number = (bindparam(name, type_=BigInteger) for name in ("start", "time", "number"))
+    query = _POSITIONS.where(stamp >= start, tuple_(stamp, _event.id) < tuple_(time, number), *conditions)
+    return query.order_by(*_NEWEST_FIRST).limit(bindparam("most"))
+
+
+# Each value is a parameter of its own: a list of them could not be compiled once.
+_IS_ACCESS = and_(
+    or_(*(_event.source == source for source in event_classes.ACCESS.sources)),
+    or_(*(_event.event_type == name for name in event_classes.ACCESS.values)),
+)
+_OF_ALL = {False: json_text.PreparedPairs(_of_all()), True: json_text.PreparedPairs(_of_all(not_(_IS_ACCESS)))}
 
 
 def newest(query: AggregateQuery, before: Position | None, limit: int) -> Sequence[Position]:
@@ -38,6 +64,16 @@ def newest(query: AggregateQuery, before: Position | None, limit: int) -> Sequen
         if len(positions) >= enough:
             break
     return sorted(positions, reverse=True)[:limit]
+
+
+def newest_of_all(
+    start: int | None, end: int | None, before: Position | None, limit: int, without_access: bool
+) -> Sequence[Position]:
+    """Return what `newest` does for a query of all events, or of all but those of the class Access."""
+    all_times = (MAX_INTEGER, MAX_INTEGER)
+    time, number = min(before or all_times, all_times if end is None else (end, 0))
+    values = {"start": MIN_INTEGER if start is None else start, "time": time, "number": number, "most": limit}
+    return _OF_ALL[without_access].all(db.session.connection(), **values)
 
 
 def oldest(query: AggregateQuery) -> int | None:

@@ -98,12 +98,22 @@ def _page_positions(
     event_filter: Filter, before: Cursor | None, limit: int
 ) -> tuple[Sequence[Position], Cursor | None]:
     position = (microseconds(before.timestamp), before.id) if before else None
-    found = [timeline_pages.newest(query, position, limit + 1) for query in page_queries(event_filter, before)]
-    positions = sorted(chain.from_iterable(found), reverse=True)
+    if _has_only_range(event_filter):
+        start, end = (microseconds(time) if time else None for time in (event_filter.start, event_filter.end))
+        positions = timeline_pages.newest_of_all(start, end, position, limit + 1, event_filter.hides_access)
+    else:
+        found = [timeline_pages.newest(query, position, limit + 1) for query in page_queries(event_filter, before)]
+        positions = sorted(chain.from_iterable(found), reverse=True)
     if len(positions) <= limit:
         return positions, None
     time, last = positions[limit - 1]
     return positions[:limit], Cursor(moment(time), last)
+
+
+def _has_only_range(event_filter: Filter) -> bool:
+    """Return whether a filter has nothing but a range of time, and whether events of the class Access are hidden."""
+    only_range = Filter(start=event_filter.start, end=event_filter.end, hides_access=event_filter.hides_access)
+    return event_filter == only_range
 
 
 def _events_at(positions: Sequence[Position], newest_note: int) -> list[Event]:

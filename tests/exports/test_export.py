@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import event as sqlalchemy_event
 
 from painchain.database.session import db
 from painchain.exports import export
@@ -17,6 +16,7 @@ from painchain.timeline.filter import Filter
 from tests.support.command_line import PATIENCE, Run
 from tests.support.exports import Events, Report, newest_first, texts_of
 from tests.support.forked_command import on_a_terminal, piped
+from tests.support.statements import recorded_statements
 
 
 @pytest.mark.parametrize(("format", "text"), [("ndjson", ""), ("csv", csv_line(export.COLUMNS)), ("ocsf", "[]")])
@@ -32,14 +32,13 @@ def test_empty_export_is_well_formed(app: Flask, format: str, text: str) -> None
 def test_slices_are_read_lazily_with_minimal_rows(app: Flask, report: Report) -> None:
     for _ in range(10):
         report()
-    statements: list[str] = []
-    with app.app_context():
+    with recorded_statements(app) as statements, app.app_context():
         selection = export.select(Filter())
-        sqlalchemy_event.listen(db.engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+        statements.clear()
         slices = export.slices(selection, FORMATS["ndjson"], size=4)
         assert statements == []
         assert next(slices).events == 4
-        [positions] = statements  # the lines are read on the driver's own cursor
+        [positions, _] = [statement for statement in statements if statement != "BEGIN"]
         assert "LIMIT" in positions
         assert "change_events.description" not in positions
         assert db.session().in_transaction() is False, "no transaction stays open while a client reads slowly"
