@@ -22,6 +22,7 @@ from painchain.connectors.contract import PollResult, SourceEvent
 from painchain.database.session import db
 from painchain.ingestion import poll_results, polling
 from painchain.ingestion.source_events import STEP
+from tests.conftest import ON_SQLITE
 from tests.support.accounts import add_person, sign_in
 from tests.support.html import fill, form_of, soup, texts
 from tests.support.statements import recorded_statements
@@ -151,6 +152,7 @@ def test_a_batch_of_a_thousand_events(app, client):
     assert len(statements) <= BATCH_OF_EVENTS, numbered(statements)
 
 
+@ON_SQLITE
 def test_events_are_looked_up_in_the_index_of_their_ids(app, client, make_connector):
     number = make_connector(enabled="y")
     event = SourceEvent("github-2", "Commit", "[Commit] two", NOW, "dev", former_ids={"github-1": NOW})
