@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask, before_render_template, request_started
 
+from tests.conftest import ON_SQLITE
 from tests.support.accounts import add_person, sign_in
 from tests.support.html import fill, form_of, soup, texts
 from tests.support.statements import recorded_statements
@@ -183,6 +184,7 @@ def test_the_page_of_an_event_changes_with_what_it_shows(app, client, make_conne
     assert (root["data-zone"], root["data-theme"]) == ("Asia/Kolkata", "dark")
 
 
+@ON_SQLITE
 def test_a_page_after_a_write_reads_only_the_events_that_are_new(app, client, make_connector):
     for name in ("one", "two", "three"):
         make_connector(name=name)
