@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from painchain.core import config, metrics
 from painchain.database.session import db
 from painchain.startup import create_app
-from tests.conftest import close, settings_for
+from tests.conftest import ON_SQLITE, close, settings_for
 from tests.support.accounts import add_person, sign_in
 from tests.support.api import SEVEN, SEVEN_IDS, SYSTEM, rename
 from tests.support.statements import recorded_statements
@@ -179,6 +179,7 @@ def test_a_reason_is_recorded(client, events):
     assert events()[-1]["description"]["reason"] == "Incident 7"
 
 
+@ON_SQLITE
 def test_a_failed_write_is_reported_once(app, client):
     refuse_events(app)
     with recorded_statements(app) as statements:
