@@ -9,12 +9,14 @@ from painchain.core.crypto import Keyring
 from painchain.maintenance.backup_format import FORMAT, BackupWriter, Manifest, batches, check
 
 ROWS = ['[1,"Gr\\u00f6\\u00dfe \\ud83d\\ude00",null,1.5]', "[-9223372036854775808,9223372036854775807,true]"]
+JSON_AS_TEXT = f'["[{10**30}]"]'  # a number of more than 64 bits must stay as it is
 UNUSUAL = ["[9.0e+999]", '["\\ud800"]']  # orjson refuses them, but databases can contain them
 
 
 def test_rows_are_read_as_they_were_written() -> None:
     values = [[1, "Größe 😀", None, 1.5], [-(2**63), 2**63 - 1, True]]
     assert read_back(ROWS) == values
+    assert read_back([JSON_AS_TEXT]) == [[f"[{10**30}]"]]
     assert read_back([*ROWS, *UNUSUAL]) == [*values, [math.inf], ["\ud800"]]
 
 
