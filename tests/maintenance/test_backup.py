@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gzip
 import os
-import shutil
 import stat
 import threading
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -34,11 +32,10 @@ from painchain.maintenance.backup import BACKED_UP_TABLES, RestoreRefused
 from painchain.maintenance.backup_format import BadBackup
 from painchain.startup import create_app
 from painchain.timeline import queries
-from tests.conftest import POSTGRES, close, settings_for
+from tests.conftest import close, settings_for
 from tests.support.accounts import add_person, sign_in
 from tests.support.backups import keep_delivery, lines, restore_backup, take_backup, with_new_digest
 from tests.support.command_line import Run
-from tests.support.postgresql import on_server, postgres_url
 
 NOW = datetime(2026, 1, 15, 14, tzinfo=UTC)
 
@@ -96,21 +93,6 @@ def verify_intact(app: Flask) -> verification.Integrity:
 def newest(app: Flask) -> Any:
     with app.app_context():
         return queries.event_by_id(queries.head().last_event)
-
-
-@pytest.fixture
-def other(started_instance: Path, database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Flask]:
-    """An app with the same key and a new database; of the other kind, if PostgreSQL is available."""
-    instance = shutil.copytree(started_instance, tmp_path / "other")
-    name = f"painchain_backup_{uuid.uuid4().hex[:8]}"
-    on_postgres = database == "sqlite" and POSTGRES
-    if on_postgres:
-        on_server(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('postgres_template')}")
-    app = create_app(settings_for(instance, postgres_url(name) if on_postgres else ""))
-    yield app
-    close(app)
-    if on_postgres:
-        on_server(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.mark.both_databases
