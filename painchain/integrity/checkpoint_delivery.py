@@ -6,10 +6,7 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx2
-
 from painchain.connectors.http_errors import connection_error
-from painchain.core.http_transport import BoundedTransport, Deadline
 
 SECONDS = 5.0  # timeout for each network operation
 TOTAL_SECONDS = 15.0  # timeout for the whole request
@@ -24,6 +21,10 @@ def post(url: str, value: Any) -> None:
 
     :raises DeliveryFailed: when the address does not answer with 2xx in time.
     """
+    import httpx2  # large, and few servers deliver checkpoints
+
+    from painchain.core.http_transport import BoundedTransport, Deadline
+
     host = urlsplit(url).hostname or "the address"
     deadline = Deadline()
     deadline.moment = time.monotonic() + TOTAL_SECONDS

@@ -9,9 +9,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Any
-
-import httpx2
+from typing import TYPE_CHECKING, Any
 
 from painchain.connectors.contract import CursorUpdate, ErrorKind, PollContext, PollError
 from painchain.connectors.http_client import AGENT, CONNECT_SECONDS
@@ -21,7 +19,9 @@ from painchain.connectors.kubernetes.json_values import Fingerprint, as_dict, fi
 from painchain.connectors.kubernetes.observation import ObservedObject, observe
 from painchain.connectors.kubernetes.watch_update import MAX_STREAMS, LostStream, WatchEvent, WatchUpdate, utc_now
 from painchain.core import address_policy
-from painchain.core.http_transport import GuardedAsyncTransport
+
+if TYPE_CHECKING:  # imported by the first watch, see `http_client`
+    import httpx2
 
 STREAM_SECONDS = 240  # the server ends a stream after this; the next one continues
 SILENT_SECONDS = 150  # without a line; bookmarks come about once a minute
@@ -76,6 +76,8 @@ async def _refuse_private(cluster: Cluster) -> None:
 
     :raises PollError: if the address is not allowed.
     """
+    import httpx2
+
     url = httpx2.URL(cluster.base_url)
     try:
         await address_policy.resolve_async(url.host, url.port or 443)
@@ -86,6 +88,10 @@ async def _refuse_private(cluster: Cluster) -> None:
 
 
 def _client(cluster: Cluster) -> httpx2.AsyncClient:
+    import httpx2
+
+    from painchain.core.http_transport import GuardedAsyncTransport
+
     return httpx2.AsyncClient(
         transport=GuardedAsyncTransport(cluster.ssl_context()),
         timeout=httpx2.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS),
@@ -131,6 +137,8 @@ class WatchStream:
 
     async def listen(self) -> None:
         """Read until the resourceVersion has expired."""
+        import httpx2
+
         while True:
             pause = 0.0
             try:
