@@ -78,7 +78,7 @@ def test_every_list_is_walked_with_j_and_k_and_opened_with_enter(page: Page, own
         if opens_in_place:
             page.wait_for_function(f"document.activeElement.parentElement.open === {str(not was_open).lower()}")
         else:
-            page.wait_for_url(lambda url, here=address: url != own_server + here)
+            page.wait_for_url(lambda url, here=address: url != own_server + here, wait_until="commit")
 
 
 def test_the_lists_of_a_monthly_report_are_walked_with_the_keyboard(page: Page, demo_server: str) -> None:

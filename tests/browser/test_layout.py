@@ -84,20 +84,24 @@ def test_no_page_scrolls_sideways(open_page: OpenPage, extremes: Extremes, path:
     assert too_wide_in_a_window(page) == []
 
 
+MENUS_BEYOND_THE_WINDOW = """() => [...document.querySelectorAll(".menu")].filter(menu => {
+    menu.open = true;
+    const { left, right, width } = menu.querySelector(".panel").getBoundingClientRect();
+    const isInside = width > 0 && left >= 0 && right <= innerWidth;
+    const isTooWide = document.documentElement.scrollWidth > innerWidth;
+    menu.open = false;
+    return !isInside || isTooWide;
+}).map(menu => menu.id)"""
+
+
 def test_filter_menus_stay_inside_the_window(page: Page, extremes: Extremes) -> None:
     page.goto(extremes.address)
+    assert page.locator(".menu").count() > 5
     for window in ("desktop", "tablet", "phone"):
         page.set_viewport_size(WINDOWS[window])
         if window == "phone":
             page.locator("#filter-fold summary").click()
-        for menu in page.locator(".menu").all():
-            menu.locator("> summary").click()
-            panel = menu.locator(".panel").bounding_box()
-            assert panel, window
-            assert panel["x"] >= 0, window
-            assert panel["x"] + panel["width"] <= WINDOWS[window]["width"], window
-            assert too_wide(page) == [], window
-            page.keyboard.press("Escape")
+        assert page.evaluate(MENUS_BEYOND_THE_WINDOW) == [], window
 
 
 def test_a_line_of_200_changes_is_cut_until_it_is_expanded(page: Page, extremes: Extremes) -> None:
