@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from types import CodeType
 from typing import Any
 
 import pytest
 from flask import Flask
+from flask.sansio.blueprints import BlueprintSetupState
 from flask_sqlalchemy import SQLAlchemy
-from jinja2 import BytecodeCache
+from jinja2 import BytecodeCache, Environment, FileSystemLoader
 from jinja2.bccache import Bucket
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import QueuePool
-from werkzeug.routing import Rule
+from werkzeug.routing import Map, RuleFactory
+from werkzeug.routing.matcher import StateMachineMatcher
 
+from painchain.web import installation
 from tests.support.postgresql import COPY
 
 STATEMENTS = 5000  # compiled statements that are cached for each kind of database
@@ -40,27 +44,56 @@ class Templates(BytecodeCache):
         self.codes[bucket.key, bucket.checksum] = bucket.code
 
 
-class Routes:
-    """Cache compiled routes."""
-
-    ATTRIBUTES = ("_parts", "_trace", "_converters", "arguments")
+class Sources:
+    """Cache the sources of templates."""
 
     def __init__(self) -> None:
-        self.compile = Rule.compile
-        self.cached: dict[tuple[str, ...], dict[str, Any]] = {}
+        self.read = FileSystemLoader.get_source
+        self.sources: dict[tuple[str, ...], Any] = {}
 
-    def of(self, rule: Rule) -> None:
-        """Compile a rule, or reuse the result of an earlier app."""
-        key = (rule.rule, repr(rule.defaults), repr(rule.subdomain), repr(rule.merge_slashes))
-        if key not in self.cached:
-            self.compile(rule)
-            attributes = {name: getattr(rule, name) for name in self.ATTRIBUTES}
-            self.cached[key] = attributes | {
-                name: getattr(rule, name).__func__ for name in ("_build", "_build_unknown")
-            }
-            return
-        for name, value in self.cached[key].items():
-            setattr(rule, name, value if name in self.ATTRIBUTES else value.__get__(rule, None))
+    def of(self, loader: FileSystemLoader, environment: Environment, template: str) -> Any:
+        """Return the source of a template."""
+        key = (*loader.searchpath, template)
+        if key not in self.sources:
+            self.sources[key] = self.read(loader, environment, template)
+        return self.sources[key]
+
+
+class Routes(Map):
+    """Routes that apps share until one of them adds a route."""
+
+    def add(self, rulefactory: RuleFactory) -> None:
+        """Add a rule to this app only."""
+        self._rules_by_endpoint = {endpoint: [*rules] for endpoint, rules in self._rules_by_endpoint.items()}
+        self._matcher = StateMachineMatcher(self.merge_slashes)
+        for rule in self._rules:
+            self._matcher.add(rule)
+        super().add(rulefactory)
+
+
+class Blueprints:
+    """Cache the routes and views of all blueprints."""
+
+    def __init__(self) -> None:
+        self.register = installation._register_blueprints
+        self.routes: Routes | None = None
+        self.views: dict[str, Any] = {}
+
+    def of(self, app: Flask) -> None:
+        """Register the blueprints in an app, with the routes of the first app."""
+        if self.routes is None:
+            others = set(app.view_functions)
+            self.register(app)
+            self.routes = Routes()
+            app.url_map.update()
+            vars(self.routes).update(vars(app.url_map))
+            self.views = {name: view for name, view in app.view_functions.items() if name not in others}
+        else:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(BlueprintSetupState, "add_url_rule", lambda *arguments, **options: None)
+                self.register(app)
+            app.view_functions.update(self.views)
+        app.url_map = copy(self.routes)
 
 
 class Databases:
@@ -111,10 +144,11 @@ DATABASES = Databases()
 @contextmanager
 def reuse_compiled_code() -> Iterator[None]:
     """Reuse compiled code and connections in every app that is created meanwhile."""
-    routes = Routes()
+    blueprints, sources = Blueprints(), Sources()
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(Flask.jinja_options, "bytecode_cache", Templates())
-        patch.setattr(Rule, "compile", lambda rule: routes.of(rule))
+        patch.setattr(FileSystemLoader, "get_source", lambda *arguments: sources.of(*arguments))
+        patch.setattr(installation, "_register_blueprints", lambda app: blueprints.of(app))
         patch.setattr(SQLAlchemy, "_make_engine", lambda *arguments: DATABASES.engine(*arguments))
         yield
     DATABASES.drop()
