@@ -40,9 +40,10 @@ def create_app(settings: Settings, serves: bool = True) -> Flask:
         shared = runtime.of(app)
         keys = key_file.load_keys(shared.key_source, migrations.is_new)
         use_keys(app, keys)
-        if migrations.is_unchained():
-            secrets.check_key()  # before the log is chained with it
-        migrate()
+        if not migrations.is_current():
+            if migrations.is_unchained():
+                secrets.check_key()  # before the log is chained with it
+            migrate()
         shared.key_order = keys.ids
         use_keys(app, keys.led_by(writer.key_id()))
         if keys.id != shared.keys.id:

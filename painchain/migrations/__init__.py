@@ -54,6 +54,11 @@ def upgrade(record_chain_begun: Callable[[Connection], None] = lambda connection
     apply(directory=str(FOLDER))
 
 
+def is_current() -> bool:
+    """Return whether the database has every migration."""
+    return _revision() == NEWEST
+
+
 def is_new() -> bool:
     """Return whether the database has no PainChain tables yet."""
     return _revision() is None
@@ -70,7 +75,7 @@ def is_before_chain(revision: str | None) -> bool:
 
 
 def _revision() -> str | None:
-    if not inspect(db.engine).has_table("alembic_version"):
-        return None
     with db.engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
