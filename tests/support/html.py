@@ -7,21 +7,37 @@ from itertools import pairwise
 from typing import Any
 
 from bs4 import BeautifulSoup, NavigableString, SoupStrainer, Tag
+from bs4.builder._lxml import LXMLTreeBuilder
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 INPUTS = ["input", "textarea", "select"]
 
 
+class PageBuilder(LXMLTreeBuilder):
+    """lxml's builder without the namespaces of XML, which pages do not have. It takes a fifth less time."""
+
+    def start(self, tag: str | bytes, attrib: dict[Any, Any], nsmap: Any = None) -> None:
+        """Begin an element."""
+        assert self.soup is not None
+        self.soup.handle_starttag(str(tag), None, None, dict(attrib), namespaces=self.active_namespace_prefixes[-1])
+
+    def end(self, tag: str | bytes) -> None:
+        """End an element."""
+        assert self.soup is not None
+        self.soup.handle_endtag(str(tag))
+
+
 def soup(response: TestResponse) -> BeautifulSoup:
     """Return the parsed page or fragment of a response."""
-    html = response.get_data(as_text=True)
-    return BeautifulSoup(html, parser_for(html))
+    return parsed(response.get_data(as_text=True))
 
 
-def parser_for(html: str) -> str:
-    """Return the name of the parser: lxml takes half the time, but makes a fragment a whole page."""
-    return "lxml" if html.startswith("<!doctype html>") else "html.parser"
+def parsed(html: str, parse_only: SoupStrainer | None = None) -> BeautifulSoup:
+    """Parse a page or a fragment. lxml takes half the time, but makes a fragment a whole page."""
+    if html.startswith("<!doctype html>"):
+        return BeautifulSoup(html, builder=PageBuilder, parse_only=parse_only)
+    return BeautifulSoup(html, "html.parser", parse_only=parse_only)
 
 
 def words(element: Tag | None) -> str:
@@ -94,10 +110,10 @@ def find_form(html: str, selector: str) -> Tag | None:
     """Return the first form that matches. Usually it is in `main`: parsing only the forms there takes less time."""
     _, begin, rest = html.partition("<main")
     main = begin + rest.partition("</main>")[0] if begin else html  # a fragment has no `main`
-    forms = BeautifulSoup(main, parser_for(html), parse_only=SoupStrainer("form"))
+    forms = BeautifulSoup(main, builder=PageBuilder, parse_only=SoupStrainer("form"))
     if form := forms.select_one(selector.removeprefix("main ")):
         return form
-    return BeautifulSoup(html, parser_for(html)).select_one(selector)
+    return parsed(html).select_one(selector)
 
 
 def inputs_outside(form: Tag, html: str) -> list[Tag]:
@@ -105,7 +121,7 @@ def inputs_outside(form: Tag, html: str) -> list[Tag]:
     if f'form="{form.get("id")}"' not in html:
         return []
     of_form = {"form": str(form["id"]), "name": True}
-    return BeautifulSoup(html, parser_for(html), parse_only=SoupStrainer(attrs=of_form)).find_all(attrs=of_form)
+    return parsed(html, SoupStrainer(attrs=of_form)).find_all(attrs=of_form)
 
 
 def fill(form: dict[str, Any], **values: Any) -> dict[str, Any]:
