@@ -46,6 +46,8 @@ WITH_POSTGRES = pytest.mark.skipif(not POSTGRES, reason=NO_POSTGRES)
 LEFT_OUT = pytest.StashKey[int]()  # tests that run on SQLite only
 THOROUGH = pytest.StashKey[int]()
 
+gc.disable()  # until the tests are collected: what is imported stays
+
 # Without cached byte code, compiling would take most of the start of a PainChain process.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
@@ -97,9 +99,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_finish() -> None:
     """Collect garbage rarely: searching parsed pages, which are large cycles, took an eighth of the time."""
-    gc.collect()
     gc.freeze()  # what was imported and collected stays until the end
     gc.set_threshold(20_000, 10, 10)
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
