@@ -97,13 +97,14 @@ class Log:
 
 
 @pytest.mark.parametrize("seed", [1, *further(2, 3, 4, 5)])
-def test_counts_are_exact_whatever_is_written(app: Flask, seed: int) -> None:
+def test_counts_are_exact_whatever_is_written(app: Flask, seed: int, thorough: bool) -> None:
     log = Log(seed)
+    step = 1 if thorough else 2
     with app.app_context():
-        for _ in range(12):
+        for turn in range(12):
             log.write_at_random()
             db.session.rollback()
-            for event_filter in FILTERS:
+            for event_filter in FILTERS[turn % step :: step]:
                 assert_counts_are_exact(event_filter, NOW)
 
 
