@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -153,10 +152,13 @@ TAKEN = [
 ]
 
 
-@pytest.mark.parametrize(("address", "value", "reason"), REFUSED, ids=lambda value: repr(value)[:40])
-def test_an_invalid_value_is_rejected_with_a_reason(address, value, reason):
-    with pytest.raises(FieldError, match=re.escape(reason)):
-        field_of(address).clean(value)
+def test_an_invalid_value_is_rejected_with_a_reason():
+    for address, value, reason in REFUSED:
+        try:
+            message = f"accepted as {field_of(address).clean(value)!r}"
+        except FieldError as error:
+            message = str(error)
+        assert reason in message, (address, value)
 
 
 @pytest.mark.parametrize(("address", "given", "stored"), TAKEN, ids=lambda value: repr(value)[:40])

@@ -34,9 +34,8 @@ def resident() -> int:
 
 def test_what_a_command_imports_is_left_out_of_collections() -> None:
     imports = "memory.import_uncollected('painchain.cli.messages')"
-    state = "gc.get_freeze_count(), gc.isenabled(), gc.get_threshold()[0]"
-    program = f"import gc; from painchain.core import memory; {imports}; print({state})"
+    program = f"import gc; from painchain.core import memory; {imports}; print(gc.get_freeze_count(), gc.isenabled())"
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    frozen, is_enabled, threshold = output.split()
+    frozen, is_enabled = output.split()
     assert int(frozen) > 10_000
-    assert (is_enabled, threshold) == ("True", "50000")
+    assert is_enabled == "True"

@@ -158,14 +158,14 @@ def test_ticks_are_at_their_real_positions_when_clocks_change():
     assert autumn == [(0, "02:00"), (25, "02:00"), (50, "03:00"), (75, "04:00"), (100, "05:00")]
 
 
-@pytest.mark.parametrize("days", [1 / 86400, 1 / 1440, 1 / 24, 0.3, 1, 3, 7, 14, 30, 90, 366, 4000, 20_000, 2_900_000])
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/St_Johns", "Australia/Lord_Howe"])
-def test_every_range_has_a_few_ticks_in_order(days, zone):
+def test_every_range_has_a_few_ticks_in_order(zone):
     start = utc(1970, 1, 2, 3, 4, 5)
-    positions = [position for position, _ in axis(start, start + timedelta(days=days), ZoneInfo(zone))]
-    assert 1 <= len(positions) <= 8
-    assert positions == sorted(set(positions))
-    assert 0 <= positions[0] <= positions[-1] <= 100
+    for days in (1 / 86400, 1 / 1440, 1 / 24, 0.3, 1, 3, 7, 14, 30, 90, 366, 4000, 20_000, 2_900_000):
+        positions = [position for position, _ in axis(start, start + timedelta(days=days), ZoneInfo(zone))]
+        assert 1 <= len(positions) <= 8, days
+        assert positions == sorted(set(positions)), days
+        assert 0 <= positions[0] <= positions[-1] <= 100, days
 
 
 def test_the_page_draws_the_ticks(client):
