@@ -92,7 +92,7 @@ lock-check: .venv/.dev
 	export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}"; [ -n "$$UV_DEFAULT_INDEX" ] || unset UV_DEFAULT_INDEX; \
 	.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements-dev.lock || \
 	.venv/bin/python -m pip install --quiet --require-hashes -r requirements-dev.lock
-	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
 	@touch .venv/.run $@
 
 # Of GitHub's descriptions only that of github.com is used: the others take 380 MB.
