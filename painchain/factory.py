@@ -16,7 +16,8 @@ from painchain.core.metrics import Metrics
 from painchain.core.runtime import EXTENSION, Runtime
 from painchain.database.changes import Changes
 from painchain.database.errors import classify
-from painchain.database.session import configure_sqlite, db, engine_options
+from painchain.database.session import db, engine_options
+from painchain.database.sqlite import configure_sqlite
 from painchain.eventlog.group_commit import GroupCommit
 from painchain.exports.slots import ExportSlots
 from painchain.web.common.hosts import host_of

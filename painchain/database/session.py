@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -13,12 +11,11 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session
 from sqlalchemy import (
     MetaData,
-    event,
     text,
 )
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, scoped_session
 from sqlalchemy.util import ScopedRegistry
 
 from painchain.database import deadlines
@@ -29,11 +26,7 @@ from painchain.database.types import stored_json
 
 BUSY_SECONDS = 10
 POOL_SECONDS = 5  # for which a thread waits for a connection to PostgreSQL
-IDLE_CONNECTIONS = 6  # connections to SQLite that stay open
-# Of a new database; an older one keeps the pages it has. With SQLite's 4 KiB, an event takes 5 % more bytes.
-PAGE_BYTES = 8192
-WAL_BYTES = 4 * 1024 * 1024  # after which SQLite moves the write-ahead log into the database
-CACHED_KIB = 1_000  # of the database in the memory of each
+IDLE_CONNECTIONS = 4  # connections to SQLite that stay open, besides those that are kept
 
 # Queues the writers of this process: SQLite's own busy back-off is many times slower.
 _writer_lock = threading.Lock()
@@ -53,21 +46,101 @@ class Base(DeclarativeBase):
 
 
 class JoiningSession(Session):
-    """A session that uses the write transaction of its app context, if one is open."""
+    """A session that uses the transaction of its app context, if one is open."""
 
     def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:
         """Return the connection of that transaction, or the engine."""
-        return _write_connection() if _write_connection.has() else super().get_bind(*args, **kwargs)
+        if _write_connection.has():
+            return _write_connection()
+        return _reader().connection if _reader.has() else super().get_bind(*args, **kwargs)
 
 
-db = SQLAlchemy(model_class=Base, disable_autonaming=True, session_options={"class_": JoiningSession})
+class LightSession(scoped_session[Session]):
+    """The session of each app context, which prepared statements on SQLite do without.
+
+    To make a session takes ten times as long as a short statement. They read in a transaction of its own, which the
+    session joins if there is one later.
+    """
+
+    def connection(self, *args: Any, **kwargs: Any) -> Connection:
+        """Return the connection in whose transaction this app context reads or writes."""
+        if args or kwargs or self.registry.has():
+            return super().connection(*args, **kwargs)
+        if _write_connection.has():
+            return _write_connection()
+        if not _reader.has():
+            engine = db.engine
+            if engine.dialect.name != "sqlite":
+                return super().connection()
+            _reader.set(_Reader(engine))
+        return _reader().connection
+
+    def commit(self) -> None:
+        """Commit the transaction."""
+        super().commit()
+        if _reader.has():  # which a session that joins a transaction leaves open
+            _reader().connection.commit()
+            _end_reading()
+
+    def rollback(self) -> None:
+        """End the transaction."""
+        try:
+            if self.registry.has():
+                super().rollback()
+        finally:
+            _end_reading()
+
+    def remove(self) -> None:
+        """End the transaction, and remove the session."""
+        try:
+            super().remove()
+        finally:
+            _end_reading()
 
 
-def _no_write() -> Connection:
-    raise RuntimeError("no write transaction is open")
+class Database(SQLAlchemy):
+    """Flask-SQLAlchemy with a `LightSession`."""
+
+    def _make_scoped_session(self, options: dict[str, Any]) -> LightSession:
+        made = super()._make_scoped_session(options)
+        return LightSession(made.session_factory, made.registry.scopefunc)
 
 
-_write_connection = ScopedRegistry(_no_write, db.session.registry.scopefunc)
+db = Database(model_class=Base, disable_autonaming=True, session_options={"class_": JoiningSession})
+
+
+@contextmanager
+def _reading(engine: Engine) -> Iterator[Connection]:
+    with kept_connection(engine, "reads") as connection:
+        connection.begin()
+        yield connection
+
+
+class _Reader:
+    """A transaction that reads until it is ended."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._transaction = _reading(engine)
+        self.connection = self._transaction.__enter__()
+
+    def end(self) -> None:
+        """Roll the transaction back."""
+        self._transaction.__exit__(None, None, None)
+
+
+def _end_reading() -> None:
+    if _reader.has():
+        reader = _reader()
+        _reader.clear()
+        reader.end()
+
+
+def _none_open() -> Any:
+    raise RuntimeError("no transaction is open")
+
+
+_write_connection: ScopedRegistry[Connection] = ScopedRegistry(_none_open, db.session.registry.scopefunc)
+_reader: ScopedRegistry[_Reader] = ScopedRegistry(_none_open, db.session.registry.scopefunc)
 
 
 class WriteBusy(Exception):
@@ -110,43 +183,6 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
 def is_sqlite(url: str) -> bool:
     """Return whether `url` names a SQLite file."""
     return make_url(url).get_backend_name() == "sqlite"
-
-
-def configure_sqlite(engine: Engine) -> None:
-    """Set up the connections of a SQLite engine: WAL, durable commits, foreign keys, explicit transactions."""
-    if engine.dialect.name != "sqlite":
-        return
-
-    @event.listens_for(engine, "connect")
-    def set_pragmas(connection: Any, record: Any) -> None:
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        _use_wal(cursor)
-        ((page_bytes,),) = cursor.execute("PRAGMA page_size").fetchall()
-        cursor.execute(f"PRAGMA wal_autocheckpoint = {WAL_BYTES // page_bytes}")
-        cursor.execute("PRAGMA synchronous = FULL")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute(f"PRAGMA cache_size = -{CACHED_KIB}")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        if connection.get_execution_options().get("autocommits", False):
-            return
-        writes = connection.get_execution_options().get("writes", False)
-        execute_raw(connection, "BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _use_wal(cursor: Any, tries: int = 100) -> None:
-    """Switch to WAL; retry while another process does the same, because SQLite does not wait for that itself."""
-    for tries_left in reversed(range(tries)):
-        try:
-            cursor.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if not tries_left or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                raise
-            time.sleep(0.05)
 
 
 @contextmanager
@@ -233,8 +269,7 @@ def write_transaction() -> Iterator[Connection]:
     :raises WriteBusy: when another write holds the database for longer than ``BUSY_SECONDS``.
     :raises painchain.database.commit.OutcomeUnknown: when the answer to the COMMIT was lost.
     """
-    if db.session.registry.has():
-        db.session.rollback()  # end the read transaction: what is read from now on must be current
+    db.session.rollback()  # end the read transaction: what is read from now on must be current
     engine = db.engine
     with (
         _write_lock(engine),

@@ -10,7 +10,7 @@ from painchain.core import runtime
 from painchain.eventlog import writer
 from painchain.eventlog.writer import NewEvent
 
-# More than SQLite keeps in memory (``database.session.CACHED_KIB``), so it writes to the disk before the rollback.
+# More than SQLite keeps in memory (``database.sqlite.CACHED_KIB``), so it writes to the disk before the rollback.
 # PostgreSQL takes space for the rows at once. Neither can compress random digits.
 TRIED_BYTES = 1_500_000
 

@@ -13,7 +13,7 @@ from painchain import connectors
 from painchain.connectors.outcomes import Outcome
 from painchain.database.models import ChangeEvent, EventCount
 from painchain.database.prepared import Prepared
-from painchain.database.session import db
+from painchain.database.transaction_values import of_transaction
 from painchain.indexes.rollups import ALL_TIME
 from painchain.timeline import aggregates, rollup_sums
 from painchain.timeline.aggregate_query import AggregateQuery, Includes, Share
@@ -61,16 +61,15 @@ def remember_statuses(in_rollups: Iterable[SourceStatus]) -> Collection[SourceSt
     """Return every status in the log with its source, given those in the rollups. This transaction uses them again."""
     newest = ((kind.source, kind.status) for kind in aggregates.newest_kinds() if kind.status is not None)
     pairs = frozenset([*in_rollups, *newest])
-    db.session.info[_STATUSES_KEY] = (db.session().get_transaction(), pairs)
+    of_transaction()[_STATUSES_KEY] = pairs
     return pairs
 
 
 def statuses() -> Collection[SourceStatus]:
     """Return every status in the log with its source, as first read in this transaction."""
-    transaction, pairs = db.session.info.get(_STATUSES_KEY, (None, frozenset()))
-    if transaction is None or transaction is not db.session().get_transaction():
-        pairs = remember_statuses((source, status) for status, source in rollup_sums.cached_rows(_STATUSES))
-    known: Collection[SourceStatus] = pairs
+    known: Collection[SourceStatus] | None = of_transaction().get(_STATUSES_KEY)
+    if known is None:
+        known = remember_statuses((source, status) for status, source in rollup_sums.cached_rows(_STATUSES))
     return known
 
 

@@ -16,6 +16,7 @@ from painchain.core import runtime
 from painchain.database.models import ChangeEvent
 from painchain.database.prepared import Prepared
 from painchain.database.session import db, is_writing
+from painchain.database.transaction_values import of_transaction
 from painchain.indexes import rollups
 from painchain.indexes.rollups import QUARTER
 from painchain.timeline.aggregate_query import MAX_INTEGER, MIN_INTEGER, VALUES, Kind, stamp
@@ -73,17 +74,16 @@ def newest(counted: int) -> Groups:
     """
     if is_writing():  # what is read now may be rolled back
         return _extended(_nothing(counted)).groups
-    db.session.connection()
-    transaction, read = db.session.info.get(_KEY, (None, None))
-    if transaction is None or transaction is not db.session().get_transaction() or read.counted != counted:
+    values = of_transaction()
+    read: _Newest | None = values.get(_KEY)
+    if read is None or read.counted != counted:
         cache = runtime.current().cache
         cached: _Newest | None = cache.get(_KEY)
         read = _extended(cached if cached and cached.counted == counted else _nothing(counted))
         if read is not cached:
             cache.put(_KEY, read, _size_of(read.groups))
-        db.session.info[_KEY] = (db.session().get_transaction(), read)
-    groups: Groups = read.groups
-    return groups
+        values[_KEY] = read
+    return read.groups
 
 
 def _nothing(counted: int) -> _Newest:

@@ -28,6 +28,7 @@ from painchain.database.dialects import where_in_ranges
 from painchain.database.models import EventCount, LogHead
 from painchain.database.prepared import Prepared
 from painchain.database.session import db, is_writing
+from painchain.database.transaction_values import of_transaction
 from painchain.indexes.bitmaps import SOURCE
 from painchain.indexes.rollups import ALL, ALL_TIME, DAY
 from painchain.timeline import facet_counts
@@ -65,20 +66,17 @@ class RollupState(NamedTuple):
 
 def state() -> RollupState:
     """Return the state of the rollups, as it was first read in this transaction. It may be newer by now."""
-    connection = db.session.connection()
-    transaction, known = db.session.info.get(_STATE_KEY, (None, None))
-    if transaction is None or transaction is not db.session().get_transaction():
-        [row] = _STATE.all(connection)
+    known: RollupState | None = of_transaction().get(_STATE_KEY)
+    if known is None:
+        [row] = _STATE.all(db.session.connection())
         known = RollupState(*map(int, row))
         remember(known)
-    read: RollupState = known
-    return read
+    return known
 
 
 def remember(known: RollupState) -> None:
     """Let this transaction use this state, so that it does not read it again."""
-    db.session.connection()
-    db.session.info[_STATE_KEY] = (db.session().get_transaction(), known)
+    of_transaction()[_STATE_KEY] = known
 
 
 def rollup_rows(

@@ -11,14 +11,16 @@ from sqlalchemy.exc import DBAPIError
 from painchain.database.models import LogHead
 from painchain.database.prepared import Prepared
 from painchain.database.session import (
-    CACHED_KIB,
     IDLE_CONNECTIONS,
-    PAGE_BYTES,
     autocommit_connection,
-    configure_sqlite,
+    autocommit_write,
     db,
     engine_options,
+    write_transaction,
 )
+from painchain.database.sqlite import CACHED_KIB, PAGE_BYTES, configure_sqlite
+from painchain.database.transaction_values import of_transaction
+from tests.conftest import ON_SQLITE
 
 
 def test_a_connection_waits_while_another_process_creates_the_database(tmp_path):
@@ -68,6 +70,41 @@ def test_a_prepared_statement_returns_the_same_as_the_session(app):
     with app.app_context():
         [row] = Prepared(select(head)).all(db.session.connection())
         assert tuple(row) == tuple(db.session.execute(select(head)).one())
+
+
+@ON_SQLITE
+def test_prepared_statements_need_no_session_which_joins_their_transaction_later(app):
+    query = select(LogHead.__table__.c.revision)
+    with app.app_context():
+        [[revision]] = Prepared(query).all(db.session.connection())
+        assert not db.session.registry.has()
+        with autocommit_write() as writer:
+            writer.execute(text("UPDATE log_head SET revision = revision + 1"))
+        assert db.session.scalar(query) == revision, "the transaction began before the write"
+        assert db.session.scalar(select(LogHead.revision)) == revision
+        assert db.session.connection().get_transaction() is not None
+        db.session.rollback()
+        assert db.session.scalar(query) == revision + 1
+        db.session.remove()
+        [[unchanged]] = Prepared(query).all(db.session.connection())
+        db.session.execute(text("UPDATE log_head SET revision = revision + 1"))
+        db.session.commit()
+        assert Prepared(query).all(db.session.connection()) == [[unchanged + 1]]
+        connection = db.session.connection()
+    assert not connection.in_transaction()
+
+
+def test_values_are_remembered_until_the_transaction_ends(app):
+    with app.app_context():
+        of_transaction()["answer"] = 42
+        assert of_transaction() == {"answer": 42}
+        db.session.execute(select(LogHead.revision))
+        assert of_transaction() == {"answer": 42}
+        db.session.rollback()
+        assert of_transaction() == {}
+        with write_transaction():
+            of_transaction()["answer"] = 43
+        assert of_transaction() == {}
 
 
 def test_a_refused_statement_raises_an_error_of_sqlalchemy_without_the_values(app):
