@@ -23,6 +23,7 @@ IN_THE_MESSAGE = ("method", "path", "status")  # members that the message of a r
 # The context of a record, such as the request or the polled connector.
 _context: ContextVar[Mapping[str, Any]] = ContextVar("painchain_log", default={})  # noqa: B039  never changed in place
 _security = logging.getLogger("painchain.security")
+_ENCODER = json.JSONEncoder(default=str)  # `json.dumps` would make one for each line
 _WAITRESS_PATH = re.compile(r"(serving) .*", re.DOTALL)
 
 
@@ -114,7 +115,7 @@ class Json(logging.Formatter):
         }
         if exception := _exception(record):
             line["exception"] = exception
-        return json.dumps(line, default=str)
+        return _ENCODER.encode(line)
 
 
 class Text(logging.Formatter):

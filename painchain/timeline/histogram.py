@@ -93,7 +93,7 @@ def histogram(event_filter: Filter, now: datetime, zone: ZoneInfo, with_classes:
     start = event_filter.start or oldest or (event_filter.end or now) - RANGES[DEFAULT_RANGE]
     end = event_filter.end or max(now, start) + timedelta(microseconds=1)
     bins = time_bins(start, end, zone)
-    counts, failures, hidden = ([dict[str, int]() for _ in bins.borders[1:]] for _ in range(3))
+    counts, failures, hidden = (_empty(len(bins.borders) - 1) for _ in range(3))
     for interval in _without_gaps(replace(event_filter, start=since or start)):
         sums = aggregates.by_time(counting_query(interval, matches, with_classes), bins)
         for of_bins, of_interval in zip((counts, failures, hidden), sums, strict=False):
@@ -110,6 +110,10 @@ def histogram(event_filter: Filter, now: datetime, zone: ZoneInfo, with_classes:
         since,
         sum(sum(of_bin.values()) for of_bin in hidden),
     )
+
+
+def _empty(count: int) -> list[dict[str, int]]:
+    return [{} for _ in range(count)]
 
 
 def _matches(event_filter: Filter) -> Matches | None:

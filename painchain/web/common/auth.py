@@ -163,7 +163,7 @@ def find_token_actor(authorization: str, connection: Connection) -> Actor | None
 
 
 def _authenticate(connection: Connection) -> Actor | None:
-    header = request.headers.get("Authorization", "")
+    header = request.environ.get("HTTP_AUTHORIZATION", "")  # `headers` raises and catches an error if it is missing
     if header[:7].lower() == "bearer ":
         return find_token_actor(header, connection)
     cookie = cookies.read(COOKIE)

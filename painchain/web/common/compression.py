@@ -64,10 +64,12 @@ def install(app: Flask) -> None:
         elif "ETag" in response.headers and not is_static:
             # Scripts send the ETag of an API resource back in If-Match: it must be the same in each encoding.
             return response
-        if "HTTP_ACCEPT_ENCODING" not in request.environ or not any(
+        if request.environ.get("HTTP_ACCEPT_ENCODING", "identity") == "identity" or not any(
             request.accept_encodings[algorithm] > 0 for algorithm in ALGORITHMS
         ):
-            response.vary.add("Accept-Encoding")
+            # `vary.add` would parse the header, and parse it again to write it.
+            vary = response.headers.get("Vary")
+            response.headers["Vary"] = f"{vary}, Accept-Encoding" if vary else "Accept-Encoding"
             return response
         compressed: list[Response] = []
 

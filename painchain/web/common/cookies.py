@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from wsgiref.types import WSGIEnvironment
 
-from flask import Flask, request
-from flask.sessions import SecureCookieSessionInterface
+from flask import Flask, Request, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from itsdangerous import URLSafeTimedSerializer
 from werkzeug.wrappers import Response
 
@@ -48,12 +48,17 @@ def prefixed_name(plain: str, secure: bool) -> str:
 
 def read(plain: str) -> str:
     """Return the text of a cookie; an empty text if there is none."""
-    return _text(name_in_request(plain))
+    return _text(name_in_request(plain)) if _has_any(request) else ""
 
 
 def read_script_cookie(plain: str) -> str:
     """Return the text of a cookie that a script set, under either name."""
-    return read(plain) or _text(HOST_PREFIX + plain) or _text(plain)
+    return (read(plain) or _text(HOST_PREFIX + plain) or _text(plain)) if _has_any(request) else ""
+
+
+def _has_any(request: Request) -> bool:
+    """Return whether a request has cookies. Scripts send none, and to look for one takes much longer."""
+    return "HTTP_COOKIE" in request.environ
 
 
 def _text(name: str) -> str:
@@ -84,6 +89,10 @@ class Sessions(SecureCookieSessionInterface):
         """Return the serializer that signs the cookie."""
         self.signing = self.signing or super().get_signing_serializer(app)
         return self.signing
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return the session of a request; an empty one without a cookie."""
+        return super().open_session(app, request) if _has_any(request) else self.session_class()
 
     def get_cookie_name(self, app: Flask) -> str:
         """Return the name of the session cookie in this request."""

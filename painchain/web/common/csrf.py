@@ -10,6 +10,7 @@ import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import cast
 
 from flask import Flask, current_app, g
@@ -65,8 +66,13 @@ def binding_of(token: str) -> str:
     Without it, someone who can set cookies in a browser, such as a host of the same domain, could set an anonymous
     cookie of their own and send its token.
     """
-    signer = Signer(current_app.secret_key or "", salt="csrf token of a session")
-    return signer.get_signature(f"{g.who.sign_in or ''}\n{token}").decode("ascii")
+    signature = _signer(current_app.secret_key or "").get_signature(f"{g.who.sign_in or ''}\n{token}")
+    return signature.decode("ascii")
+
+
+@lru_cache(1)
+def _signer(secret_key: str | bytes) -> Signer:
+    return Signer(secret_key, salt="csrf token of a session")
 
 
 def mask(token: str) -> str:
@@ -102,4 +108,4 @@ def _encode(data: bytes) -> str:
 
 
 def _xor(one: bytes, other: bytes) -> bytes:
-    return bytes(left ^ right for left, right in zip(one, other, strict=True))
+    return (int.from_bytes(one) ^ int.from_bytes(other)).to_bytes(len(one))
