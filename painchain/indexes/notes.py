@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, TypeDecorator, cast, delete, func, select, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    TypeDecorator,
+    cast,
+    delete,
+    func,
+    literal_column,
+    select,
+    type_coerce,
+)
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
@@ -108,7 +119,12 @@ def column() -> ColumnElement[Sequence[Note]]:
     lists = (
         select(_JsonLists(*values))
         .select_from(_notes.join(note.id.table, note.id == _notes.c.note))
-        .where(_notes.c.event == event.id, note.source == SOURCE, note.event_type == EVENT_TYPE)
+        # SQLite compares bound values with the conditions of partial indexes, and so compiles the statement each time.
+        .where(
+            _notes.c.event == event.id,
+            note.source == literal_column(f"'{SOURCE}'"),
+            note.event_type == literal_column(f"'{EVENT_TYPE}'"),
+        )
         .correlate(ChangeEvent.__table__)
         .scalar_subquery()
     )

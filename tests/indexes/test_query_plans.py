@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import event as listener
+from sqlalchemy import select
+from sqlalchemy.dialects import sqlite
 
 from painchain.database.session import db
 from painchain.eventlog import writer
+from painchain.indexes import notes
 from painchain.startup import create_app
 from painchain.timeline import histogram, queries
 from painchain.timeline.cursor import Cursor
@@ -127,3 +130,8 @@ def test_page_includes_events_in_the_future(app, fill):
         event_log.count()
     with app.app_context():
         assert queries.page(Filter(author=("ann",)), limit=1).events[0].id == last
+
+
+def test_the_notes_of_an_event_are_read_without_bound_values():
+    """SQLite compares them with the conditions of partial indexes, and so would compile the statement each time."""
+    assert not select(notes.column()).compile(dialect=sqlite.dialect()).binds
