@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from painchain.core import runtime
-from painchain.core.crypto import Box, open_sealed, seal
+from painchain.core.crypto import Box, check_sealed, open_sealed, seal
 from painchain.database import encrypted_columns
 from painchain.database.models import Connector
 from painchain.database.session import read_transaction
@@ -31,14 +31,14 @@ def decrypted_secrets(connector: Connector) -> dict[str, str]:
 
 
 def check_key() -> None:
-    """Check the key by decrypting every stored secret.
+    """Check that the key decrypts every stored secret.
 
     :raises painchain.core.crypto.KeyUnusable: when the key does not decrypt them.
     :raises painchain.database.encrypted_columns.UnreadableSecret: when one was edited by hand.
     """
     with read_transaction() as connection:
         for stored in encrypted_columns.encrypted_texts(connection):
-            decrypt(stored)
+            check_sealed(_box(), stored)
 
 
 def _box() -> Box:

@@ -24,13 +24,24 @@ class Box:
     """Encrypts and decrypts stored secrets with Fernet, which is imported on first use: it takes 7 MB of memory."""
 
     def __init__(self, key: bytes):
-        self._key = base64.urlsafe_b64encode(key)
+        self._key = key
 
     @cached_property
     def _fernet(self) -> Fernet:
         from cryptography.fernet import Fernet
 
-        return Fernet(self._key)
+        return Fernet(base64.urlsafe_b64encode(self._key))
+
+    def opens(self, sealed: bytes) -> bool:
+        """Return whether this key decrypts `sealed`, without decrypting it, which would import the library.
+
+        A Fernet token ends with an HMAC-SHA256 over the rest of it. The first half of the key is the key of that.
+        """
+        try:
+            token = base64.urlsafe_b64decode(sealed)
+        except ValueError:
+            return False
+        return hmac.compare_digest(hmac.digest(self._key[:16], token[:-32], "sha256"), token[-32:])
 
     def encrypt(self, secret: bytes) -> bytes:
         """Return `secret` encrypted."""
@@ -132,8 +143,21 @@ def open_sealed(box: Box, sealed: str) -> str:
     try:
         return box.decrypt(sealed.encode()).decode()
     except InvalidToken:
-        raise KeyUnusable(
-            "The key does not decrypt the stored tokens: another key encrypted them. If the key was just replaced, "
-            "restart PainChain. "
-            "Otherwise put the right secret.key back (or the previous value of PAINCHAIN_SECRET_KEY)."
-        ) from None
+        raise _other_key() from None
+
+
+def check_sealed(box: Box, sealed: str) -> None:
+    """Check that `open_sealed` decrypts the secret.
+
+    :raises KeyUnusable: if another key encrypted it.
+    """
+    if not box.opens(sealed.encode()):
+        raise _other_key()
+
+
+def _other_key() -> KeyUnusable:
+    return KeyUnusable(
+        "The key does not decrypt the stored tokens: another key encrypted them. If the key was just replaced, "
+        "restart PainChain. "
+        "Otherwise put the right secret.key back (or the previous value of PAINCHAIN_SECRET_KEY)."
+    )

@@ -3,19 +3,32 @@
 import ast
 import os
 import stat
+import subprocess
+import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Barrier
 
 import pytest
-from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
 from painchain.core import key_file
-from painchain.core.crypto import KEY_BYTES, Keyring, KeyUnusable, new_key, open_sealed, parse_key, seal
+from painchain.core.crypto import (
+    KEY_BYTES,
+    Box,
+    Keyring,
+    KeyUnusable,
+    check_sealed,
+    new_key,
+    open_sealed,
+    parse_key,
+    seal,
+)
 from painchain.core.key_file import KeySource
 from tests.conftest import settings_for
 
@@ -214,6 +227,31 @@ def test_encrypted_text_is_decrypted_with_the_same_key(secret: str) -> None:
     assert open_sealed(Keyring((b"1" * KEY_BYTES,)).box(), sealed) == secret
 
 
+@given(st.text(max_size=40), st.integers(0, 99), st.sampled_from("A-_=x\n+é"))
+def test_a_secret_passes_the_check_exactly_if_it_can_be_decrypted(secret: str, place: int, character: str) -> None:
+    box = Keyring((b"1" * KEY_BYTES,)).box()
+    sealed = seal(box, secret)
+    for stored in (sealed, sealed[:place] + character + sealed[place + 1 :], sealed[:place] + character):
+        assert is_accepted(check_sealed, box, stored) == is_accepted(open_sealed, box, stored)
+    check_sealed(box, sealed)
+
+
+def is_accepted(read: Callable[[Box, str], object], box: Box, sealed: str) -> bool:
+    """Return whether a secret is accepted."""
+    with suppress(KeyUnusable):
+        read(box, sealed)
+        return True
+    return False
+
+
+def test_the_check_of_a_key_does_not_import_the_library() -> None:
+    sealed = seal(Keyring((b"1" * KEY_BYTES,)).box(), "made-up-token")
+    check = f"crypto.check_sealed(crypto.Keyring((b'1' * 32,)).box(), {sealed!r})"
+    program = f"import sys; from painchain.core import crypto; {check}; print('cryptography' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"
+
+
 def test_encrypted_text_does_not_reveal_the_plain_text() -> None:
     box = Keyring((b"1" * KEY_BYTES,)).box()
     sealed = [seal(box, "made-up-token") for _ in range(2)]
@@ -223,7 +261,8 @@ def test_encrypted_text_does_not_reveal_the_plain_text() -> None:
 
 @pytest.mark.parametrize("sealed", [None, "", "not sealed at all", "gAAAAA=="])
 def test_a_wrong_key_or_damaged_text_is_refused_with_advice(sealed: str | None) -> None:
-    right, wrong = Keyring((b"1" * KEY_BYTES,)).box(), Fernet(Fernet.generate_key())
-    with pytest.raises(KeyUnusable, match=r"put the right secret\.key back") as refused:
-        open_sealed(wrong, seal(right, "made-up-token") if sealed is None else sealed)
-    assert "made-up-token" not in str(refused.value)
+    right, wrong = (Keyring((key_byte * KEY_BYTES,)).box() for key_byte in (b"1", b"2"))
+    for read in (open_sealed, check_sealed):
+        with pytest.raises(KeyUnusable, match=r"put the right secret\.key back") as refused:
+            read(wrong, seal(right, "made-up-token") if sealed is None else sealed)
+        assert "made-up-token" not in str(refused.value)
