@@ -13,6 +13,7 @@ from types import ModuleType
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 ARENAS = 1
 KEPT_BYTES = 256 * 1024  # of free memory at the end of the heap
+COLLECT_AFTER = 50_000  # new objects: in a command, collections of fewer free next to nothing
 
 
 def limit_heaps() -> None:
@@ -46,7 +47,7 @@ def leave_out_of_collections() -> None:
 
 
 def import_uncollected(name: str) -> ModuleType:
-    """Import a module, with no garbage collection meanwhile, and leave what exists then out of later ones.
+    """Import a module, with no garbage collection meanwhile, and leave what exists then out of later, rarer ones.
 
     Collections take a fifth of the processor time that a command needs until it starts, and more if it creates many
     objects, as a restore does. A server calls `leave_out_of_collections` instead, because it keeps its memory small.
@@ -57,5 +58,6 @@ def import_uncollected(name: str) -> ModuleType:
             import_module(name)
         finally:
             gc.freeze()
+            gc.set_threshold(COLLECT_AFTER)
             gc.enable()
     return sys.modules[name]

@@ -30,8 +30,7 @@ from painchain.database.models import ChangeEvent, LogHead, PrunedRun
 from painchain.database.prepared import Prepared
 from painchain.database.session import Base
 from painchain.database.types import moment
-from painchain.eventlog.chain import FIELDS
-from painchain.eventlog.stored_form import JSON_FIELDS, exact_form, quick_form
+from painchain.eventlog.stored_form import COLUMNS, JSON_FIELDS, exact_form, quick_form
 
 _event = ChangeEvent.__table__.c
 _runs = Base.metadata.tables[PrunedRun.__tablename__]
@@ -45,8 +44,8 @@ def _as_stored(name: str) -> ColumnElement[Any]:
     return cast(_event[name], Text).label(name) if name in JSON_FIELDS else _event[name]
 
 
-_COLUMNS = [*map(_as_stored, FIELDS), _event.id, _event.mac]
-_TITLE, _TIMESTAMP = FIELDS.index("title"), FIELDS.index("timestamp")
+_COLUMNS = [*map(_as_stored, COLUMNS)]
+_TITLE, _TIMESTAMP = COLUMNS.index("title"), COLUMNS.index("timestamp")
 
 MAX_STRAY_RUNS = 100
 # Raised on reading a value that PainChain did not write.

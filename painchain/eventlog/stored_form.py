@@ -13,6 +13,7 @@ from painchain.core.json_encoder import in_ascii
 from painchain.eventlog.chain import FIELDS, VERSION, canonical_form
 
 JSON_FIELDS = ("description", "metadata", "tags")
+COLUMNS = (*FIELDS, "id", "mac")  # of the rows that are verified
 _IS_JSON = [name in JSON_FIELDS for name in FIELDS]
 _shared_value = lru_cache(256)(loads)  # for tags: events of a connector all have the same
 

@@ -220,8 +220,12 @@ class EventLogWriter:
         first = self.last_event - len(uncounted) + 1
         appended = [event.as_counted(number) for number, event in enumerate(uncounted, first)]
         rollups.add(self.connection, self.counted, first - 1, appended)
-        fulltext.add(self.connection, self.counted, self.last_event)
-        self.counted = self.last_event
+        self.index(self.last_event)
+
+    def index(self, last: int) -> None:
+        """Add the words of the events up to number `last`, which the rollups hold, to the search index."""
+        fulltext.add(self.connection, self.counted, last)
+        self.counted = last
         _UPDATE_COUNTED.run(self.connection, {"upto": self.counted})
 
 

@@ -50,10 +50,13 @@ _metadata = cast(_event.metadata, Text)
 # The metadata of the events that can have one of these facts: most events have none, and are not parsed.
 LISTED_METADATA = case((or_(*(_metadata.contains(f'"{fact}"') for fact in LISTED)), _metadata))
 
+# The columns of an event that are counted besides its metadata, in the order of `Event`.
+COLUMNS = ("id", "timestamp", "source", "event_type", "connector_id", "connector_name", "author", "status", "tags")
+
 _EVENTS = select(
     _event.id,
     type_coerce(_event.timestamp, BigInteger),
-    *(_event[name] for name in ("source", "event_type", "connector_id", "connector_name", "author", "status")),
+    *(_event[name] for name in COLUMNS[2:-1]),
     cast(_event.tags, Text),
     LISTED_METADATA,
 )
@@ -91,6 +94,15 @@ def _add(connection: Connection, events: Iterable[Event]) -> None:
     groups = grouped(events)
     _write(connection, counted(groups))
     bitmaps.add(connection, members(groups))
+
+
+def listed_metadata(stored: str) -> Any:
+    """Return stored metadata, or None if none of its facts is in `LISTED`.
+
+    >>> listed_metadata('{"service":"shop"}'), listed_metadata('{"pods":2}')
+    ({'service': 'shop'}, None)
+    """
+    return json.loads(stored) if any(f'"{fact}"' in stored for fact in LISTED) else None
 
 
 def _decoded(rows: Iterable[Sequence[Any]]) -> Iterator[Event]:

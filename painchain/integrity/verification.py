@@ -37,14 +37,18 @@ class Integrity:
     broken: Break | None = None
 
 
-def verify_chain(progress: Callable[[int, int], None] = lambda done, total: None) -> Integrity:
+def verify_chain(
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    use: Callable[[Sequence[Link]], None] = lambda verified: None,
+) -> Integrity:
     """Verify the chain from the first event to the sealed end of the log.
 
     This reads ``BATCH`` events per transaction. After each, it calls `progress` with the verified number and the total.
+    It calls `use` with each batch of intact events.
 
     :raises WrongKey: when the log is written with another key than this process has.
     """
-    run = _Verification(chains(runtime.current().keys))
+    run = _Verification(chains(runtime.current().keys), use)
     is_done = False
     while not is_done:
         with read_transaction() as connection:
@@ -56,8 +60,8 @@ def verify_chain(progress: Callable[[int, int], None] = lambda done, total: None
 class _Verification:
     """The state of a verification: number and hash of the last verified event, and the counts so far."""
 
-    def __init__(self, all_chains: Sequence[Chain]):
-        self._chains = all_chains
+    def __init__(self, all_chains: Sequence[Chain], use: Callable[[Sequence[Link]], None]):
+        self._chains, self._use = all_chains, use
         self._accepted = list(
             reversed(all_chains)
         )  # oldest first: after an event of a newer key, an older key is not accepted
@@ -101,6 +105,8 @@ class _Verification:
                 return
         if self.reached < upto:
             self.broken = self._position(connection, head).missing(upto)
+        else:
+            self._use(events)
 
     def _check(self, event: Link) -> bool:
         """Verify one event; if it is intact, make it the last verified one."""

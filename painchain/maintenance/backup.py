@@ -58,6 +58,7 @@ from painchain.maintenance.backup_format import (
     batches,
 )
 from painchain.maintenance.backup_rows import binary_indexes, decode_rows, lines_of
+from painchain.maintenance.restored_counts import RestoredCounts
 from painchain.migrations import NEWEST
 
 FIRST_START = 1  # only the event of the built-in connector
@@ -215,7 +216,8 @@ def restore(
         _encrypt_with_current_key(event_log, manifest)
         used_keys.add(event_log.connection, replaced_keys | {_old_key(manifest)} - {""})
         intact = _restore_head(event_log, manifest)
-        broken = verification.verify_chain().broken
+        counts = RestoredCounts(event_log.connection)
+        broken = verification.verify_chain(use=counts.add).broken
         if broken and not even_broken:
             raise RestoreRefused(
                 f"The log in this backup was tampered with before the backup: {broken.words} Nothing was restored. "
@@ -223,6 +225,11 @@ def restore(
             )
         secrets.check_key()
         _continue_log(event_log, manifest, present, intact)
+        if broken:
+            counts.discard()  # the events are then counted as new ones
+        else:
+            counts.finish()
+            event_log.index(manifest.events)
         _record(record(event_log), manifest, present)
     return RestoreResult(
         manifest.rows[_events.name],
@@ -285,15 +292,10 @@ def _restore_head(event_log: EventLogWriter, manifest: Manifest) -> bool:
 def _continue_log(event_log: EventLogWriter, manifest: Manifest, present: Row[Any], intact: bool) -> None:
     """Make the next event follow the backup's last one and a sealed range for the discarded events."""
     mac = bytes.fromhex(manifest.head)
-    event_log.last_event, event_log.mac, event_log.counted = (
-        manifest.events,
-        mac if intact else event_log.chain.forked_head(mac),
-        0,
-    )
-    event_log.last_stamp, event_log.revision = (
-        max(manifest.stamp, present.last_stamp),
-        max(manifest.revision, present.revision),
-    )
+    event_log.last_event, event_log.counted = manifest.events, 0
+    event_log.mac = mac if intact else event_log.chain.forked_head(mac)
+    event_log.last_stamp = max(manifest.stamp, present.last_stamp)
+    event_log.revision = max(manifest.revision, present.revision)
     # A head that was changed by hand does not show which numbers were used.
     if present.last_event > event_log.last_event and compare_digest(
         bytes(present.seal), event_log.chain.seal_head(present.last_event, present.mac)

@@ -34,8 +34,9 @@ def resident() -> int:
 
 def test_what_a_command_imports_is_left_out_of_collections() -> None:
     imports = "memory.import_uncollected('painchain.cli.messages')"
-    program = f"import gc; from painchain.core import memory; {imports}; print(gc.get_freeze_count(), gc.isenabled())"
+    state = "gc.get_freeze_count(), gc.isenabled(), gc.get_threshold()[0]"
+    program = f"import gc; from painchain.core import memory; {imports}; print({state})"
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    frozen, is_enabled = output.split()
+    frozen, is_enabled, threshold = output.split()
     assert int(frozen) > 10_000
-    assert is_enabled == "True"
+    assert (is_enabled, threshold) == ("True", "50000")

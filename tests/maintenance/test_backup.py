@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gzip
 import os
-import shutil
 import stat
 import threading
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,7 +16,6 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from painchain.audit.records import Subject
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store, onboarding, saved_views, secrets
 from painchain.configuration.connector_edit import ConnectorEdit
@@ -29,18 +26,16 @@ from painchain.database.models import Connector
 from painchain.database.session import db
 from painchain.eventlog import writer as eventlog_writer
 from painchain.history import snapshots
-from painchain.indexes import rollups
 from painchain.integrity import verification
 from painchain.maintenance import backup, backup_format, used_keys
 from painchain.maintenance.backup import BACKED_UP_TABLES, RestoreRefused
 from painchain.maintenance.backup_format import BadBackup
 from painchain.startup import create_app
 from painchain.timeline import queries
-from tests.conftest import POSTGRES, close, settings_for
+from tests.conftest import close, settings_for
 from tests.support.accounts import add_person, sign_in
 from tests.support.backups import keep_delivery, lines, restore_backup, take_backup, with_new_digest
 from tests.support.command_line import Run
-from tests.support.postgresql import on_server, postgres_url
 
 NOW = datetime(2026, 1, 15, 14, tzinfo=UTC)
 
@@ -100,21 +95,6 @@ def newest(app: Flask) -> Any:
         return queries.event_by_id(queries.head().last_event)
 
 
-@pytest.fixture
-def other(started_instance: Path, database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Flask]:
-    """An app with the same key and a new database; of the other kind, if PostgreSQL is available."""
-    instance = shutil.copytree(started_instance, tmp_path / "other")
-    name = f"painchain_backup_{uuid.uuid4().hex[:8]}"
-    on_postgres = database == "sqlite" and POSTGRES
-    if on_postgres:
-        on_server(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('postgres_template')}")
-    app = create_app(settings_for(instance, postgres_url(name) if on_postgres else ""))
-    yield app
-    close(app)
-    if on_postgres:
-        on_server(f"DROP DATABASE {name} WITH (FORCE)")
-
-
 @pytest.mark.both_databases
 def test_everything_moves_to_another_database_and_continues_there(app: Flask, other: Flask, tmp_path: Path) -> None:
     kept_connector, deleted_connector = add(app, "Über “Work”\u202d 😀", tags=["b", "a"]), add(app, "Deleted")
@@ -145,25 +125,6 @@ def test_everything_moves_to_another_database_and_continues_there(app: Flask, ot
     # No id is reused on either database.
     assert add(other, "New") > deleted_connector
     assert add_person(other, "bob") > person
-
-
-@pytest.mark.both_databases
-def test_derived_data_is_rebuilt(app: Flask, other: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollups, "MAX_UNCOUNTED", 50)
-    with app.app_context(), eventlog_writer.writing() as event_log:
-        trail = Trail(event_log, "ann", eventlog_writer.new_request_id(NOW), NOW)
-        for number in range(70):
-            trail.log_connector_enabled(Subject(f"Work {number % 7}", "github"))
-    take_backup(app, tmp_path / "file")
-    restore_backup(other, tmp_path / "file")
-    for query in ("stats?q=work", "stats?author=ann&tag=audit", "changes?q=%22work+3%22&limit=500"):
-        address = f"/api/{query}&end_date=2026-02-01"
-        before, after = (server_app.test_client().get(address).get_json() for server_app in (app, other))
-        assert before == after
-        assert before
-    with other.app_context():
-        counted, last = db.session.execute(text("SELECT counted, last_event FROM log_head")).one()
-        assert counted == last == 72
 
 
 @pytest.mark.both_databases
