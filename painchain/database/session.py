@@ -64,15 +64,19 @@ class LightSession(scoped_session[Session]):
 
     def connection(self, *args: Any, **kwargs: Any) -> Connection:
         """Return the connection in whose transaction this app context reads or writes."""
+        scope = self.registry.scopefunc()  # pages call this a dozen times, and each `has` would look it up again
+        is_in_write = scope in _write_connection.registry
+        reader: _Reader | None = _reader.registry.get(scope)
+        if reader and not (is_in_write or args or kwargs):
+            return reader.connection
         if args or kwargs or self.registry.has():
             return super().connection(*args, **kwargs)
-        if _write_connection.has():
+        if is_in_write:
             return _write_connection()
-        if not _reader.has():
-            engine = db.engine
-            if engine.dialect.name != "sqlite":
-                return super().connection()
-            _reader.set(_Reader(engine))
+        engine = db.engine
+        if engine.dialect.name != "sqlite":
+            return super().connection()
+        _reader.set(_Reader(engine))
         return _reader().connection
 
     def commit(self) -> None:

@@ -38,7 +38,7 @@ class Bin(NamedTuple):
     @property
     def failures(self) -> int:
         """The number of events in this bin with a bad outcome, if they were counted."""
-        return sum(self.failures_by_source.values())
+        return sum(self.failures_by_source.values()) if self.failures_by_source else 0
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Histogram:
     @cached_property
     def total(self) -> int:
         """The number of events in all bins."""
-        return sum(bin.total for bin in self.bins)
+        return sum(sum(bin.counts.values()) for bin in self.bins)
 
     @cached_property
     def failures(self) -> int:
@@ -93,13 +93,14 @@ def histogram(event_filter: Filter, now: datetime, zone: ZoneInfo, with_classes:
     start = event_filter.start or oldest or (event_filter.end or now) - RANGES[DEFAULT_RANGE]
     end = event_filter.end or max(now, start) + timedelta(microseconds=1)
     bins = time_bins(start, end, zone)
-    counts, failures, hidden = (_empty(len(bins.borders) - 1) for _ in range(3))
+    last = len(bins.borders) - 2
+    counts, failures, hidden = (_empty(last + 1) for _ in range(3))
     for interval in _without_gaps(replace(event_filter, start=since or start)):
         sums = aggregates.by_time(counting_query(interval, matches, with_classes), bins)
         for of_bins, of_interval in zip((counts, failures, hidden), sums, strict=False):
             for (index, source), count in of_interval.items():
                 # After the clock was set back, events can be later than now.
-                of_bin = of_bins[index] if index < len(of_bins) else of_bins[-1]
+                of_bin = of_bins[index if index < last else last]
                 of_bin[source] = of_bin.get(source, 0) + count
     borders = [moment(border * 1_000_000) for border in bins.borders]
     return Histogram(
