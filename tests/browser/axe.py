@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
@@ -16,35 +15,33 @@ SIZES = ("target-size", "scrollable-region-focusable")
 # The contrast takes three quarters of the time. It is that of a text to what is behind it, or of a link to the text
 # around it: mark the elements of which one that looks the same was examined, on this page or another.
 MARK_EXAMINED = """(examined) => {
-    const known = new Set(examined.split("\\n")), kinds = new Map();
-    const add = (kind, element) => kinds.has(kind) ? kinds.get(kind).push(element) : kinds.set(kind, [element]);
     const textOf = (element, style) => [
-        [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()),
+        [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()), element.checkVisibility(),
         element.matches(":disabled, [aria-disabled=true]"), style.color, style.textShadow, style.fontSize,
         style.fontWeight, style.textDecorationLine, style.borderBottomStyle,
     ].join();
+    const kinds = new Map(examined.map((name) => [name, []]));
     const walk = (element, behind, around) => {
         const style = getComputedStyle(element);
-        if (!element.checkVisibility() && style.display !== "contents") {
-            for (const invisible of [element, ...element.querySelectorAll("*")]) add("", invisible);
-            return;
-        }
         const own = [style.backgroundColor, style.backgroundImage, style.opacity, style.position].join();
         if (!/^rgba\\(0, 0, 0, 0\\),none,1,(static|relative)$/.test(own)) behind += `/${own}`;
         const text = textOf(element, style), isControl = element.matches("input, select, textarea, button");
         const isLink = element.matches("a[href], [role=link]");
         const kind = [behind, text, isControl && element.tagName, isLink && around].join();
-        add(kind, element);
+        if (!kinds.has(kind)) kinds.set(kind, []);
+        kinds.get(kind).push(element);
         for (const child of element.children) walk(child, behind, text);
     };
     walk(document.body, "", "");
     for (const element of document.querySelectorAll("[data-examined]")) element.removeAttribute("data-examined");
-    for (const [kind, elements] of kinds) {
-        const alike = known.has(kind) ? elements : elements.slice(1, -1);
+    const names = [...kinds.keys()];
+    for (const [number, elements] of [...kinds.values()].entries()) {
+        const alike = number < examined.length ? elements : elements.slice(1, -1);
         for (const element of alike) element.setAttribute("data-examined", "");
     }
-    return [...kinds.keys()].filter((kind) => !known.has(kind));
+    return names.slice(examined.length);
 }"""
+_examined: list[str] = []  # the kinds of elements on which nothing was found
 RUN = """async (rules) => {
     axe.configure({rules: [
         {id: "color-contrast", selector: "*:not([data-examined])"},
@@ -58,37 +55,16 @@ RUN = """async (rules) => {
 }"""
 
 
-class Examined:
-    """The kinds of elements on which nothing was found, in a file that the processes of a test run share."""
-
-    def __init__(self) -> None:
-        """Have none, and keep none before `file` is set."""
-        self.file: Path | None = None
-
-    def kinds(self) -> str:
-        """Return them, one a line; the first one, without a name, is that of invisible elements."""
-        return self.file.read_text() if self.file and self.file.exists() else "\n"
-
-    def add(self, kinds: list[str]) -> None:
-        """Add some."""
-        if self.file:
-            with self.file.open("a") as file:
-                file.write("".join(f"\n{kind}" for kind in kinds))
-
-
-EXAMINED = Examined()
-
-
 def findings(page: Page, *rules: str) -> list[str]:
     """Return everything that axe-core finds, as texts; with `rules`, only of those rules."""
-    new_kinds = page.evaluate(MARK_EXAMINED, EXAMINED.kinds())
+    new_kinds = page.evaluate(MARK_EXAMINED, _examined) if rules != SIZES else []
     if rules == COLOURS and not new_kinds:
         return []  # axe-core would look at no element, after it has described the whole page
     if not page.evaluate("'axe' in window"):
         page.evaluate(Axe().axe_script)
     found: list[str] = page.evaluate(RUN, list(rules))
     if not found:
-        EXAMINED.add(new_kinds)
+        _examined.extend(new_kinds)
     return found
 
 
@@ -99,15 +75,14 @@ def look(page: Page, size: ViewportSize, scheme: Literal["light", "dark"]) -> No
 
 
 def all_findings(page: Page) -> list[str]:
-    """Return what axe-core finds on a desktop, in the sizes on a phone, and in the colours in dark on both.
+    """Return what axe-core finds on a desktop, in the colours in dark, and in the sizes on a phone.
 
-    The page stays as it is: only the window changes, and is a desktop in the dark afterwards.
+    The page stays as it is: only the window changes, and has the size of a phone afterwards.
     """
     page.evaluate("scrollTo(0, 0)")  # the header covers what is scrolled beneath it
     look(page, DESKTOP, "light")
     found = findings(page)
-    look(page, PHONE, "dark")
-    found += [f"dark phone {finding}" for finding in findings(page, *COLOURS, *SIZES)]
     look(page, DESKTOP, "dark")
-    found += [f"dark {finding}" for finding in findings(page, *COLOURS)]  # what a phone does not show
-    return found
+    found += [f"dark {finding}" for finding in findings(page, *COLOURS)]
+    look(page, PHONE, "light")
+    return found + [f"phone {finding}" for finding in findings(page, *SIZES)]

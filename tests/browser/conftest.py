@@ -17,7 +17,6 @@ from urllib.request import Request, urlopen
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
-from tests.browser.axe import EXAMINED
 from tests.browser.windows import LOOK, PATIENCE, Complaints, Window, Windows, serving_an_empty_page
 from tests.support.server_process import ServerProcess
 
@@ -114,13 +113,6 @@ def add(server: str, type: str = "github", name: str = "", **more: Any) -> Added
     number = call("POST", f"{server}/api/connectors", type=type, name=name, config=config, **more)["id"]
     settings = f"{server}/settings/integrations/{number}"
     return AddedConnector(number, name, settings, f"{server}/api/connectors/{number}", f"{server}/?connector={number}")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def examined(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> None:
-    """Share among the processes of pytest-xdist which kinds of elements axe-core has examined."""
-    folder = tmp_path_factory.getbasetemp()
-    EXAMINED.file = (folder.parent if hasattr(request.config, "workerinput") else folder) / "examined-by-axe"
 
 
 @pytest.fixture(scope="session")
