@@ -11,6 +11,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,21 @@ def started_instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def instance_of_today(started_instance: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Return a function that returns such a folder whose first event is of today, also after midnight."""
+    folders = {datetime.now(UTC).date(): started_instance}
+
+    def find() -> Path:
+        today = datetime.now(UTC).date()
+        if today not in folders:
+            folders[today] = tmp_path_factory.mktemp("started")
+            close(create_app(settings_for(folders[today])))
+        return folders[today]
+
+    return find
+
+
+@pytest.fixture(scope="session")
 def postgres_template(started_instance: Path) -> Iterator[str]:
     """The name of a PostgreSQL database after its first start, for copies."""
     name = f"painchain_template_{uuid.uuid4().hex[:8]}"
@@ -215,14 +231,15 @@ def database(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def settings(
-    database: str, started_instance: Path, tmp_path: Path, request: pytest.FixtureRequest
+    database: str, instance_of_today: Callable[[], Path], tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[config.Settings]:
     """Settings of a server after its first start."""
     instance = tmp_path / "instance"
-    shutil.copytree(started_instance, instance)
     if database == "sqlite":
+        shutil.copytree(instance_of_today(), instance)
         yield settings_for(instance)
         return
+    shutil.copytree(request.getfixturevalue("started_instance"), instance)
     copy: Copy = request.getfixturevalue("postgres_copy")
     yield settings_for(instance, postgres_url(copy.fresh()))
 

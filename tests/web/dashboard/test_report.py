@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask.testing import FlaskClient
@@ -57,9 +58,10 @@ def test_every_figure_links_to_its_events(client, make_connector, events):
     assert len(texts(soup(client.get(links["system"])), "#feed article")) == len(events())
 
 
-def test_a_bar_of_the_chart_links_to_its_day(client):
+def test_a_bar_of_the_chart_links_to_its_day(client, events):
     client.set_cookie("zone", "Europe/Berlin")
-    bars = soup(client.get("/report")).select(".chart a[aria-label]")
+    started = datetime.fromisoformat(events()[0]["timestamp"]).astimezone(ZoneInfo("Europe/Berlin"))
+    bars = soup(client.get(f"/report?month={started:%Y-%m}")).select(".chart a[aria-label]")
     assert len(bars) == 1
     assert bars[0]["aria-label"].endswith(": 1 configuration change")
     assert len(texts(soup(client.get(bars[0]["href"])), "#feed article")) == 1
