@@ -33,7 +33,9 @@ def test_the_first_event_is_near_the_top(
     page.goto(f"{demo_server}/{query}")
     expect(page.locator("#connector_problems p")).to_have_count(1)
     assert box_of(page, "#connector_problems p")["height"] <= 20
-    assert box_of(page, "#feed article")["y"] <= limit
+    # At some times of the day, the numbers of six sources are so wide that a phone shows them in a third line.
+    tops = {link.evaluate("link => link.getBoundingClientRect().y") for link in page.locator(".legend .source").all()}
+    assert box_of(page, "#feed article")["y"] <= limit + 24 * max(0, len(tops) - 2)
     assert box_of(page, "#timeline .chart")["height"] == 90
     assert page.evaluate(SHIFTS) <= 0.01
     assert too_wide(page) == []
