@@ -26,6 +26,8 @@ NOW = datetime(2026, 1, 15, 14, tzinfo=UTC)
 @pytest.mark.both_databases
 def test_derived_data_is_rebuilt(app: Flask, other: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rollups, "MAX_UNCOUNTED", 50)
+    monkeypatch.setattr(verification, "BATCH", 7)
+    monkeypatch.setattr(rollups, "READ_BATCH", 20)
     with app.app_context(), eventlog_writer.writing() as event_log:
         trail = Trail(event_log, "ann", eventlog_writer.new_request_id(NOW), NOW)
         for number in range(70):
