@@ -191,14 +191,16 @@ def started_instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def instance_of_today(started_instance: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
-    """Return a function that returns such a folder whose first event is of today, also after midnight."""
+    """Return a function that returns such a folder, with the same key, whose first event is of today."""
     folders = {datetime.now(UTC).date(): started_instance}
 
     def find() -> Path:
         today = datetime.now(UTC).date()
         if today not in folders:
-            folders[today] = tmp_path_factory.mktemp("started")
-            close(create_app(settings_for(folders[today])))
+            folder = tmp_path_factory.mktemp("started")
+            shutil.copy2(started_instance / "secret.key", folder)
+            close(create_app(settings_for(folder)))
+            folders[today] = folder
         return folders[today]
 
     return find

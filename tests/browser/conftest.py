@@ -147,9 +147,9 @@ def demo_server(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> I
 
 
 @pytest.fixture
-def own_server(started_instance: Path, tmp_path: Path, browser: Browser) -> Iterator[str]:
+def own_server(instance_of_today: Callable[[], Path], tmp_path: Path, browser: Browser) -> Iterator[str]:
     """The address of a server that no other test uses."""
-    shutil.copytree(started_instance, tmp_path / "instance")
+    shutil.copytree(instance_of_today(), tmp_path / "instance")
     with serving(tmp_path / "instance") as address:
         yield address
 
