@@ -54,11 +54,6 @@ def read(connectors: Sequence[Connector], now: datetime) -> Mapping[int, Health]
     return {connector.id: of(connector, by_id.get(connector.id), now) for connector in polled}
 
 
-def list_all(now: datetime) -> list[tuple[Connector, Health | None]]:
-    """Return every connector in the order of the page, with its health unless it is never polled: in one statement."""
-    return _list_all(now)[0]
-
-
 @dataclass(frozen=True)
 class Overview:
     """Every connector with its health, what is set up, and whether auditing is on; None without any connector."""
@@ -69,9 +64,14 @@ class Overview:
 
 
 def overview(now: datetime) -> Overview:
-    """Return what the dashboard shows of all connectors, in one statement."""
-    health, values = _list_all(now, *onboarding.COLUMNS, audit_trail.BROKEN)
-    *setup, broken = values or (None,)
+    """Return what the dashboard shows of all connectors, which are in the order of the page, in one statement."""
+    rows = db.session.execute(_query()).all()
+    states = {connector.id: poll_state for connector, poll_state, *_ in rows}
+    health = [
+        (connector, of(connector, states[connector.id], now) if type_of(connector).poll else None)
+        for connector in connector_store.in_page_order([connector for connector, *_ in rows])
+    ]
+    *setup, broken = rows[0][2:] if rows else (None,)
     builtin = next((connector for connector, _ in health if type_of(connector).builtin), None)
     return Overview(
         health,
@@ -80,21 +80,10 @@ def overview(now: datetime) -> Overview:
     )
 
 
-def _list_all(now: datetime, *columns: Any) -> tuple[list[tuple[Connector, Health | None]], Sequence[Any]]:
-    """Return every connector with its health, and the values of columns that are the same for all connectors."""
-    rows = db.session.execute(_query_of_all(*columns)).all()
-    states = {connector.id: poll_state for connector, poll_state, *_ in rows}
-    ordered = connector_store.in_page_order([connector for connector, *_ in rows])
-    health = [
-        (connector, of(connector, states[connector.id], now) if type_of(connector).poll else None)
-        for connector in ordered
-    ]
-    return health, rows[0][2:] if rows else ()
-
-
 @cache
-def _query_of_all(*columns: Any) -> Select[Any]:
-    query = select(Connector, PollState, *columns)
+def _query() -> Select[Any]:
+    """Return the statement for every connector, its state, and the values that are the same for all connectors."""
+    query = select(Connector, PollState, *onboarding.COLUMNS, audit_trail.BROKEN)
     query = query.outerjoin(PollState, PollState.connector_id == Connector.id)
     query = query.order_by(func.lower(Connector.name), Connector.id)
     return query.execution_options(populate_existing=True)

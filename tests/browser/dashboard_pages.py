@@ -97,8 +97,8 @@ def suggestions(page: Page, site: Site) -> None:
 
 def setup(page: Page, site: Site) -> None:
     dashboard(page, site)
-    page.locator("#onboarding-steps summary").click()
-    expect(page.locator("#onboarding-steps li").first).to_be_visible()
+    page.locator("#setup-header-steps summary").click()
+    expect(page.locator("#setup-header-steps li").first).to_be_visible()
 
 
 def hide_setup(page: Page, site: Site) -> None:

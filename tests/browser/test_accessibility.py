@@ -178,7 +178,7 @@ def test_axe_finds_nothing_on_any_page(
 def test_axe_finds_nothing_on_a_new_server_and_in_the_auditing_off_bar(page: Page, own_server: str) -> None:
     call("POST", f"{own_server}/api/connectors/1/disable")
     page.goto(own_server)
-    expect(page.locator("#onboarding-steps[open]")).to_be_visible()
+    expect(page.locator("#setup-start-steps[open]")).to_be_visible()
     expect(page.locator("#auditing-off")).to_be_visible()
     assert all_findings(page) == []
 

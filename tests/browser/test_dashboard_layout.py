@@ -113,7 +113,7 @@ def test_data_gaps_are_one_line_that_unfolds_and_lanes_have_names(open_page: Ope
 
 
 OVERLAPS = """() => {
-    const parts = [...document.querySelectorAll(".top > :not(#searching), #searching > *")]
+    const parts = [...document.querySelectorAll(".top > :not(#searching, .setup), .setup > *, #searching > *")]
         .filter(part => part.checkVisibility()).map(part => [part.className, part.getBoundingClientRect()]);
     const meet = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
         && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1;

@@ -209,3 +209,21 @@ def test_a_new_note_is_marked_on_the_shown_row_and_in_its_open_details(page: Pag
         expect(row.locator(".note-text").last).to_have_text(f"Note {count}")
         expect(row.locator("summary")).to_be_focused()
     expect(page.locator("#feed article")).to_have_count(1)
+
+
+def test_the_setup_checklist_follows_what_is_set_up_elsewhere(page: Page, own_server: str) -> None:
+    page.goto(own_server)
+    expect(page.locator("main #setup-start-steps[open]")).to_be_visible()
+    add(own_server)
+    steps = page.locator("header #setup-header-steps")
+    summary, last = steps.locator("summary"), steps.get_by_role("link", name="Confirm the copy")
+    expect(summary).to_contain_text("1 of 4 done")
+    expect(page.locator("#onboarding")).to_have_count(1)
+    expect(steps).not_to_have_attribute("open")
+    summary.click()
+    last.focus()
+    rule = {"name": "Page me", "url": "json://127.0.0.1:9", "kinds": ["connector_failing"]}
+    call("POST", f"{own_server}/api/notify-rules", **rule)
+    expect(summary).to_contain_text("2 of 4 done")
+    expect(steps).to_have_attribute("open", "")
+    expect(last).to_be_focused()

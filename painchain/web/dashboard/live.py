@@ -20,6 +20,7 @@ from painchain.web.common import connector_health, responses
 from painchain.web.common.live_update_middleware import LIVE_UPDATES_PATH
 from painchain.web.common.response_cache import cached, head_of_request
 from painchain.web.common.responses import Toast, join
+from painchain.web.dashboard import onboarding
 from painchain.web.dashboard.filter_view import filter_of, view_of
 from painchain.web.dashboard.widgets import chart_fragment, days_of, feed_values
 
@@ -57,11 +58,13 @@ def news() -> ResponseReturnValue:
     if not new:
         live = responses.fragment("dashboard/live", oob=True, view=view, live_after=head.last_event)
         return join(live, responses.fragment("dashboard/changed_rows", t0=view.t0, changed_rows=changed))
+    overview = connector_polls.overview(g.now)
     values: dict[str, Any] = {
         "view": view,
         "chart": chart_fragment(view, event_filter, head, oob=True),
         "t0": view.t0,
-        "failing_connectors": connector_health.failing(connector_polls.list_all(g.now)),
+        "failing_connectors": connector_health.failing(overview.connectors),
+        "checklist": onboarding.checklist(overview.connectors, overview.setup),
     }
     if len(new) == PAGE and "keep" not in request.args:
         return responses.fragment("dashboard/news", replace_feed=True, **{**values, **feed_values(view, event_filter)})

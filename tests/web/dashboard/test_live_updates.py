@@ -8,6 +8,8 @@ from painchain.timeline.queries import PAGE
 from tests.support.html import soup, texts, unfold, words
 from tests.web.dashboard.pages import HTMX, LONG_AGO, MINUTE, follow, live_address, numbers, out_of_band, read
 
+BESIDE_THE_FEED = ["timeline", "connector_problems", "live", "setup-start", "setup-header"]
+
 
 def test_older_pages_repeat_no_event_during_writes(client, write):
     new_numbers = write(*({"timestamp": datetime.now(UTC) - MINUTE} for _ in range(2 * PAGE + 20)))
@@ -72,11 +74,7 @@ def test_new_events_are_sent_with_chart_and_next_address(client, write):
     numbers_written = write({}, {})
     updates = soup(client.get(live_address(page), headers=HTMX))
     assert numbers(updates) == sorted(numbers_written)
-    assert out_of_band(updates) == [
-        "timeline",
-        "connector_problems",
-        "live",
-    ]
+    assert out_of_band(updates) == BESIDE_THE_FEED
     assert words(updates.select_one("#timeline .count strong")) == "3"
     assert client.get(live_address(updates), headers=HTMX).data == b""
 
@@ -95,12 +93,7 @@ def test_many_new_events_replace_the_feed(client, write):
     page = read(client)
     write(*({} for _ in range(PAGE + 5)))
     updates = soup(client.get(live_address(page), headers=HTMX))
-    assert out_of_band(updates) == [
-        "feed",
-        "timeline",
-        "connector_problems",
-        "live",
-    ]
+    assert out_of_band(updates) == ["feed", *BESIDE_THE_FEED]
     assert numbers(updates) == numbers(read(client))
     assert client.get(live_address(updates), headers=HTMX).data == b""
 
@@ -109,11 +102,7 @@ def test_many_new_events_are_added_page_by_page_while_reading(client, write):
     page = read(client)
     new_numbers = write(*({} for _ in range(PAGE + 5)))
     first = soup(client.get(live_address(page) + "&keep=yes", headers=HTMX))
-    assert out_of_band(first) == [
-        "timeline",
-        "connector_problems",
-        "live",
-    ]
+    assert out_of_band(first) == BESIDE_THE_FEED
     rest = soup(client.get(live_address(first) + "&keep=yes", headers=HTMX))
     assert {*numbers(first), *numbers(rest)} == set(new_numbers)
     assert len(numbers(first)) == PAGE

@@ -92,6 +92,20 @@ def test_a_source_is_done_once_an_enabled_connector_was_polled(app, client, make
     assert done(client)["source"] is False
 
 
+def test_news_contain_the_checklist_until_it_is_hidden(client, make_connector):
+    def sent_with_news() -> dict[str, str]:
+        page = soup(client.get("/news?after=1", headers={"HX-Request": "true"}))
+        return {str(place["id"]): words(place) for place in page.select(".setup[hx-swap-oob]")}
+
+    client.post("/api/painchain/log", json={"event_type": "config_changed", "connector_name": "Deploy", "field": "a"})
+    assert sent_with_news()["setup-start"].startswith("Setup 1 of 4 done Next: add a source")
+    make_connector(name="Work GitHub")
+    news = sent_with_news()
+    assert (news["setup-start"], "“Work GitHub” is disabled." in news["setup-header"]) == ("", True)
+    hide(client)
+    assert sent_with_news() == {"setup-start": "", "setup-header": ""}
+
+
 @pytest.mark.both_databases
 def test_an_enabled_notification_rule_is_a_step(client):
     created = client.post("/api/notify-rules", json={**RULE, "enabled": False})
