@@ -73,14 +73,14 @@ def main() -> None:
         instance = Path(folder) / "instance"
         sample = CliRunner().invoke(painchain, ["demo", "--days", "14"], env={"PAINCHAIN_INSTANCE": str(instance)})
         assert sample.exit_code == 0, sample.output
+        browser = launch(playwright)
         with serving(instance) as address:
             change_settings(address)
-            browser = launch(playwright)
             picture(browser, "dashboard-light", dashboard, address, DESKTOP, "light")
             picture(browser, "dashboard-dark", dashboard, address, DESKTOP, "dark")
             picture(browser, "phone", dashboard, address, PHONE, "light")
             picture(browser, "settings", settings, address, DESKTOP, "light")
-            browser.close()
+        browser.close()
 
 
 if __name__ == "__main__":
