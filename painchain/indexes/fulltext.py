@@ -10,20 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, false, text
+from sqlalchemy import ColumnElement, false
 from sqlalchemy.engine import Connection
 
-from painchain.database.prepared import Prepared
-from painchain.database.types import microseconds, moment
-from painchain.indexes import fulltext_postgresql, fulltext_sqlite, match_planner
+from painchain.indexes import fulltext_postgresql, fulltext_sqlite, match_planner, rollup_state
 from painchain.indexes.search_query import Group
-
-_NTH = Prepared(
-    text(
-        "SELECT timestamp FROM change_events WHERE timestamp >= :start AND timestamp < :end "
-        "ORDER BY timestamp DESC LIMIT 1 OFFSET :most"
-    )
-)
 
 
 def add(connection: Connection, after: int, last: int) -> None:
@@ -98,14 +89,15 @@ def matches(connection: Connection, groups: Sequence[Group], start: datetime | N
     database = fulltext_sqlite if _is_sqlite(connection) else fulltext_postgresql
     limit = match_planner.READ_LIMIT
     read = match_planner.read_words(groups, database.POSITION)
-    low, high = microseconds(start) if start else 0, microseconds(end) if end else match_planner.MAX_NUMBER
-    beyond_limit = _NTH.all(connection, start=low, end=high, most=limit)
-    if not beyond_limit:
+    since = match_planner.limit_of_reading(connection, start, end)
+    if since is None:
         return Matches(read)
-    rare = match_planner.rare_groups(connection, groups, database.POSITION)
+    rare = rollup_state.cached(
+        ("rare groups", *groups), lambda: match_planner.rare_groups(connection, groups, database.POSITION), len
+    )
     numbers = database.matching_numbers(connection, rare, limit) if rare else []
     if not rare or len(numbers) > limit:
-        return Matches(read, moment(beyond_limit[0][0] + 1))
+        return Matches(read, since)
     return Matches(read, lookup=database.in_numbers(numbers))
 
 

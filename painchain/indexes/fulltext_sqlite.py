@@ -14,11 +14,12 @@ from sqlalchemy import ColumnElement, Integer, and_, bindparam, case, literal_co
 from sqlalchemy.engine import Connection
 
 from painchain.database.prepared import Prepared
-from painchain.indexes import match_planner
+from painchain.indexes import match_planner, rollup_state
 from painchain.indexes.match_planner import EVENT_ID, MAX_NUMBER, NumberRange, sql_condition
 from painchain.indexes.search_query import Group, Phrase
 
 POSITION = "instr"
+NUMBER_BYTES = 40  # what the number of an event in a list takes
 
 _ADD = Prepared(
     text(
@@ -111,11 +112,16 @@ def in_numbers(numbers: Sequence[int]) -> ColumnElement[bool]:
 
 def _newest(connection: Connection, groups: Sequence[Group], low: int, high: int, limit: int) -> list[int]:
     read = match_planner.read_words(groups, POSITION)
-    unindexed = select(EVENT_ID).select_from(text("change_events"))
-    unindexed = unindexed.where(_NOT_INDEXED, _UNINDEXED_ID.between(low, high), read)
-    newer = connection.scalars(unindexed.order_by(EVENT_ID.desc())).all()
-    indexed = _NEWEST.all(connection, search=_fts5(groups), low=low, high=high, most=limit + 1)
-    return [*newer, *(number for (number,) in indexed)][: limit + 1]
+    counted = rollup_state.state().counted
+    newer = select(EVENT_ID).select_from(text("change_events"))
+    newer = newer.where(counted < EVENT_ID, _UNINDEXED_ID.between(low, high), read).order_by(EVENT_ID.desc())
+    values = {"search": _fts5(groups), "low": low, "high": min(high, counted), "most": limit + 1}
+
+    def indexed() -> list[int]:
+        return [number for (number,) in _NEWEST.unconverted(connection, **values)]
+
+    in_index = rollup_state.cached(("matches", *values.values()), indexed, lambda found: NUMBER_BYTES * len(found))
+    return [*connection.scalars(newer), *in_index][: limit + 1]
 
 
 def _look_up_or_read(numbers: list[int], read: ColumnElement[bool], low: int, top: int) -> ColumnElement[bool]:

@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Integer, Text, and_, case, func, literal_c
 from sqlalchemy.engine import Connection
 
 from painchain.database.prepared import Prepared
-from painchain.database.types import microseconds
+from painchain.database.types import microseconds, moment
+from painchain.indexes import rollup_state
 from painchain.indexes.search_query import Group, Phrase
 from painchain.indexes.tokens import EVERY_EVENT
 
@@ -36,6 +37,9 @@ _INTERVAL = Prepared(
         "(SELECT id FROM change_events WHERE timestamp >= :start AND timestamp < :end LIMIT :most) AS those"
     )
 )
+_NTH = Prepared(
+    text("SELECT timestamp FROM change_events WHERE timestamp < :end ORDER BY timestamp DESC LIMIT 1 OFFSET :most")
+)
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,25 @@ def number_range(connection: Connection, start: datetime | None, end: datetime |
     """Return the range of event numbers in an interval of time."""
     if start is None:
         return NumberRange()
+    if limit_of_reading(connection, start, end):
+        return NumberRange()
     until = microseconds(end) if end else MAX_NUMBER
     [(low, high, count)] = _INTERVAL.all(connection, start=microseconds(start), end=until, most=READ_LIMIT + 1)
     return NumberRange(low or 0, high or 0, count) if count <= READ_LIMIT else NumberRange()
+
+
+def limit_of_reading(connection: Connection, start: datetime | None, end: datetime | None) -> datetime | None:
+    """Return the time after which an interval has ``READ_LIMIT`` events; None if it has no more.
+
+    It stays the same while the rollups do, so that what is counted from there on can be cached. Until then, there can
+    be a few hundred more.
+    """
+    values = {"end": microseconds(end) if end else MAX_NUMBER, "most": READ_LIMIT}
+    key = ("limit of reading", *values.values())
+    for (time,) in rollup_state.cached(key, lambda: _NTH.unconverted(connection, **values), len):
+        if start is None or time >= microseconds(start):
+            return moment(time + 1)
+    return None
 
 
 def read_words(groups: Sequence[Group], position: str) -> ColumnElement[bool]:

@@ -27,12 +27,13 @@ from painchain.database.dialects import contains
 from painchain.database.models import ChangeEvent, EventCount
 from painchain.database.session import db, is_writing
 from painchain.database.types import stored_json
-from painchain.indexes import rollups
+from painchain.indexes import rollup_state, rollups
 from painchain.indexes.bitmaps import SOURCE
+from painchain.indexes.rollup_state import RollupState
 from painchain.indexes.rollups import ALL_TIME, GRAINS
 from painchain.timeline import grouped_events, rollup_sums
 from painchain.timeline.aggregate_query import VALUES, AggregateQuery, Kind, between, bin_of, stamp
-from painchain.timeline.rollup_sums import FAR, RollupState, Sums
+from painchain.timeline.rollup_sums import FAR, Sums
 from painchain.timeline.time_bins import TimeBins
 from painchain.timeline.time_slots import MICRO, Range, Spans, cover
 
@@ -120,7 +121,7 @@ def newest_kinds() -> Collection[Kind]:
 
 def counted() -> int:
     """Return the number of the newest event that the rollups hold, as it was first read in this transaction."""
-    return rollup_sums.state().counted
+    return rollup_state.state().counted
 
 
 def _sums(
@@ -138,7 +139,7 @@ def _sums(
     """
     spans, uncovered = _covered(query, borders, grains)
     sums: list[Counter[Any]] = [Counter() for _ in query.counted_selections]
-    state = rollup_sums.state()
+    state = rollup_state.state()
     if spans:
         read = rollup_sums.read if query.by_facets else _count_rolled_up
         state, in_rollups = read(query, facet, spans, bins)
@@ -204,7 +205,7 @@ def _count_rolled_up(
 
     These events stay the same as long as the rollups.
     """
-    state = rollup_sums.state()
+    state = rollup_state.state()
     [(grain, [(first, last)])] = spans.items()
     low, high = (None if slot is None else slot * grain * MICRO for slot in (first, last))
 

@@ -18,9 +18,9 @@ from painchain.database.prepared import Prepared
 from painchain.database.session import db, is_writing
 from painchain.database.transaction_values import of_transaction
 from painchain.indexes import rollups
+from painchain.indexes.rollup_state import RollupState
 from painchain.indexes.rollups import QUARTER
 from painchain.timeline.aggregate_query import MAX_INTEGER, MIN_INTEGER, VALUES, Kind, stamp
-from painchain.timeline.rollup_sums import RollupState
 from painchain.timeline.time_slots import MICRO, Range
 
 MAX_QUARTERS = 6  # an hour has parts of five

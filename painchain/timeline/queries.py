@@ -18,6 +18,7 @@ from painchain.database.prepared import Prepared
 from painchain.database.session import db, is_writing
 from painchain.database.types import microseconds, moment
 from painchain.indexes import notes, rollups
+from painchain.indexes.rollup_state import STATE_COLUMNS, RollupState
 from painchain.indexes.search_query import EARLIEST as EARLIEST
 from painchain.indexes.search_query import LATEST as LATEST
 from painchain.indexes.search_query import MAX_TEXT as MAX_TEXT
@@ -28,7 +29,6 @@ from painchain.timeline import pages as timeline_pages
 from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import Filter, page_queries
 from painchain.timeline.pages import Position
-from painchain.timeline.rollup_sums import RollupState
 from painchain.timeline.saved_views import ViewLink
 
 DAY = timedelta(hours=25)  # the longest day, when the clocks are set back
@@ -63,7 +63,7 @@ class Head:
 _HEAD = Prepared(
     select(
         *(LogHead.__table__.c.revision, LogHead.__table__.c.last_event),
-        *rollup_sums.STATE_COLUMNS,
+        *STATE_COLUMNS,
         notes.NEWEST,
     )
 )

@@ -1,14 +1,11 @@
-"""Read the rollups and bitmaps: which events they hold, and the sums of their counts, which are cached.
-
-The rollups change only when events are added to them (``LogHead.counted`` grows) or subtracted (their total falls).
-"""
+"""Read the rollups and bitmaps: the sums of their counts, which are cached while their state stays the same."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -25,11 +22,12 @@ from sqlalchemy import (
 
 from painchain.core import runtime
 from painchain.database.dialects import where_in_ranges
-from painchain.database.models import EventCount, LogHead
+from painchain.database.models import EventCount
 from painchain.database.prepared import Prepared
 from painchain.database.session import db, is_writing
-from painchain.database.transaction_values import of_transaction
+from painchain.indexes import rollup_state
 from painchain.indexes.bitmaps import SOURCE
+from painchain.indexes.rollup_state import STATE_COLUMNS, RollupState
 from painchain.indexes.rollups import ALL, ALL_TIME, DAY
 from painchain.timeline import facet_counts
 from painchain.timeline.aggregate_query import AggregateQuery, Number, between, bin_of
@@ -39,44 +37,11 @@ from painchain.timeline.time_slots import MICRO, Range, Spans
 FAR = 2**62
 SUM_BYTES = 250  # what one number with its key takes, roughly
 ROW_BYTES = 400  # of a few texts
-_STATE_KEY = "painchain.rollups"
 _STATE_ARM = -1
 _ZERO: Number = literal_column("0", BigInteger)
 
 _count = EventCount.__table__.c
-_counted_number = select(LogHead.__table__.c.counted).scalar_subquery()
-_all = EventCount.__table__.alias("all_time").c
-_total = (
-    select(func.coalesce(func.sum(_all.events), _ZERO))
-    .where(_all.facet == literal_column(f"'{ALL}'"), _all.grain == literal_column(str(ALL_TIME)))
-    .scalar_subquery()
-)
-STATE_COLUMNS = (_counted_number, _total)
-_STATE = Prepared(select(*STATE_COLUMNS))
-
 Sums = list[Counter[Any]]
-
-
-class RollupState(NamedTuple):
-    """The number of the newest event in the rollups, and how many they hold. While both are the same, so are they."""
-
-    counted: int
-    total: int
-
-
-def state() -> RollupState:
-    """Return the state of the rollups, as it was first read in this transaction. It may be newer by now."""
-    known: RollupState | None = of_transaction().get(_STATE_KEY)
-    if known is None:
-        [row] = _STATE.all(db.session.connection())
-        known = RollupState(*map(int, row))
-        remember(known)
-    return known
-
-
-def remember(known: RollupState) -> None:
-    """Let this transaction use this state, so that it does not read it again."""
-    of_transaction()[_STATE_KEY] = known
 
 
 def rollup_rows(
@@ -103,7 +68,7 @@ def read(query: AggregateQuery, facet: str, spans: Spans, bins: TimeBins | None)
         return _read(query, facet, spans, bins)
     cache = runtime.current().cache
     sums_key = ("rollup sums", facet, _frozen(spans), tuple(bins.runs) if bins else (), _shares(query))
-    cached: tuple[RollupState, Sums] | None = cache.get((state(), *sums_key))
+    cached: tuple[RollupState, Sums] | None = cache.get((rollup_state.state(), *sums_key))
     if cached is None:
         cached = _read(query, facet, spans, bins)
         cache.put((cached[0], *sums_key), cached, size_of(cached[1]))
@@ -112,15 +77,11 @@ def read(query: AggregateQuery, facet: str, spans: Spans, bins: TimeBins | None)
 
 def cached_rows(statement: Prepared) -> Sequence[Sequence[Any]]:
     """Return the rows of a statement that reads only rollups. They are cached while these stay the same."""
-
-    def read_rows() -> Sequence[Sequence[Any]]:
-        return statement.all(db.session.connection())
-
-    if is_writing():  # what is read now may be rolled back
-        return read_rows()
-    key = ("rollup rows", statement, state())
-    rows = runtime.current().cache.get_or_compute(key, read_rows, lambda rows: ROW_BYTES * len(rows))
-    return read_rows() if rows is None else rows
+    return rollup_state.cached(
+        ("rollup rows", statement),
+        lambda: statement.all(db.session.connection()),
+        lambda rows: ROW_BYTES * len(rows),
+    )
 
 
 def size_of(sums: Sums) -> int:
@@ -174,8 +135,9 @@ def _read_rollups(query: AggregateQuery, facet: str, spans: Spans, bins: TimeBin
 
 def _state_arm(bins: TimeBins | None) -> Select[Any]:
     """Return the arm for the state of the rollups, which the same statement reads at the same moment."""
+    counted_number, total = STATE_COLUMNS
     numbers: list[ColumnElement[Any]] = [literal(_STATE_ARM)] if bins is None else [literal(_STATE_ARM), _ZERO]
-    return select(*numbers, cast(_counted_number, Text), _total)
+    return select(*numbers, cast(counted_number, Text), total)
 
 
 def _read_bitmaps(query: AggregateQuery, facet: str, spans: Spans, bins: TimeBins | None) -> tuple[RollupState, Sums]:

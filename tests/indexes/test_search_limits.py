@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
+from painchain.database.models import ChangeEvent
+from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.indexes import match_planner
 from painchain.timeline import histogram, queries
@@ -15,6 +19,7 @@ from painchain.timeline.filter import Filter, parse_filter
 from tests.indexes.searches import UTC_ZONE
 from tests.support.html import soup
 from tests.support.sample_events import HOUR, NOW, new
+from tests.support.statements import recorded_statements
 
 
 def read_by_pages(event_filter: Filter, limit: int) -> list[int]:
@@ -85,6 +90,53 @@ def test_limited_count_is_exact_since_its_start(app, write, monkeypatch, subtest
                 )
                 exact = histogram.histogram(narrow, NOW, UTC_ZONE)
                 assert (exact.since, exact.total) == (None, len([n for n in wanted_ones if times[n] >= narrow.start]))
+
+
+@pytest.mark.both_databases
+@pytest.mark.usefixtures("low_limits")
+def test_searches_are_exact_after_every_kind_of_write_and_read_the_index_once_while_it_is_the_same(app):
+    def check(numbers):
+        db.session.rollback()
+        for q in ("odd", "odd commit", "od -even", "author:ann odd"):
+            event_filter = parse_filter({"q": [q], "range": ["all"]}, NOW, UTC_ZONE)
+            assert sorted(read_by_pages(event_filter, 60)) == [n for n in numbers if n % 2]
+            chart = histogram.histogram(event_filter, NOW, UTC_ZONE)
+            borders = [NOW - timedelta(minutes=400 - n) for n in numbers if n % 2]
+            assert chart.total == len([time for time in borders if chart.since is None or time >= chart.since])
+
+    def sample(numbers):
+        return [
+            new(n, status="odd" if n % 2 else "even", author="ann", timestamp=NOW - timedelta(minutes=400 - n))
+            for n in numbers
+        ]
+
+    def write(numbers, counts=False):
+        with writer.writing() as event_log:
+            event_log.append(*sample(numbers))
+            if counts:
+                event_log.count()
+
+    with app.app_context():
+        write(range(80), counts=True)
+        check(range(80))
+        write(range(80, 84))
+        db.session.rollback()
+        with recorded_statements(app) as statements, app.app_context():
+            check(range(84))
+        repeated = ("event_words MATCH", "SELECT timestamp FROM change_events WHERE", "coalesce(sum(CASE")
+        assert [part for part in repeated if any(part in statement for statement in statements)] == []
+        with suppress(LookupError), writer.writing() as event_log:
+            event_log.append(*sample(range(84, 90)))
+            event_log.count()
+            assert len(read_by_pages(parse_filter({"q": ["odd"], "range": ["all"]}, NOW, UTC_ZONE), 40)) == 45
+            raise LookupError
+        check(range(84))
+        with writer.writing() as event_log:
+            numbers = db.session.scalars(select(ChangeEvent.id).where(ChangeEvent.source == "github")).all()
+            event_log.remove([*sorted(numbers)[:10], max(numbers)])
+        check(range(10, 83))
+        write(range(90, 94), counts=True)
+        check([*range(10, 83), *range(90, 94)])
 
 
 def test_page_and_api_show_the_uncounted_range(app, client, monkeypatch):

@@ -14,7 +14,8 @@ from painchain.audit.trail import Auditing
 from painchain.core import runtime
 from painchain.core.sized_cache import Moment
 from painchain.database.session import autocommit_connection
-from painchain.timeline import queries, rollup_sums
+from painchain.indexes import rollup_state
+from painchain.timeline import queries
 from painchain.timeline.cursor import Cursor
 from painchain.web.common import compression, cookies, csrf
 from painchain.web.common.responses import is_htmx, opened, zone
@@ -85,7 +86,7 @@ def head_of_request() -> queries.Head:
     """Return the head of the log, as it was before anything else was read for this request."""
     if "log_head" not in g:
         g.log_head = queries.head()
-    rollup_sums.remember(g.log_head.rollups)
+    rollup_state.remember(g.log_head.rollups)
     head: queries.Head = g.log_head
     return head
 
