@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from itertools import groupby
 from typing import Any, BinaryIO
 
 import orjson
@@ -111,7 +110,7 @@ def check(file: BinaryIO, keys: Keyring, progress: Progress = lambda lines: None
             if not last:
                 manifest = _manifest(lines[: lines.index(b"\n") + 1])
             digest.update(last)
-            start = lines.rfind(b"\n", 0, -1) + 1
+            start = _last_line(lines)
             digest.update(lines[:start])
             last = lines[start:]
             progress(lines.count(b"\n"))
@@ -130,18 +129,33 @@ def batches(file: BinaryIO, checked: VerifiedBackup) -> Iterator[tuple[str, Sequ
     columns: list[str] = []
     with _reading(file) as blocks:
         for block in blocks:
-            lines = block.splitlines(keepends=True)
-            if lines[-1].startswith(b'{"sha256"'):
-                lines.pop()
-            digest.update(b"".join(lines))
-            for is_row, group in groupby(lines, lambda line: line.startswith(b"[")):
-                if is_row:
-                    yield table, columns, _decoded(b"[" + b",".join(group) + b"]")
-                for line in [] if is_row else group:
-                    header = json.loads(line)
+            last = _last_line(block)
+            lines = block[:last] if block.startswith(b'{"sha256"', last) else block
+            digest.update(lines)
+            for is_header, text in _headers_and_rows(lines):
+                if is_header:
+                    header = json.loads(text)
                     table, columns = header.get("table", table), header.get("columns", columns)
+                else:
+                    yield table, columns, _decoded(b"[" + text.replace(b"\n", b",") + b"]")
     if digest.digest() != checked.digest:
         raise BadBackup("The file changed while it was read. Nothing was restored. Try again.")
+
+
+def _last_line(lines: bytes) -> int:
+    """Return where the last of whole lines begins."""
+    return lines.rfind(b"\n", 0, -1) + 1
+
+
+def _headers_and_rows(lines: bytes) -> Iterator[tuple[bool, bytes]]:
+    """Yield each header, which is an object, and all rows up to the next one together. JSON contains no newline."""
+    start = 0
+    while start < len(lines):
+        is_header = lines.startswith(b"{", start)
+        end = lines.find(b"\n" if is_header else b"\n{", start, -1)
+        end = len(lines) - 1 if end < 0 else end
+        yield is_header, lines[start:end]
+        start = end + 1
 
 
 def _decoded(rows: bytes) -> list[list[Any]]:
@@ -170,16 +184,11 @@ def _reading(file: BinaryIO) -> Iterator[Iterator[bytes]]:
 
 
 def _blocks(packed: gzip.GzipFile) -> Iterator[bytes]:
-    begun = b""  # the start of a line whose end is in the next block
     while block := packed.read(BLOCK):
-        lines, newline, rest = (begun + block).rpartition(b"\n")
-        if newline:
-            yield lines + newline
-        begun = rest
-        if len(begun) > MAX_LINE_LENGTH:
-            break
-    if begun:
-        raise BadBackup("This is not a PainChain backup, or it is damaged. Use another one.")
+        lines = block if block.endswith(b"\n") else block + packed.readline(MAX_LINE_LENGTH)
+        if not lines.endswith(b"\n"):
+            raise BadBackup("This is not a PainChain backup, or it is damaged. Use another one.")
+        yield lines
 
 
 def _object(line: bytes) -> dict[str, Any]:

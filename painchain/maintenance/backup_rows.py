@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64encode
+from binascii import a2b_base64
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -61,7 +62,7 @@ def _in_base64(value: bytes | None) -> str | None:
 
 
 def decode_rows(rows: Iterable[list[Any]], binary: Sequence[int]) -> None:
-    """Decode the bytes of rows in place."""
+    """Decode the bytes of rows in place. ``b64decode`` is the same, but takes longer than the decoding itself."""
     for row in rows:
         for index in binary:
-            row[index] = None if row[index] is None else b64decode(row[index])
+            row[index] = None if row[index] is None else a2b_base64(row[index])
