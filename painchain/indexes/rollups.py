@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
+import orjson
 from sqlalchemy import BigInteger, Text, bindparam, case, cast, delete, literal_column, or_, select, type_coerce
 from sqlalchemy.engine import Connection
 
@@ -34,6 +35,7 @@ ALL = "all"  # the facet whose only value is ""
 LISTED = (JOIN_KEYS["service"], JOIN_KEYS["env"])
 MAX_LISTED_LENGTH = 200  # characters that a filter can have
 _NOT_LISTED = (None,) * len(LISTED)
+_QUOTED = tuple(f'"{fact}"' for fact in LISTED)  # as in stored metadata
 
 Row = tuple[str, int, str, int, str]
 Facets = tuple[tuple[str, str], ...]  # the facets for which an event has a value, with the value
@@ -48,7 +50,7 @@ _KEY = [column.name for column in _counts.primary_key]
 
 _metadata = cast(_event.metadata, Text)
 # The metadata of the events that can have one of these facts: most events have none, and are not parsed.
-LISTED_METADATA = case((or_(*(_metadata.contains(f'"{fact}"') for fact in LISTED)), _metadata))
+LISTED_METADATA = case((or_(*map(_metadata.contains, _QUOTED)), _metadata))
 
 # The columns of an event that are counted besides its metadata, in the order of `Event`.
 COLUMNS = ("id", "timestamp", "source", "event_type", "connector_id", "connector_name", "author", "status", "tags")
@@ -99,10 +101,15 @@ def _add(connection: Connection, events: Iterable[Event]) -> None:
 def listed_metadata(stored: str) -> Any:
     """Return stored metadata, or None if none of its facts is in `LISTED`.
 
-    >>> listed_metadata('{"service":"shop"}'), listed_metadata('{"pods":2}')
-    ({'service': 'shop'}, None)
+    >>> listed_metadata('{"service":"shop","pods":Infinity}'), listed_metadata('{"pods":2}')
+    ({'service': 'shop', 'pods': inf}, None)
     """
-    return json.loads(stored) if any(f'"{fact}"' in stored for fact in LISTED) else None
+    if not any(map(stored.__contains__, _QUOTED)):
+        return None
+    try:
+        return orjson.loads(stored)  # in a third of the time; it refuses values such as an infinite number
+    except ValueError:
+        return json.loads(stored)
 
 
 def _decoded(rows: Iterable[Sequence[Any]]) -> Iterator[Event]:
@@ -155,9 +162,10 @@ def grouped(events: Iterable[Event]) -> Groups:
     by_values: dict[Any, dict[int, list[int]]] = {}  # the same: most events have values that were seen before
     for number, stamp, source, *values, metadata in events:
         key = (source, *values, *listed_values(metadata))
-        if key not in by_values:
-            by_values[key] = groups.setdefault((source, tuple(_facets(*key[1:]))), {})
-        by_values[key].setdefault(stamp // (QUARTER * 1_000_000), []).append(number)
+        by_quarter = by_values.get(key)
+        if by_quarter is None:
+            by_quarter = by_values[key] = groups.setdefault((source, tuple(_facets(*key[1:]))), {})
+        by_quarter.setdefault(stamp // (QUARTER * 1_000_000), []).append(number)
     return groups
 
 
