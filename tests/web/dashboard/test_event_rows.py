@@ -257,7 +257,7 @@ def test_states_of_one_run_are_one_row_that_unfolds(client, write):
 
 
 def test_new_state_of_a_shown_run_comes_with_the_states_before(client, write):
-    [running] = write(run("in_progress", timestamp=datetime.now(UTC) - MINUTE))
+    [running] = write(run("in_progress", timestamp=datetime.now(UTC)))
     page = read(client, "/")
     [failure] = write(run("failure", timestamp=datetime.now(UTC)))
     news = soup(client.get(str(page.select_one("#live")["hx-get"]), headers=HTMX))
