@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, bindparam, func, select
 
 from painchain.audit import trail as audit_trail
 from painchain.audit.trail import Auditing
@@ -48,10 +48,17 @@ class Health:
 def read(connectors: Sequence[Connector], now: datetime) -> Mapping[int, Health]:
     """Return the health of each connector that can be polled, by connector ID."""
     polled = [connector for connector in connectors if type_of(connector).poll]
-    query = select(PollState).where(PollState.connector_id.in_([connector.id for connector in polled]))
-    states = db.session.scalars(query.execution_options(populate_existing=True)) if polled else ()
+    enabled = [connector.id for connector in polled if connector.enabled]
+    states = db.session.scalars(_states(), {"ids": enabled}) if enabled else ()
     by_id = {state.connector_id: state for state in states}
     return {connector.id: of(connector, by_id.get(connector.id), now) for connector in polled}
+
+
+@cache
+def _states() -> Select[Any]:
+    """Return the statement for the states of the connectors `ids`; those of disabled ones have nothing to show."""
+    query = select(PollState).where(PollState.connector_id.in_(bindparam("ids", expanding=True)))
+    return query.execution_options(populate_existing=True)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select, tuple_
+from sqlalchemy import bindparam, delete, insert, select, tuple_
 
 from painchain.connectors import BUILTIN, TYPES, configurable_types
 from painchain.connectors.base import ConnectorType
@@ -21,6 +21,9 @@ NOTE_FIELDS = frozenset({NOTE_TEXT})  # the fields of notes that are shown benea
 _AT_BUILTIN = frozenset(
     key for key, connector_type in TYPES.items() if not connector_type.addable or connector_type.builtin
 )
+_OF_CONNECTOR = Prepared(
+    select(HiddenField.event_type, HiddenField.field).where(HiddenField.connector_id == bindparam("connector_id"))
+)
 _ALL = Prepared(select(Connector.id, Connector.type, HiddenField.event_type, HiddenField.field).join(HiddenField))
 
 
@@ -33,8 +36,8 @@ def toggles(connector_type: ConnectorType) -> list[Toggle]:
 
 def hidden(connector_id: int) -> frozenset[Toggle]:
     """Return the fields that are hidden on a connector's events."""
-    query = select(HiddenField.event_type, HiddenField.field).where(HiddenField.connector_id == connector_id)
-    return frozenset((event_type, field) for event_type, field in db.session.execute(query))
+    rows = _OF_CONNECTOR.all(db.session.connection(), connector_id=connector_id)
+    return frozenset((event_type, field) for event_type, field in rows)
 
 
 @dataclass(frozen=True)

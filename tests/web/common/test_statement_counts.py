@@ -61,6 +61,14 @@ def test_an_htmx_edit_of_a_connector(app, client, edited_form):
     assert len(statements) <= HTMX_EDIT, numbered(statements)
 
 
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_api_reads_the_polls_of_enabled_connectors_only(app, client, make_connector, enabled):
+    number = make_connector(**({"enabled": "y"} if enabled else {}))
+    with recorded_statements(app) as statements:
+        assert client.get(f"/api/connectors/{number}").json["enabled"] == enabled
+    assert any("FROM poll_states" in statement for statement in statements) == enabled
+
+
 @pytest.mark.both_databases
 def test_a_plain_edit_of_a_connector(app, client, edited_form):
     address, form = edited_form
