@@ -148,12 +148,14 @@ def noted_since(event_filter: Filter, after: int, oldest: Cursor | None) -> Sequ
 
 
 _IS_CONTINUED = Prepared(
-    select(_event.id).where(_event.request_id == bindparam("request_id"), _event.id <= bindparam("after")).limit(1)
+    select(_event.id)
+    .where(_event.request_id == bindparam("request_id"), IS_AUDIT, _event.id <= bindparam("after"))
+    .limit(1)
 )
 
 
 def is_continued(event: Event, after: int) -> bool:
-    """Return whether the request of this event also recorded events with ids up to `after`."""
+    """Return whether the request that made this audit event also recorded others, with ids up to `after`."""
     return bool(_IS_CONTINUED.all(db.session.connection(), request_id=event.request_id, after=after))
 
 

@@ -81,6 +81,7 @@ READS = {
     ),
     "statistics": lambda: [histogram.counts_by(name, Filter()) for name in ("source", "author", "connector_name")],
     "menus": queries.filter_values,
+    "others of a request": lambda: queries.is_continued(queries.page(Filter(), limit=1).events[0], 400),
 }
 
 
