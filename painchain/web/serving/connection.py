@@ -169,11 +169,8 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             self._queue()
 
     def _queue(self) -> None:
-        """Wait for a thread. waitress logs that a new request does; the rest of a response is none."""
-        tasks = self.server.task_dispatcher
-        with tasks.queue_cv:
-            tasks.queue.append(self)
-            tasks.queue_cv.notify()
+        """Wait for a thread, which is not logged: the rest of a response is no new request."""
+        self.server.task_dispatcher.put(self)
 
     def check(self, now: float) -> None:
         """Close the connection if its client has done nothing for too long."""

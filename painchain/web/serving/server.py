@@ -8,7 +8,7 @@ from flask import Flask
 from waitress.adjustments import Adjustments
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import MultiSocketServer
-from waitress.task import ErrorTask, ThreadedTaskDispatcher
+from waitress.task import ErrorTask
 from waitress.utilities import BadRequest
 
 from painchain.core import logs
@@ -18,6 +18,7 @@ from painchain.web.common.security_headers import SECURITY
 from painchain.web.serving.connection import DEFAULT_LIMITS, Connection, Limits, Listener
 from painchain.web.serving.event_loop import EventLoop
 from painchain.web.serving.response import pausing
+from painchain.web.serving.threads import Threads
 
 # Request line and headers together.
 MAX_HEADER_BYTES = 65_536
@@ -119,10 +120,9 @@ def server_for(app: Flask, settings: Settings, limits: Limits = DEFAULT_LIMITS) 
         ident=None,
     )
     sockets = EventLoop()
-    threads = ThreadedTaskDispatcher()
+    threads = Threads(adjustments.threads)
     shared: dict[str, Any] = {"dispatcher": threads, "adj": adjustments}
     servers = [Server(limits, pausing(app), sockets, sockinfo=address, **shared) for address in adjustments.listen]
-    threads.set_thread_count(adjustments.threads)
     if len(servers) == 1:
         return servers[0]
     addresses = [(server.effective_host, server.effective_port) for server in servers]
