@@ -165,7 +165,7 @@ def test_demo_data_is_recognisable_and_never_polled(demo):
 def test_only_the_failing_connector_is_polled_and_one_is_disabled(app):
     with app.app_context():
         demo_data.fill(500, 30, 1, NOW, lambda number: None)
-        health_by_name = {connector.name: health for connector, health in health_reader.list_all(NOW)}
+        health_by_name = {connector.name: health for connector, health in health_reader.overview(NOW).connectors}
         states = {name: health.state for name, health in health_by_name.items() if health}
         assert states == {
             **dict.fromkeys((company.GITHUB, company.GITLAB, company.PRODUCTION, company.STAGING), "fine"),
