@@ -120,7 +120,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print which tests were left out, and the commands that run them."""
+    """Print why tests were run again; which tests were left out, and the commands that run them."""
+    for first_try in terminalreporter.getreports("rerun"):
+        terminalreporter.section(f"run again: {first_try.nodeid}")
+        terminalreporter.line(first_try.longreprtext)
     rows = [
         (f"{config.stash.get(THOROUGH, 0):,} further cases of tests that ran", "make test-all"),
         (f"{config.stash.get(LEFT_OUT, 0):,} tests on PostgreSQL too", "make test-all"),
