@@ -13,7 +13,7 @@ from painchain.audit import trail as audit_trail
 from painchain.audit.trail import Auditing
 from painchain.core import runtime
 from painchain.core.sized_cache import Moment
-from painchain.database.session import autocommit_connection
+from painchain.database.session import autocommit_connection, db
 from painchain.indexes import rollup_state
 from painchain.timeline import queries
 from painchain.timeline.cursor import Cursor
@@ -97,7 +97,8 @@ def _moment() -> Moment:
 
 
 def _read_head() -> None:
-    """Store the head of the log for the view."""
+    """Store the head of the log for the view, which reads nothing that is older."""
+    db.session.rollback()  # on SQLite, what was read before, such as the names in a filter, began a snapshot
     with autocommit_connection() as connection:  # a session would cost several times as much
         g.log_head = queries.head(connection)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask, before_render_template, request_started
 
+from painchain.timeline import connector_filter
 from tests.conftest import ON_SQLITE
 from tests.support.accounts import add_person, sign_in
 from tests.support.html import fill, form_of, soup, texts
@@ -34,6 +35,20 @@ def rendered(app: Flask):
 def news_address(page: Any) -> str:
     """Return the address from which an open dashboard gets its next update."""
     return str(page.select_one("#live")["hx-get"])
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("address", ["/api/changes?connector=one", "/?connector=one&start_date=2026-01-01T00:00"])
+def test_what_a_request_read_before_a_write_is_not_cached_as_newer(app, client, make_connector, address):
+    number = make_connector(name="one")
+    renamed = {"json": {"tags": ["a tag of today"]}, "headers": {"If-Match": "*"}}
+    with app.test_request_context(address, headers=HTMX):
+        app.preprocess_request()
+        assert connector_filter.find_named(["one"])  # the first that the filter of this request reads
+        with ThreadPoolExecutor(1) as other:
+            other.submit(lambda: app.test_client().patch(f"/api/connectors/{number}", **renamed)).result()
+        app.make_response(app.dispatch_request())
+    assert "a tag of today" in app.test_client().get(address, headers=HTMX).text
 
 
 @pytest.mark.parametrize("address", ["/", "/?range=90d", "/timeline"])
