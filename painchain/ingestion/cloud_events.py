@@ -136,7 +136,22 @@ def _binary(header: Header, raw: bytes) -> CloudEvent:
     if errors:
         raise BadBody(errors)
     event = read_as(_ONE, json.dumps(attributes).encode())
-    return event.model_copy(update={"data": _below_data(lambda: read_as(_JSON, raw)) if raw else None})
+    return event.model_copy(update={"data": _below_data(lambda: _body(raw)) if raw else None})
+
+
+def _body(raw: bytes) -> Any:
+    """Return the data that a body has. SDKs send text without quotes, so what is not JSON is text.
+
+    :raises BadBody: when it begins like an object, an array or a text in quotes, and is none.
+    """
+    try:
+        return read_as(_JSON, raw)
+    except BadBody:
+        if raw.lstrip()[:1] in b'{["':
+            raise
+        with suppress(UnicodeDecodeError):
+            return read_as(_JSON, json.dumps(raw.decode()).encode())
+        raise
 
 
 def header_value(value: str, is_uri: bool = False) -> str:

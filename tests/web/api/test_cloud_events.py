@@ -36,6 +36,7 @@ CHANGE = {"title": "Deployed shop 1.4", "kind": "deployment", "service": "shop",
 # Texts that SDKs write differently into headers, and a source that has an encoded character itself.
 SUBJECTS = ["api 100% out", "50% off", "Zürich", 'say "hi"', "a%20b c", "pkg:oci/shop@sha256%3A0b31"]
 SOURCE = "https://ci.example/job/My%20Job"
+TEXT = 'Deployed "shop" to Zürich'  # which SDKs send without quotes in binary mode
 
 
 def envelope(number: int | str, **members: Any) -> dict[str, Any]:
@@ -98,12 +99,15 @@ def test_the_sdk_of_npm_arrives_in_both_of_its_modes(client: FlaskClient, served
     need("cloudevents")
     script = ROOT / "tests" / "node" / "cloud_events.mjs"
     events = [envelope(number, subject=subject, data=CHANGE) for number, subject in enumerate(SUBJECTS)]
+    events.append(envelope("text", data=TEXT))
     file = tmp_path / "events.json"
     file.write_text(json.dumps([(mode, event) for event in events for mode in ("BINARY", "STRUCTURED")]))
     run = subprocess.run(["node", script, served, file], capture_output=True, text=True, timeout=60, check=False)
     answers = [json.loads(line) for line in run.stdout.splitlines()]
-    assert [answer["created"] for answer in answers] == [True, False] * len(SUBJECTS), run.stdout + run.stderr
-    for answer, subject in zip(answers[::2], SUBJECTS, strict=True):
+    assert [answer["created"] for answer in answers] == [True, False] * len(events), run.stdout + run.stderr
+    *changes, text = answers[::2]
+    assert client.get(f"/api/changes/{text['id']}").get_json()["metadata"]["data"] == TEXT
+    for answer, subject in zip(changes, SUBJECTS, strict=True):
         event = client.get(f"/api/changes/{answer['id']}").get_json()
         metadata = event["metadata"]
         assert (metadata["cloudevent_subject"], metadata["cloudevent_source"]) == (subject, SOURCE)
@@ -143,6 +147,18 @@ def test_data_that_is_a_change_event_is_one_and_all_else_is_kept(client: FlaskCl
         assert event["metadata"].get("data", encoded) == encoded
     secret = envelope("secret", source="https://ci:canary-4711@ci.example/", data={"api_key": "canary-4711"})
     assert "canary-4711" not in json.dumps(recorded(client, post(client, secret, STRUCTURED)))
+
+
+def test_data_that_is_no_object_is_the_same_in_both_modes(client: FlaskClient) -> None:
+    for number, data in enumerate([False, 0, "", "1.10", TEXT, ["a"]]):
+        attributes = envelope(number)
+        event = recorded(client, post(client, {**attributes, "data": data}, STRUCTURED))
+        assert json.dumps(event["metadata"]["data"]) == json.dumps(data)  # 0 is not false
+        assert post(client, data, "application/json", headers_of(attributes)).status_code == 200, data
+    core = CloudEvent(envelope(4, time=datetime.fromisoformat(TIME), datacontenttype="application/json"), TEXT)
+    message = to_binary_event(core)
+    assert message.body == TEXT.encode()
+    assert post(client, message.body, None, message.headers).status_code == 200
 
 
 def test_the_same_cloud_event_is_one_event_in_every_mode(client: FlaskClient, events: Events) -> None:
@@ -199,6 +215,12 @@ def test_an_invalid_cloud_event_names_its_index_and_member_and_nothing_is_saved(
         ({"id": "%C0%A0"}, b"{}", "id"),
         ({"time": "soon"}, b"{}", "time"),
         ({}, b"{", "data"),
+        ({}, b" [1", "data"),
+        ({}, b'"text', "data"),
+        ({}, b" ", "data"),
+        ({}, b"\xff", "data"),
+        ({}, b"text\0", "data"),
+        (own, b"text", "data"),
         (own, b'{"title": "x", "url": "javascript:"}', "data.url"),
     ):
         response = post(client, body, "application/json", headers_of(envelope(1, **changed)))
