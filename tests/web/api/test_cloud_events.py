@@ -176,8 +176,11 @@ def test_the_same_cloud_event_is_one_event_in_every_mode(client: FlaskClient, ev
         assert response.status_code == 200, (media_type, response.text)
     conflict = post(client, [event | {"id": "2"}, event | {"data": {"title": "Other"}}], BATCH)
     assert [error["field"] for error in problem(conflict, 409)["errors"]] == ["1.id"]
+    unset = dict.fromkeys(["subject", "time", "datacontenttype", "dataschema", "extension"])
+    without = recorded(client, post(client, unset | envelope(4, time=None), STRUCTURED))
+    assert "cloudevent_subject" not in without["metadata"]
     assert post(client, b"", None, headers_of(envelope(3))).status_code == 201
-    assert len(events()) == len(before) + 1
+    assert len(events()) == len(before) + 2
 
 
 def test_an_invalid_cloud_event_names_its_index_and_member_and_nothing_is_saved(
