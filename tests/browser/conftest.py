@@ -128,12 +128,16 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[str]:
+def server(
+    instance_of_today: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory, browser: Browser
+) -> Iterator[str]:
     """The address of a server that the tests of a module share. Each test uses its own connectors.
 
     With the connectors of all tests, its pages would take several times as long.
     """
-    with serving(tmp_path_factory.mktemp("shared") / "instance") as address:
+    instance = tmp_path_factory.mktemp("shared") / "instance"
+    shutil.copytree(instance_of_today(), instance)  # a first start takes three times as long
+    with serving(instance) as address:
         yield address
 
 
