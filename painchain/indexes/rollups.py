@@ -37,7 +37,7 @@ MAX_LISTED_LENGTH = 200  # characters that a filter can have
 _NOT_LISTED = (None,) * len(LISTED)
 _QUOTED = tuple(f'"{fact}"' for fact in LISTED)  # as in stored metadata
 
-Row = tuple[str, int, str, int, str]
+Count = tuple[str, int, str, int, str, int]  # a row of `EventCount`: facet, grain, value, slot, source, events
 Facets = tuple[tuple[str, str], ...]  # the facets for which an event has a value, with the value
 # Number, microseconds, source, type, connector's id and name, author, status, JSON of the tags, metadata
 Event = Sequence[Any]
@@ -86,15 +86,16 @@ def subtract(connection: Connection, ids: Sequence[int], upto: int) -> None:
     old = [number for number in ids if number <= upto]
     groups = grouped(_decoded(connection.execute(_EVENTS.where(_event.id.in_(old)))))
     counts = counted(groups)
-    _write(connection, {row: -number for row, number in counts.items()})
+    _ADD.run(connection, [(*key, -events) for *key, events in counts])
     if counts:
-        _SWEEP.run(connection, *(dict(zip(_KEY, row, strict=True)) for row in counts))
+        _SWEEP.run(connection, *(dict(zip(_KEY, count, strict=False)) for count in counts))
         bitmaps.remove(connection, members(groups))
 
 
 def _add(connection: Connection, events: Iterable[Event]) -> None:
     groups = grouped(events)
-    _write(connection, counted(groups))
+    # Not sorted, which takes more time than it saves: the slots of a value are adjacent, and in the same page, anyway.
+    _ADD.run(connection, counted(groups))
     bitmaps.add(connection, members(groups))
 
 
@@ -192,23 +193,23 @@ def _facets(
             yield facet, value
 
 
-def counted(groups: Groups) -> dict[Row, int]:
-    """Count events in slots of every grain, the coarse ones from the finer ones."""
+def counted(groups: Groups) -> list[Count]:
+    """Count events in slots of every grain, the coarse ones from the finer ones. Return each slot once."""
     quarters: dict[tuple[str, str, str], dict[int, int]] = defaultdict(dict)
     for (source, facets), numbers_by_quarter in groups.items():
         sizes = [(quarter, len(numbers)) for quarter, numbers in numbers_by_quarter.items()]
         for facet, value in facets:
             _add_up(quarters[facet, value, source], sizes)
-    counts: dict[Row, int] = {}
+    counts: list[Count] = []
     for (facet, value, source), slots in quarters.items():
         grain = QUARTER
         for coarser in (HOUR, DAY, ALL_TIME):
             if facet not in LISTED:
-                counts |= {(facet, grain, value, slot, source): events for slot, events in slots.items()}
+                counts += [(facet, grain, value, slot, source, events) for slot, events in slots.items()]
             finer, slots = slots, {}
             _add_up(slots, ((slot * grain // coarser if coarser else 0, events) for slot, events in finer.items()))
             grain = coarser
-        counts[facet, ALL_TIME, value, 0, source] = slots[0]
+        counts.append((facet, ALL_TIME, value, 0, source, slots[0]))
     return counts
 
 
@@ -227,8 +228,3 @@ def members(groups: Groups) -> Iterator[bitmaps.Member]:
             by_quarter[quarter] += numbers
     for quarter, numbers in by_quarter.items():
         yield [(ALL, grain, quarter * QUARTER // grain, "") for grain in GRAINS], numbers
-
-
-def _write(connection: Connection, rows: Mapping[Row, int]) -> None:
-    # Not sorted, which takes more time than it saves: the slots of a value are adjacent, and in the same page, anyway.
-    _ADD.run(connection, [(*row, events) for row, events in rows.items()])

@@ -106,8 +106,8 @@ class _Comparison:
             for term, number in terms.items():
                 self._add("", term, number)
         groups = rollups.grouped(_row(event) for event in counted_events)
-        for row, number in rollups.counted(groups).items():
-            self._add(row[0], row, number)
+        for count in rollups.counted(groups):
+            self._add(count[0], count[:-1], count[-1])
         for bits in self._sets(chunk, groups):
             yield "A chart does not count an event correctly", low + (bits & -bits).bit_length() - 1
 

@@ -11,7 +11,7 @@ import gzip
 import hmac
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -31,8 +31,6 @@ BATCH = 1000
 BLOCK = 2**20
 
 encode = json_encoder(allow_nan=False)
-
-Progress = Callable[[int], None]
 
 
 class BadBackup(Exception):
@@ -99,7 +97,7 @@ class BackupWriter:
         self._packed.close()
 
 
-def check(file: BinaryIO, keys: Keyring, progress: Progress = lambda lines: None) -> VerifiedBackup:
+def check(file: BinaryIO, keys: Keyring) -> VerifiedBackup:
     """Read a whole file and verify its seal. Nothing in the file is trusted before that.
 
     :raises BadBackup: when it is not a backup, is incomplete, was changed, or was sealed with an unknown key.
@@ -113,7 +111,6 @@ def check(file: BinaryIO, keys: Keyring, progress: Progress = lambda lines: None
             start = _last_line(lines)
             digest.update(lines[:start])
             last = lines[start:]
-            progress(lines.count(b"\n"))
     if not last:
         raise BadBackup("This is not a PainChain backup. Use another file.")
     _check_seal(_object(last), digest.digest(), manifest, keys)

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from painchain.database.bulk import FEW_ROWS, BulkInsert, BulkUpsert
+from painchain.database.bulk import FEW_ROWS, UPSERTED_TOGETHER, BulkInsert, BulkUpsert
 from painchain.database.models import EventCount, EventSet, PrunedRun
 from painchain.database.session import Base, db
 
@@ -35,15 +35,17 @@ def test_no_rows_are_no_statement(app: Flask) -> None:
         assert db.session.scalars(select(RUNS.c.first)).all() == []
 
 
-def test_upserts_add_or_replace(app: Flask) -> None:
+@pytest.mark.parametrize("more", [0, UPSERTED_TOGETHER - len(ODD_TEXTS), 2 * UPSERTED_TOGETHER])
+def test_upserts_add_or_replace(app: Flask, more: int) -> None:
+    texts = [*ODD_TEXTS, *map(str, range(more))]
     with app.app_context():
         connection = db.session.connection()
         for events in (1, 2):
-            rows = [(value, 7, value, 1, "bulk", events) for value in ODD_TEXTS]
+            rows = [(value, 7, value, 1, "bulk", events) for value in texts]
             BulkUpsert(COUNTS, "events", adds=True).run(connection, rows)
-            bits = [("bulk", 0, 0, 1, value, bytes([events, 0, 92, 255])) for value in ODD_TEXTS]
+            bits = [("bulk", 0, 0, 1, value, bytes([events, 0, 92, 255])) for value in texts]
             BulkUpsert(SETS, "bits", adds=False).run(connection, bits)
         counts = connection.execute(select(COUNTS.c.value, COUNTS.c.events).where(COUNTS.c.source == "bulk"))
-        assert {*map(tuple, counts)} == {(value, 3) for value in ODD_TEXTS}
+        assert sorted(map(tuple, counts)) == [(value, 3) for value in sorted(texts)]
         stored = connection.execute(select(SETS.c.value, SETS.c.bits).where(SETS.c.facet == "bulk"))
-        assert {(value, bytes(bits)) for value, bits in stored} == {(v, b"\2\0\\\xff") for v in ODD_TEXTS}
+        assert {(value, bytes(bits)) for value, bits in stored} == {(value, b"\2\0\\\xff") for value in texts}
