@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -65,7 +65,7 @@ class EventView:
     """One event as the feed shows it.
 
     `line_rows` and `status` are in its summary line. `shows_all_fields` is False if a field is hidden, `shows_notes` if
-    the text of notes is.
+    the text of notes is, and `shows_description` if its own text is, or repeats a hidden field.
     """
 
     event: Event
@@ -86,10 +86,11 @@ class EventView:
     shows_all_fields: bool = True
     notes: Sequence[Note] = ()
     shows_notes: bool = True
+    shows_description: bool = True
 
     @property
     def shows_text(self) -> bool:
-        """Whether title and text are shown. Those of an audit event repeat its fields, so a hidden field hides them."""
+        """Whether the title is shown. Titles of audit events repeat their fields, so a hidden field hides them."""
         return self.shows_all_fields or self.event.source != connectors.BUILTIN.key
 
     @property
@@ -166,7 +167,7 @@ def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventVi
     event_type = connectors.event_type(event.source, event.event_type)
     facts = {**event.description, **event.metadata, "labelled_changes": event.description.get("changes")}
     fields = event_type.fields if event_type else _unknown_fields(facts)
-    type_name = source.any_type.name if source and source.any_type else event.event_type
+    type_name = _toggled_type(event)
     visible_fields = [field for field in fields if (type_name, field.key) not in hidden]
     keys = {field.key for field in visible_fields}
     shown_facts = [field for field in visible_fields if field.key in facts and (field.key, facts[field.key]) != NO_TEXT]
@@ -195,7 +196,19 @@ def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventVi
         shows_all_fields=len(visible_fields) == len(fields),
         notes=getattr(event, "notes", ()),
         shows_notes=NOTE_TEXT not in hidden,
+        shows_description=len(visible_fields) == len(fields) or not (is_audit_event or (type_name, "text") in hidden),
     )
+
+
+def is_hidden(event: Event, key: str, hidden: Collection[Toggle]) -> bool:
+    """Return whether a field of an event is hidden."""
+    return (_toggled_type(event), key) in hidden
+
+
+def _toggled_type(event: Event) -> str:
+    """Return the event type at which fields of an event are hidden: a source that has any type has one for all."""
+    source = connectors.TYPES.get(event.source)
+    return source.any_type.name if source and source.any_type else str(event.event_type)
 
 
 def _label(name: str, event_type: EventType | None) -> str:

@@ -12,11 +12,13 @@ from painchain.connectors.outcomes import Outcome
 from painchain.database.models import Connector
 from painchain.indexes import search_query
 from painchain.indexes.search_times import moment_of
+from painchain.presentation import event_view
 from painchain.presentation.event_groups import EventRow
 from painchain.presentation.event_view import ShownEvent
 from painchain.timeline import queries, visibility
 from painchain.timeline.filter import EARLIEST, RANGES, BadFilter, Filter
 from painchain.timeline.queries import Event
+from painchain.timeline.visibility import Hidden
 from painchain.web.common import responses
 from painchain.web.dashboard.filter_view import View
 
@@ -53,7 +55,7 @@ def _search_for(place: str, connectors: Iterable[Connector]) -> str:
     return f'"{words}"' if words else ""
 
 
-def form_values(view: View, connectors: Sequence[Connector], events: Sequence[Event]) -> dict[str, Any]:
+def form_values(view: View, connectors: Sequence[Connector], events: Sequence[Event], hidden: Hidden) -> dict[str, Any]:
     """Return the values of the form: as submitted, or those of the view, and the places to suggest."""
     moment = (view.t0 or g.now).astimezone(responses.zone())
     pattern = "%H:%M" if not view.t0 or abs(g.now - view.t0) < RANGES["12h"] else "%Y-%m-%d %H:%M"
@@ -64,14 +66,17 @@ def form_values(view: View, connectors: Sequence[Connector], events: Sequence[Ev
             "where": request.args.get("where", ""),
             "is_refused": "before_time" in request.args,
             "windows": WINDOWS,
-            "places": _places(connectors, events),
+            "places": _places(connectors, events, hidden),
         }
     }
 
 
-def _places(connectors: Sequence[Connector], events: Sequence[Event]) -> list[str]:
-    """Return the names of the connectors, and of the places of the shown events."""
-    values = [event.metadata.get(key) for event in events for key in PLACES]
+def _places(connectors: Sequence[Connector], events: Sequence[Event], hidden: Hidden) -> list[str]:
+    """Return the names of the connectors, and of the places of the shown events, unless these are hidden."""
+    values = []
+    for event in events:
+        of_event = hidden.of(event.source, event.connector_id)
+        values += [event.metadata.get(key) for key in PLACES if not event_view.is_hidden(event, key, of_event)]
     names = [connector.name for connector in connectors]
     return list(dict.fromkeys([*names, *(value for value in values if value and isinstance(value, str))]))[:MAX_PLACES]
 

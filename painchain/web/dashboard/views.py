@@ -67,7 +67,9 @@ def index() -> ResponseReturnValue:
         "view_menu": view_menu.menu(view),
     }
     values |= menus.counted_beside_chart(responses.opened(), values["lists"], event_filter, values["chart"].counts)
-    values |= before.form_values(view, [connector for connector, _ in records], values["shown_events"])
+    values |= before.form_values(
+        view, [connector for connector, _ in records], values["shown_events"], values["hidden_fields"]
+    )
     values["menus"] = menus.rendered(view, values)
     values["typed_search"] = typed
     values["failing_connectors"] = connector_health.failing(records)

@@ -11,7 +11,7 @@ from flask import g
 from markupsafe import Markup
 
 from painchain.core import runtime
-from painchain.presentation import event_groups
+from painchain.presentation import event_groups, event_view
 from painchain.timeline import coverage, histogram, queries, silent_connectors, visibility
 from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import Filter
@@ -29,9 +29,11 @@ def feed_values(
     """Return the values for the feed partial; `head` is the head of the log, if it was read before."""
     head = head or queries.head()
     page = queries.page(event_filter, before, limit, head)
+    hidden = visibility.all_hidden()
     return {
-        "days": days_of(page.events),
+        "days": list(event_groups.by_day(page.events, hidden, responses.zone())),
         "shown_events": page.events,
+        "hidden_fields": hidden,
         "t0": view.t0,
         "older": view.address("/", cursor=str(page.older)) if page.older else "",
         "older_fragment": view.address("/feed", cursor=str(page.older)) if page.older else "",
@@ -59,7 +61,7 @@ def chart_values(view: View, event_filter: Filter, has_gaps: bool = True, is_com
         "data_gaps": gaps[::-1],
         "gap_counts": chart.gap_counts(gaps, len(silences)),
         "lanes": chart.lanes(gaps, counts, g.now),
-        "silences": silences,
+        "silences": [(silence, _views(silence.changes)) for silence in silences],
         "chips": [] if is_compact else chips(view),
         "ticks": ticks(counts, responses.zone()),
         "table_address": view.address("/timeline/table"),
@@ -106,6 +108,12 @@ def chart_fragment(view: View, event_filter: Filter, head: queries.Head, oob: bo
     cache = runtime.current().cache
     cached = cache.get_or_compute(key, render, lambda chart: sys.getsizeof(chart.html), (head.revision, minute))
     return cached or render()
+
+
+def _views(events: Sequence[queries.Event]) -> list[event_view.EventView]:
+    """Return events as they are shown, without the hidden fields."""
+    hidden, zone = visibility.all_hidden(), responses.zone()
+    return [event_view.describe(event, hidden.of(event.source, event.connector_id), zone) for event in events]
 
 
 def days_of(events: Sequence[queries.Event]) -> list[event_groups.Day]:

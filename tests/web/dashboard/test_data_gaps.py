@@ -129,6 +129,10 @@ def test_a_silent_connector_is_listed_with_the_settings_changed_before(client, a
     assert (silence["connector_name"], silence["usual_gap_seconds"]) == ("Work GitHub", 720)
     assert silence["changes"][0]["event_type"] == "ConfigChanged"
     assert client.get("/api/timeline?source=gitlab").get_json()["silences"] == []
+    address = "/api/connectors/1/visibility/ConfigChanged/new_value"
+    assert client.put(address, json={"visible": False}).status_code == 200
+    silence_text = words(soup(client.get("/?range=7d")).select_one(".silences li"))
+    assert "Changed just before: Config Changed at " in silence_text
 
 
 def test_the_api_returns_data_gaps(client, app, now):
