@@ -200,5 +200,9 @@ def read_since(position: ListPosition) -> datetime:
 
 
 def cursor_time(time: datetime) -> str:
-    """Return a time in the format of cursors."""
+    """Return a time in the format of cursors.
+
+    >>> cursor_time(datetime.fromisoformat("2026-11-30T18:00:00+01:00"))
+    '2026-11-30T17:00:00Z'
+    """
     return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -41,8 +41,12 @@ def quote_path(part: str) -> str:
 
 
 def iso(when: datetime) -> str:
-    """Return a time in the format of GitLab's parameters."""
-    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Return a time in the format of GitLab's parameters.
+
+    >>> iso(datetime.fromisoformat("2026-11-30T18:00:00+01:00"))
+    '2026-11-30T17:00:00.000Z'
+    """
+    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True)
