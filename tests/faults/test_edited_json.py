@@ -68,11 +68,15 @@ def refused_pages(client: FlaskClient, column: Any, pages: Sequence[str]) -> set
     for page in pages:
         answer = client.get(page, headers=HTMX if page.startswith("/news") else {})
         if answer.status_code not in (200, 204):
-            alert = "#toast" if page.startswith("/news") else "main [role=alert]"
-            message = answer.get_json()["message"] if answer.is_json else words(soup(answer).select_one(alert))
             where = f"in the table {column.table.name} ("
-            if not answer.is_json and not page.startswith("/news"):
-                assert soup(answer).select_one("main a")["href"] == f"/help/{EDITED_VALUES}", page
+            if answer.is_json:
+                message = answer.get_json()["message"]
+            elif page.startswith("/news"):
+                message = words(soup(answer).select_one("#toast"))
+            else:
+                main = soup(answer).select_one("main")
+                assert main.select_one("a")["href"] == f"/help/{EDITED_VALUES}", page
+                message = words(main.select_one("[role=alert]"))
             assert (answer.status_code, f"The {column.name}" in message, where in message) == (503, True, True), (
                 f"{page}: {answer.status_code} {message}"
             )
