@@ -29,10 +29,11 @@ def too_wide(page: Page) -> list[str]:
 
 
 def too_wide_in_a_window(page: Page) -> list[str]:
-    """Return the elements beyond the right edge on a desktop, a tablet or a phone, which is the size afterwards."""
+    """Return the elements beyond the right edge on a desktop, a tablet or a phone. Begin with the size of the page."""
     elements = []
-    for name in reversed(WINDOWS):
-        page.set_viewport_size(WINDOWS[name])
+    for name in sorted(WINDOWS, key=lambda name: WINDOWS[name] != page.viewport_size):
+        if page.viewport_size != WINDOWS[name]:
+            page.set_viewport_size(WINDOWS[name])
         elements += [f"{name} {element}" for element in too_wide(page)]
     return elements
 

@@ -41,9 +41,14 @@ def test_the_first_event_is_near_the_top(
     assert too_wide(page) == []
 
 
-def test_choosing_a_filter_moves_nothing(open_page: OpenPage, demo_server: str) -> None:
+def test_choosing_a_filter_moves_nothing_and_menus_and_the_table_stay_filled(
+    open_page: OpenPage, demo_server: str
+) -> None:
     page = open_page(viewport={"width": 1440, "height": 900})
     page.goto(demo_server)
+    left_out = "#feed *, .chart rect[data-count], .chart rect.failed"
+    nodes = page.locator("*").count() - page.locator(left_out).count()
+    assert nodes <= NODES, "few elements outside the feed"
     before = box_of(page, "#timeline .chart")
     page.locator("#menu-source summary").click()
     page.get_by_label("Kubernetes", exact=True).check()
@@ -54,20 +59,6 @@ def test_choosing_a_filter_moves_nothing(open_page: OpenPage, demo_server: str) 
     expect(page.locator("#chips .chosen-filter")).to_have_count(0)
     assert page.url == f"{demo_server}/?range=24h"
 
-
-def test_the_dashboard_outside_the_feed_has_few_elements(open_page: OpenPage, demo_server: str) -> None:
-    page = open_page()
-    page.goto(demo_server)
-    left_out = "#feed *, .chart rect[data-count], .chart rect.failed"
-    nodes = page.locator("*").count() - page.locator(left_out).count()
-    assert nodes <= NODES
-
-
-def test_long_menus_and_the_table_stay_filled_while_the_dashboard_is_swapped(
-    open_page: OpenPage, demo_server: str
-) -> None:
-    page = open_page(viewport={"width": 1440, "height": 900})
-    page.goto(demo_server)
     page.get_by_text("View as table").click()
     expect(page.locator("#chart-table tbody tr").first).to_be_visible()
     page.locator("#menu-event_type summary").click()
@@ -100,18 +91,6 @@ def test_a_box_narrows_the_menu_of_types_and_keeps_what_was_typed(open_page: Ope
     expect(menu.get_by_label("Commit", exact=True)).to_be_visible()
 
 
-def test_data_gaps_are_one_line_that_unfolds_and_lanes_have_names(open_page: OpenPage, demo_server: str) -> None:
-    page = open_page(viewport=WINDOWS["phone"])
-    page.goto(demo_server)
-    gaps = page.locator("#data-gaps")
-    expect(gaps.locator("summary")).to_contain_text(re.compile("Data gaps: .*1 failing"))
-    assert box_of(page, "#data-gaps summary")["height"] < 30
-    expect(page.locator(".lanes text").filter(has_text="Demo edge cluster")).to_be_visible()
-    gaps.locator("summary").click()
-    expect(gaps.locator("li").filter(has_text="Demo edge cluster")).to_be_visible()
-    assert too_wide(page) == []
-
-
 OVERLAPS = """() => {
     const parts = [...document.querySelectorAll(".top > :not(#searching, .setup), .setup > *, #searching > *")]
         .filter(part => part.checkVisibility()).map(part => [part.className, part.getBoundingClientRect()]);
@@ -132,9 +111,15 @@ def test_the_parts_of_the_header_do_not_overlap(page: Page, demo_server: str) ->
         assert too_wide(page) == [], width
 
 
-def test_on_a_phone_everything_of_the_chart_can_be_reached(open_page: OpenPage, demo_server: str) -> None:
+def test_on_a_phone_everything_of_the_chart_can_be_reached_and_data_gaps_are_one_line_that_unfolds(
+    open_page: OpenPage, demo_server: str
+) -> None:
     page = open_page(viewport=WINDOWS["phone"])
     page.goto(demo_server)
+    gaps = page.locator("#data-gaps")
+    expect(gaps.locator("summary")).to_contain_text(re.compile("Data gaps: .*1 failing"))
+    assert box_of(page, "#data-gaps summary")["height"] < 30
+    expect(page.locator(".lanes text").filter(has_text="Demo edge cluster")).to_be_visible()
     for source in page.locator("#timeline .legend a").all():
         expect(source).to_be_in_viewport(ratio=1)
     page.locator("#filter-fold summary").click()
@@ -144,6 +129,9 @@ def test_on_a_phone_everything_of_the_chart_can_be_reached(open_page: OpenPage, 
     assert foot["y"] + foot["height"] <= box_of(page, "#feed .day")["y"]
     page.locator(".compare a").first.click()
     expect(page.locator(".chart .earlier")).to_have_count(1)
+    assert too_wide(page) == []
+    gaps.locator("summary").click()
+    expect(gaps.locator("li").filter(has_text="Demo edge cluster")).to_be_visible()
     assert too_wide(page) == []
 
 
