@@ -27,50 +27,49 @@ window.hide = (now) => { hidden = now; document.dispatchEvent(new Event("visibil
 # The open dashboard
 
 
-def test_new_events_appear_within_two_seconds(page: Page, own_server: str) -> None:
-    page.goto(own_server)
+def test_new_events_appear_within_two_seconds(page: Page, server: str) -> None:
+    connector = add(server)
+    page.goto(connector.feed)
     expect(page.locator("#live")).to_be_visible()
     for number in range(2, 6):
         time.sleep(0.37 * number)  # at different times between two polls
-        report(own_server, "made-up")
+        report(server, connector.name)
         expect(page.locator("#feed article")).to_have_count(number, timeout=2000)
 
 
-def test_the_title_counts_new_events_while_the_tab_is_hidden(open_page: OpenPage, own_server: str) -> None:
-    page = open_page(own=True)
-    page.clock.install()
-    page.add_init_script(HIDDEN_TABS)
-    page.goto(own_server)
-    expect(page).to_have_title("Timeline · PainChain")
-    report(own_server, "made-up")
-    page.clock.run_for(2000)
-    expect(page.locator("#feed article")).to_have_count(2)
-    expect(page).to_have_title("Timeline · PainChain")  # the page was visible
-
-    page.evaluate("hide(true)")
-    report(own_server, "made-up", 2)
-    page.clock.run_for(17_000)
-    expect(page).to_have_title("(2) Timeline · PainChain")
-    report(own_server, "made-up")
-    page.clock.run_for(17_000)
-    expect(page).to_have_title("(3) Timeline · PainChain")
-    page.evaluate("hide(false)")
-    expect(page).to_have_title("Timeline · PainChain")
-
-
-def test_a_hidden_tab_rarely_polls_and_a_past_range_never_does(open_page: OpenPage, own_server: str) -> None:
+def test_a_hidden_tab_counts_new_events_in_its_title_and_rarely_polls_and_a_past_range_never_does(
+    open_page: OpenPage, server: str
+) -> None:
     page = open_page(own=True)
     page.clock.install()
     page.add_init_script(HIDDEN_TABS)
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url) if "/news" in request.url else None)
-    page.goto(own_server)
+    connector = add(server)
+    page.goto(connector.feed)
+    expect(page).to_have_title("Timeline · PainChain")
+    report(server, connector.name)
+    page.clock.run_for(2000)
+    expect(page.locator("#feed article")).to_have_count(2)
+    expect(page).to_have_title("Timeline · PainChain")  # the page was visible
+
     page.evaluate("hide(true)")
+    report(server, connector.name, 2)
+    page.clock.run_for(17_000)
+    expect(page).to_have_title("(2) Timeline · PainChain")
+    report(server, connector.name)
+    page.clock.run_for(17_000)
+    expect(page).to_have_title("(3) Timeline · PainChain")
+    page.evaluate("hide(false)")
+    expect(page).to_have_title("Timeline · PainChain")
+
+    page.evaluate("hide(true)")
+    requests.clear()
     for _ in range(30):
         page.clock.run_for(1000)
     assert 1 <= len(requests) <= 3
 
-    page.goto(f"{own_server}/?start_date=2020-01-01&end_date=2020-01-02")
+    page.goto(f"{server}/?start_date=2020-01-01&end_date=2020-01-02")
     requests.clear()
     page.clock.run_for(10_000)
     assert requests == []
@@ -167,8 +166,8 @@ class Deployments:
             assert response.status < 300
 
 
-def test_a_new_state_joins_the_row_of_its_deployment(page: Page, own_server: str) -> None:
-    deployments = Deployments(own_server)
+def test_a_new_state_joins_the_row_of_its_deployment(page: Page, server: str) -> None:
+    deployments = Deployments(server)
     for state in ("pending", "in_progress"):
         deployments.reach(1, state)
     deployments.reach(2, "pending")
@@ -196,15 +195,15 @@ def test_a_new_state_joins_the_row_of_its_deployment(page: Page, own_server: str
     expect(rows).to_have_count(2)
 
 
-def test_a_new_note_is_marked_on_the_shown_row_and_in_its_open_details(page: Page, own_server: str) -> None:
-    connector = add(own_server)
+def test_a_new_note_is_marked_on_the_shown_row_and_in_its_open_details(page: Page, server: str) -> None:
+    connector = add(server)
     page.goto(f"{connector.feed}&event_type=ConnectorCreated")
     row = page.locator("#feed article")
     row.locator("summary").click()
     expect(row.locator("dl.fields")).to_be_visible()
     number = str(row.get_attribute("data-id"))
     for count in (1, 2):
-        call("POST", f"{own_server}/api/changes/{number}/notes", text=f"Note {count}")
+        call("POST", f"{server}/api/changes/{number}/notes", text=f"Note {count}")
         expect(row.locator(".note-mark")).to_have_text(re.compile(rf"^\s*{count} notes?$"))
         expect(row.locator(".note-text").last).to_have_text(f"Note {count}")
         expect(row.locator("summary")).to_be_focused()

@@ -13,7 +13,6 @@ from tests.browser.feed import events_of, is_marked_page, log, mark_page, types
 from tests.browser.windows import Complaints
 
 pytestmark = pytest.mark.browser
-pytestmark = pytest.mark.browser
 
 
 def test_the_chosen_theme_persists(page: Page, server: str) -> None:
