@@ -1,4 +1,4 @@
-"""Connectors are added, found, edited, switched and deleted."""
+"""Connectors are added, found, edited for a reason, switched and deleted."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_changed_poll_interval_appears_with_old_and_new_value_and_author(page:
     expect(save.locator(".author")).to_have_text("system")
 
 
-def test_saving_updates_card_toast_and_recent_changes_without_a_reload(page: Page, server: str) -> None:
+def test_saving_again_and_again_updates_card_toast_and_recent_changes_without_a_reload(page: Page, server: str) -> None:
     github = add(server)
     page.goto(github.page)
     mark_page(page)
@@ -54,15 +54,12 @@ def test_saving_updates_card_toast_and_recent_changes_without_a_reload(page: Pag
     expect(recent.locator("#timeline .count")).to_have_text("3 events")
     assert is_marked_page(page)
 
-
-def test_saving_twice_in_a_row_causes_no_conflict(page: Page, server: str) -> None:
-    github = add(server)
-    page.goto(github.page)
+    # Saving again in the same page causes no conflict.
     for interval in ("600", "900"):
         page.get_by_label("Poll interval").fill(interval)
         page.get_by_role("button", name="Save", exact=True).first.click()
         expect(page.locator("#feed .change ins").first).to_have_text(interval)
-    expect(page.locator("#conflict")).to_have_count(0)
+        expect(page.locator("#conflict")).to_have_count(0)
 
 
 def test_a_connector_is_added_enabled_and_deleted(page: Page, server: str) -> None:
@@ -103,3 +100,22 @@ def test_the_list_of_connectors_is_searched_while_typing(page: Page, server: str
     expect(page.locator("#cards h2")).to_have_text([connector.name])
     page.get_by_label("Search connectors").fill(other.name)
     expect(page.locator("#cards h2")).to_have_text([other.name])
+
+
+# The reason of a change
+
+
+def test_saving_and_enabling_record_the_reason(page: Page, server: str) -> None:
+    github = add(server)
+    page.goto(github.page)
+    page.get_by_label("Poll interval").fill("600")
+    page.locator("#reason").fill("The quota of this night")
+    page.get_by_role("button", name="Save", exact=True).first.click()
+    expect(page.locator("#toast")).to_contain_text("Saved")
+    expect(page.locator("#feed .reason")).to_have_text(["“The quota of this night”"])
+    expect(page.locator("#reason")).to_have_value("")
+    page.locator("#reason").fill("It is over")
+    page.get_by_role("button", name="Enable", exact=True).click()
+    expect(page.locator("#feed .reason")).to_have_text(["“It is over”", "“The quota of this night”"])
+    page.goto(f"{server}/?q=reason:quota&connector={github.id}")
+    expect(page.locator("#feed article")).to_have_count(2)
