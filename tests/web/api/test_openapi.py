@@ -243,6 +243,16 @@ def test_the_description_is_openapi_3_1_and_every_operation_has_its_own_id(
     assert len(set(ids)) == len(ids) == len(openapi.ROUTES)
 
 
+def test_every_default_is_one_of_the_values_that_are_allowed() -> None:
+    checked = 0
+    for name, schema in openapi.document()["components"]["schemas"].items():
+        for member, described in schema.get("properties", {}).items():
+            if "default" in described and "enum" in described:
+                assert described["default"] in described["enum"], (name, member)
+                checked += 1
+    assert checked
+
+
 def test_actual_responses_match_the_description(app: Flask, client: FlaskClient, bearer: dict[str, str]) -> None:
     schema = load_schema(app, bearer)
     for method, path, arguments, status in FLOW:

@@ -102,6 +102,7 @@ def body_schemas() -> dict[str, Schema]:
     for person in (schemas[NewPerson.__name__]["properties"], schemas[PersonPatch.__name__]["properties"]):
         person["name"] = {**NOT_BLANK, "maxLength": MAX_NAME_LENGTH, "examples": ["carol"]}
         person["email"] |= {"maxLength": 254, "examples": [""]}
+    del schemas[PersonPatch.__name__]["properties"]["role"]["default"]  # "" is no role
     schemas[NewToken.__name__]["properties"]["name"] = {**NOT_BLANK, "maxLength": MAX_NAME_LENGTH, "examples": ["ci"]}
     note = {**NOT_BLANK, "maxLength": MAX_LENGTH, "examples": ["Rolled back by hand"]}
     schemas[NewNote.__name__]["properties"]["text"] = note
