@@ -237,6 +237,18 @@ def test_certificates_are_verified_unless_verification_is_off(cluster: FakeClust
             poll_with(fake_server, ca_certificate="-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----")
 
 
+def test_polls_share_a_tls_context_until_the_certificate_changes(fake_server: FakeServer, tmp_path: Path) -> None:
+    def context(**changes: object) -> ssl.SSLContext:
+        return resolve_cluster(settings(fake_server, **changes)).ssl_context()
+
+    first, second = (certificate(tmp_path)[0] for _ in range(2))
+    assert context() is context()
+    assert context(ca_certificate=first) is context(ca_certificate=first)
+    contexts = {context(), context(verify_ssl=False), context(ca_certificate=first), context(ca_certificate=second)}
+    assert len(contexts) == 4
+    assert context(ca_certificate=first, verify_ssl=False).verify_mode is ssl.CERT_NONE
+
+
 def test_a_ca_without_key_identifiers_is_accepted_if_a_person_entered_it(cluster: FakeCluster, tmp_path: Path) -> None:
     """Python 3.13 and newer refuse such a CA unless they are told otherwise."""
     pem, context = certificate_of_plain_ca(tmp_path, "127.0.0.1")
