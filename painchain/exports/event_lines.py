@@ -11,6 +11,7 @@ from painchain.database.json_text import JsonLines, json_object
 from painchain.database.models import ChangeEvent, PrunedRun
 from painchain.database.session import Base, db
 from painchain.eventlog.chain import START, VERSION
+from painchain.timeline.pages import Position
 
 _event = ChangeEvent.__table__.c
 _runs = Base.metadata.tables[PrunedRun.__tablename__].c
@@ -39,16 +40,20 @@ def events(numbers: Sequence[int]) -> str:
     return _EVENTS.read(db.session.connection(), numbers)
 
 
-def newest_events(numbers: Sequence[int]) -> str:
-    """Return the same lines as `events`, from the cache where it has them: an event never changes."""
+def newest_events(positions: Sequence[Position]) -> str:
+    """Return the lines of the events at these positions, from the cache where it has them: an event never changes.
+
+    A restore can replace the log by another one, whose events have the same numbers, but not the same times.
+    """
     cache = runtime.current().cache
-    lines = {number: line for number in numbers if (line := cache.get(("line", number)))}
-    missing = [number for number in numbers if number not in lines]
+    time_of = {number: time for time, number in positions}
+    lines = {number: line for time, number in positions if (line := cache.get(("line", time, number)))}
+    missing = [number for number in time_of if number not in lines]
     for line in filter(None, events(missing).split("\n") if missing else ()):
         number = int(line[len('{"id":') : line.index(",")])
         lines[number] = line
-        cache.put(("line", number), line, len(line))
-    return "\n".join(lines[number] for number in numbers if number in lines)
+        cache.put(("line", time_of[number], number), line, len(line))
+    return "\n".join(lines[number] for number in time_of if number in lines)
 
 
 def linked_events(numbers: Sequence[int]) -> str:

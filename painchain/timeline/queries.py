@@ -80,7 +80,7 @@ def page(event_filter: Filter, before: Cursor | None = None, limit: int = PAGE, 
 
     With the `head` of the log, as it was before, events that were read for another page are not read again.
     """
-    positions, older = _page_positions(event_filter, before, limit)
+    positions, older = page_positions(event_filter, before, limit)
     if head is None or is_writing():  # what is read in a write transaction may be rolled back
         return Page(events_by_number([number for _, number in positions]), older)
     return Page(_events_at(positions, head.newest_note), older)
@@ -90,13 +90,14 @@ def page_numbers(
     event_filter: Filter, before: Cursor | None = None, limit: int = PAGE
 ) -> tuple[list[int], Cursor | None]:
     """Return the numbers of the events of a page, newest first, and the cursor of the next older page."""
-    positions, older = _page_positions(event_filter, before, limit)
+    positions, older = page_positions(event_filter, before, limit)
     return [event_id for _, event_id in positions], older
 
 
-def _page_positions(
-    event_filter: Filter, before: Cursor | None, limit: int
+def page_positions(
+    event_filter: Filter, before: Cursor | None = None, limit: int = PAGE
 ) -> tuple[Sequence[Position], Cursor | None]:
+    """Return the positions of the events of a page, newest first, and the cursor of the next older page."""
     position = (microseconds(before.timestamp), before.id) if before else None
     if _has_only_range(event_filter):
         start, end = (microseconds(time) if time else None for time in (event_filter.start, event_filter.end))

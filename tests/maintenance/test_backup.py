@@ -6,7 +6,7 @@ import gzip
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,6 +128,23 @@ def test_everything_moves_to_another_database_and_continues_there(app: Flask, ot
 
 
 @pytest.mark.both_databases
+def test_a_running_server_shows_the_events_of_another_one_whose_backup_is_restored(
+    app: Flask, other: Flask, start_server: Callable[[], Flask], tmp_path: Path
+) -> None:
+    for server, names in ((app, ("Here", "Also here")), (other, ("There", "Also there"))):
+        for name in names:
+            add(server, name)
+    addresses = ("/api/changes", "/api/changes?q=there", "/api/stats", "/api/stats?q=also")
+    client = app.test_client()
+    before = [client.get(address).text for address in addresses]
+    take_backup(other, tmp_path / "backup")
+    restore_backup(app, tmp_path / "backup")
+    after = [client.get(address).text for address in addresses]
+    restarted = start_server().test_client()
+    assert after == [restarted.get(address).text for address in addresses]
+    assert all(map(str.__ne__, after, before))
+
+
 def test_events_after_the_backup_are_dropped_and_no_number_is_reused(app: Flask, tmp_path: Path) -> None:
     add(app, "First")
     then = verify_intact(app)

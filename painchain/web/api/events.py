@@ -68,8 +68,10 @@ def changes() -> ResponseReturnValue:
     before = Cursor.parse(request.args["cursor"]) if "cursor" in request.args else None
 
     def read_page() -> tuple[bytes, Cursor | None]:
-        numbers, older = queries.page_numbers(filter, before, limit)
-        lines = event_lines.events(numbers) if before else event_lines.newest_events(numbers)
+        positions, older = queries.page_positions(filter, before, limit)
+        lines = (
+            event_lines.events([number for _, number in positions]) if before else event_lines.newest_events(positions)
+        )
         text = lines.replace("\n", ",")
         return f"[{text}]\n".encode(), older
 
