@@ -19,36 +19,64 @@ MARK_EXAMINED = """(examined) => {
         [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()), element.checkVisibility(),
         element.matches(":disabled, [aria-disabled=true]"), style.color, style.textShadow, style.fontSize,
         style.fontWeight, style.textDecorationLine, style.borderBottomStyle,
-    ].join();
-    const kinds = new Map(examined.map((name) => [name, []]));
+    ];
+    const kinds = new Map(examined.map((name) => [name, []])), withoutText = [];
     const walk = (element, behind, around) => {
         const style = getComputedStyle(element);
         const own = [style.backgroundColor, style.backgroundImage, style.opacity, style.position].join();
         if (!/^rgba\\(0, 0, 0, 0\\),none,1,(static|relative)$/.test(own)) behind += `/${own}`;
         const text = textOf(element, style), isControl = element.matches("input, select, textarea, button");
-        const isLink = element.matches("a[href], [role=link]");
+        const isLink = element.matches("a[href], [role=link]"), [hasText, isVisible] = text;
         const kind = [behind, text, isControl && element.tagName, isLink && around].join();
-        if (!kinds.has(kind)) kinds.set(kind, []);
-        kinds.get(kind).push(element);
+        const isExamined = isVisible && (hasText || isControl || isLink);
+        if (isExamined && !kinds.has(kind)) kinds.set(kind, []);
+        (isExamined ? kinds.get(kind) : withoutText).push(element);
         for (const child of element.children) walk(child, behind, text);
     };
     walk(document.body, "", "");
     for (const element of document.querySelectorAll("[data-examined]")) element.removeAttribute("data-examined");
     const names = [...kinds.keys()];
+    for (const element of withoutText) element.setAttribute("data-examined", "");
     for (const [number, elements] of [...kinds.values()].entries()) {
         const alike = number < examined.length ? elements : elements.slice(1, -1);
         for (const element of alike) element.setAttribute("data-examined", "");
     }
     return names.slice(examined.length);
 }"""
+# The place of targets takes a third of the time. A target passes if it is 24 pixels wide and high and overlaps none, or
+# if its centre is as far from all others as WCAG 2.5.8 wants. A region that does not scroll has no rule.
+SIZES_IN_DOUBT = """() => {
+    const focusable = "a[href], button, input, select, textarea, summary, [role][tabindex], [tabindex='0']";
+    const targets = [...document.querySelectorAll(focusable)].filter((element) => element.checkVisibility())
+        .map((element) => [element, element.getBoundingClientRect()]).filter(([, box]) => box.right > 0);
+    const isLarge = (box) => box.width >= 24 && box.height >= 24;
+    const isTooClose = (box, other) => {
+        const overlapX = Math.min(box.right, other.right) - Math.max(box.left, other.left);
+        const overlapY = Math.min(box.bottom, other.bottom) - Math.max(box.top, other.top);
+        if (isLarge(box)) return overlapX > 0 && overlapY > 0;
+        const x = (box.left + box.right) / 2, y = (box.top + box.bottom) / 2;
+        const dx = Math.max(other.left - x, 0, x - other.right), dy = Math.max(other.top - y, 0, y - other.bottom);
+        const toCentre = Math.hypot(x - (other.left + other.right) / 2, y - (other.top + other.bottom) / 2);
+        return Math.hypot(dx, dy) < 12 || (!isLarge(other) && toCentre < 24);
+    };
+    const isInDoubt = ([element, box]) => !element.closest("svg")
+        && targets.some(([other, otherBox]) => !other.contains(element) && isTooClose(box, otherBox));
+    const scrolls = (element) => /auto|scroll/.test(getComputedStyle(element).overflow)
+        && (element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight);
+    return [
+        ...(targets.some(isInDoubt) ? ["target-size"] : []),
+        ...([...document.body.querySelectorAll("*")].some(scrolls) ? ["scrollable-region-focusable"] : []),
+    ];
+}"""
 _examined: list[str] = []  # the kinds of elements on which nothing was found
-RUN = """async (rules) => {
+RUN = """async ([rules, sizes]) => {
     axe.configure({rules: [
         {id: "color-contrast", selector: "*:not([data-examined])"},
         {id: "link-in-text-block", selector: "a[href]:not([data-examined]), [role=link]:not([data-examined])"},
     ]});
     // axe-core leaves the target size, a rule of WCAG 2.2, out unless it is asked for. No rule needs style sheets.
-    const options = {resultTypes: ["violations"], rules: {"target-size": {enabled: true}}, preload: false};
+    const enabled = {"target-size": {enabled: sizes.includes("target-size")}};
+    const options = {resultTypes: ["violations"], rules: enabled, preload: false};
     const found = await axe.run(rules.length ? {...options, runOnly: {type: "rule", values: rules}} : options);
     const text = (rule, node) => `${rule.id}: ${node.target} ${node.failureSummary}`;
     return found.violations.flatMap((rule) => rule.nodes.map((node) => text(rule, node)));
@@ -56,13 +84,14 @@ RUN = """async (rules) => {
 
 
 def findings(page: Page, *rules: str) -> list[str]:
-    """Return everything that axe-core finds, as texts; with `rules`, only of those rules."""
+    """Return everything that axe-core finds, as texts; with `rules`, only of those rules: `COLOURS` or `SIZES`."""
     new_kinds = page.evaluate(MARK_EXAMINED, _examined) if rules != SIZES else []
-    if rules == COLOURS and not new_kinds:
+    sizes = page.evaluate(SIZES_IN_DOUBT) if rules != COLOURS else []
+    if (rules == COLOURS and not new_kinds) or (rules == SIZES and not sizes):
         return []  # axe-core would look at no element, after it has described the whole page
     if not page.evaluate("'axe' in window"):
         page.evaluate(Axe().axe_script)
-    found: list[str] = page.evaluate(RUN, list(rules))
+    found: list[str] = page.evaluate(RUN, [sizes if rules == SIZES else list(rules), sizes])
     if not found:
         _examined.extend(new_kinds)
     return found

@@ -27,15 +27,15 @@ def dashboard(page: Page, site: Site) -> None:
 def dashboard_opened(page: Page, site: Site) -> None:
     dashboard(page, site)
     page.evaluate("document.querySelector('#filter-fold').open = true")  # shown on a phone
-    for summary in page.locator("#feed > article > details > summary").all()[:12]:
-        summary.click()
+    first = "[...document.querySelectorAll('#feed > article > details')].slice(0, 12)"
+    page.evaluate(f"{first}.forEach(details => details.open = true)")
     expect(page.locator("#feed details[open] .details").nth(8)).to_be_visible()
     page.locator("#menu-event_type summary").click()
     expect(page.locator("#menu-event_type input").first).to_be_visible()
 
 
 def dashboard_filtered(page: Page, site: Site) -> None:
-    page.goto(f"{site.address}/?range=7d&source=painchain&q=-nothing")
+    page.goto(f"{site.address}/?range=1h&source=painchain&q=-nothing")
     expect(page.locator("#chips .chosen-filter")).to_have_count(2)
     page.get_by_text("View as table").click()
     expect(page.locator("#chart-table tbody tr").first).to_be_visible()
@@ -156,7 +156,7 @@ def palette_page(page: Page, site: Site) -> None:
 
 
 def views_menu(page: Page, site: Site) -> None:
-    page.goto(f"{site.address}/?q=cluster&range=7d")
+    page.goto(f"{site.address}/?q=cluster&range=30m")
     if page.locator("#filter-fold summary").is_visible():
         expect(page.locator(".shown-view")).to_have_text("Production")
         page.locator("#filter-fold summary").click()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.axe import COLOURS, all_findings, findings
+from tests.browser.axe import COLOURS, SIZES, all_findings, findings
 from tests.browser.conftest import OpenPage, add, call, make_demo, serving
 from tests.browser.dashboard_pages import (
     Site,
@@ -83,7 +83,7 @@ pytestmark = pytest.mark.browser
 def site(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Site]:
     """A server with connectors of each type and events of each kind."""
     instance = tmp_path_factory.mktemp("site") / "instance"
-    make_demo(instance, events=150, days=2)
+    make_demo(instance, events=100, days=2)
     with serving(instance) as address:
         github = add(address, name="Work GitHub", tags=["team", "ci"], enabled=True)
         add(address, "gitlab", "Platform GitLab", config={"base_url": "https://gitlab.example"})
@@ -92,7 +92,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator
         call("PUT", f"{github.api}/visibility/Release/draft", visible=False)
         call("POST", f"{github.api}/disable")
         call("DELETE", add(address, "kubernetes", "Old cluster").api)
-        call("POST", f"{address}/api/views", name="Production", filter="q=cluster&range=7d")
+        call("POST", f"{address}/api/views", name="Production", filter="q=cluster&range=30m")
         [failed] = call("GET", f"{address}/api/changes?outcome=bad&source=kubernetes&limit=1")
         for text in ("The pool is too small", "Rolled back.\n\nSee the revert."):
             call("POST", f"{address}/api/changes/{failed['id']}/notes", text=text)
@@ -194,3 +194,9 @@ def test_a_violation_is_detected(page: Page, server: str) -> None:
     )
     assert {finding.partition(":")[0] for finding in findings(page)} == {"label", "color-contrast"}
     assert {finding.partition(":")[0] for finding in findings(page, *COLOURS)} == {"color-contrast"}
+    for style, rule in (
+        (".ranges a { padding: 0; width: 9px; height: 9px }", "target-size"),
+        ("#feed .day { overflow: auto; width: 2px; height: 2px }", "scrollable-region-focusable"),
+    ):
+        page.evaluate("style => document.adoptedStyleSheets.at(-1).replaceSync(style)", style)
+        assert {finding.partition(":")[0] for finding in findings(page, *SIZES)} == {rule}
