@@ -36,6 +36,14 @@ LONGEST: dict[Shape, Any] = {
     Shape.LINK: f"https://{'host-name.' * 20}example/",
     Shape.SHA: "0123456789abcdef" * 4,
 }
+KEEP_ONE_ROW_OF_EACH_TYPE = """() => {
+    const seen = new Set();
+    for (const row of document.querySelectorAll("#feed > article")) {
+        const kind = [row.dataset.eventType, row.dataset.source, row.querySelectorAll("article").length > 0].join();
+        if (seen.has(kind)) row.remove();
+        seen.add(kind);
+    }
+}"""
 
 
 def fill(instance: Path) -> None:
@@ -75,6 +83,7 @@ def test_every_opened_event_fits_the_window_and_is_readable(
     for query in ("?range=24h", "?range=all&tag=long"):
         page.goto(f"{filled}/{query}")
         assert too_wide(page) == []
+        page.evaluate(KEEP_ONE_ROW_OF_EACH_TYPE)
         open_everything(page)
         assert too_wide(page) == []
         assert findings(page) == []
