@@ -50,7 +50,7 @@ def wait_until(what: Callable[[], Any]) -> Any:
     end = time.monotonic() + PATIENCE
     while not (value := what()):
         assert time.monotonic() < end, "the condition did not become true"
-        time.sleep(0.01)
+        time.sleep(0.03)
     return value
 
 
