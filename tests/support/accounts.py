@@ -62,8 +62,8 @@ def sign_in(
 
 
 def sign_out(client: FlaskClient) -> TestResponse:
-    """Press "Sign out" in the header."""
-    return client.post("/sign-out", data=form_of(client.get("/"), ".who"))
+    """Press "Sign out" in the header of a short page."""
+    return client.post("/sign-out", data=form_of(client.get("/account"), ".who"))
 
 
 def link_identity(app: Flask, person_id: int) -> int:

@@ -19,6 +19,7 @@ CANARY = b"c4nary-in-a-header"
 def serve(app: Flask, own: Settings, threads: int = 4, limits: Limits = DEFAULT_LIMITS) -> Iterator[int]:
     """Serve an app on a free port while a test runs."""
     server = server_for(app, replace(own, host="127.0.0.1", port=0, threads=threads), limits)
+    server.adj.asyncore_loop_timeout = 0.05  # seconds until the loop sees that the server is closed
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield server.effective_port

@@ -76,6 +76,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def rest(connection: socket.socket) -> bytes:
     """Return what else arrives, until the server closes the connection."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1_000_000)  # from now on, it reads fast
     parts = []
     with suppress(ConnectionError):
         while part := connection.recv(1_000_000):
@@ -121,6 +122,7 @@ def test_a_reader_that_is_too_slow_is_cut_off(app: Flask, settings: Settings, ca
     limits = Limits(least_bytes=10**9)
     server = server_for(app, replace(settings, host="127.0.0.1", port=0, threads=1), limits)
     server._next_look = math.inf  # only this test looks
+    server.adj.asyncore_loop_timeout = 0.05  # seconds until the loop sees that the server is closed
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     with connect(server.effective_port, EXPORT) as client:

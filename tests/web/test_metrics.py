@@ -146,24 +146,24 @@ NAMES = {
 
 @ON_SQLITE
 def test_requests_are_counted_by_route_and_input_is_never_a_label(client: FlaskClient) -> None:
-    for number in range(30):
+    for number in range(5):
         client.get(f"/made-up/{number}")
         client.open("/", method=f"MADEUP{number}")
         client.get(f"/people/nobody-{number}")
         client.get("/news?after=1")
     families = scrape(client)
     requests = values(families["painchain_http_requests"], "route", "method", "status")
-    assert requests["none", "GET", "4xx"] == 30
-    assert requests["none", "OTHER", "4xx"] == 30
-    assert requests["/people/<path:name>", "GET", "4xx"] == 30
-    assert requests["/news", "GET", "2xx"] == 30, "also requests that are answered before they reach the app"
+    assert requests["none", "GET", "4xx"] == 5
+    assert requests["none", "OTHER", "4xx"] == 5
+    assert requests["/people/<path:name>", "GET", "4xx"] == 5
+    assert requests["/news", "GET", "2xx"] == 5, "also requests that are answered before they reach the app"
     assert len(requests) == 4
     counts = [
         sample
         for sample in families["painchain_http_request_duration_seconds"].samples
         if sample.name.endswith("_count")
     ]
-    assert sum(count.value for count in counts) == 120
+    assert sum(count.value for count in counts) == 20
     assert {count.labels["method"] for count in counts} <= {*METHODS, "OTHER"}
 
 

@@ -5,24 +5,25 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 from flask import Flask
 
+from painchain.core.config import Settings
 from painchain.startup import create_app
 from painchain.web.common.security_headers import SECURITY
 from painchain.web.serving.server import MAX_HEADER_BYTES
-from tests.conftest import close, settings_for
+from tests.conftest import ON_SQLITE, close, settings_for
 from tests.web.sockets import CANARY, END, app_with_address, send, serve
 
+pytestmark = ON_SQLITE
 SECURITY_HEADERS = {name.lower(): value.lower() for name, value in SECURITY.items()}
 
 
 @pytest.fixture(params=["0", "1"], ids=["no proxy", "one proxy"])
-def running_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[int, bool]]:
+def running_server(request: pytest.FixtureRequest, settings: Settings) -> Iterator[tuple[int, bool]]:
     """The port of a server, and whether it trusts a proxy."""
-    app = app_with_address(create_app(own := settings_for(tmp_path, trusted_proxies=request.param)))
+    app = app_with_address(create_app(own := settings_for(settings.instance, trusted_proxies=request.param)))
     for port in serve(app, own):
         yield port, request.param == "1"
     close(app)
