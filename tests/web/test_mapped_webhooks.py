@@ -22,6 +22,7 @@ from painchain.ingestion import kept_deliveries
 from tests.support.accounts import add_person, sign_in
 from tests.support.api import everything_stored
 from tests.support.html import fill, form_of, soup, texts, unfold, words
+from tests.web.parts import part_of
 
 Events = Callable[..., list[dict[str, Any]]]
 LIST = "/settings/integrations"
@@ -88,7 +89,9 @@ def test_an_alert_that_fires_and_is_resolved_is_one_row_with_two_events(
     assert (first["author"], first["connector_name"], first["tags"]) == ("unknown", "Anything", ["own", "page"])
     assert (first["metadata"]["service"], first["metadata"]["environment"]) == ("shop", "production")
     assert (second["metadata"]["end_time"], second["metadata"]["duration"]) == ("2026-03-01T10:30:00Z", 1800)
-    feed = unfold(client, soup(client.get("/?start_date=2026-03-01T00:00:00Z&end_date=2026-03-02T00:00:00Z")))
+    feed = unfold(
+        client, part_of(client.get("/?start_date=2026-03-01T00:00:00Z&end_date=2026-03-02T00:00:00Z"), "feed")
+    )
     assert len(feed.select("#feed article.group")) == 1
     assert len(events(q="service:shop env:production kind:incident")) == 2
     assert len(events(outcome="bad", source="webhook")) == 1
@@ -115,7 +118,7 @@ def test_a_delivery_that_makes_no_event_is_answered_202_and_kept_with_the_reason
     found = kept(client, number)
     assert found[-1]["payload"] == {"unknown": {"password": "***"}}
     assert all(reason in each["reason"] for (_, reason), each in zip(bodies[-3:], found[2::-1], strict=True))
-    page = soup(client.get(f"{LIST}/{number}"))
+    page = part_of(client.get(f"{LIST}/{number}"), "webhook")
     assert "nothing recorded. The payload is an empty array" in words(page.select_one("#webhook .delivery"))
     assert any("gave no text" in text for text in texts(page, ".deliveries summary"))
     assert "hunter2" not in str(page)
@@ -142,7 +145,10 @@ def test_an_item_that_cannot_be_mapped_does_not_drop_the_others(
         (0, f"Its events are already recorded. {reason}"),
         (2, reason),
     ]
-    assert f"2 new events. {reason}" in texts(soup(client.get(f"{LIST}/{number}")), ".deliveries summary")[-1]
+    assert (
+        f"2 new events. {reason}"
+        in texts(part_of(client.get(f"{LIST}/{number}"), "webhook"), ".deliveries summary")[-1]
+    )
 
 
 def test_a_wrong_signature_is_refused_and_nothing_is_kept(client: FlaskClient, number: int, secret: str) -> None:
@@ -228,7 +234,7 @@ def test_a_mapping_is_tried_before_it_is_saved(client: FlaskClient, events: Even
         "map_kind": "'release'",
         "payload": "{}",
     }
-    page = soup(client.post(f"{address}/try", data=own))
+    page = part_of(client.post(f"{address}/try", data=own), "connector")
     verdicts = texts(page, "#trial .verdict")
     assert verdicts[0].startswith("Pasted payload: no event.")
     assert verdicts[1].endswith(": 1 event")
@@ -236,12 +242,14 @@ def test_a_mapping_is_tried_before_it_is_saved(client: FlaskClient, events: Even
     assert (rows["Title"], rows["Type"], rows["Author"], rows["Service"]) == ("Released 2.0", "Release", "zoë", "shop")
     assert page.select_one("#map_title")["value"] == own["map_title"], "what was typed stays"
     fragment = client.post(f"{address}/try", data={**form, "preset": "alertmanager"}, headers=HTMX)
-    assert soup(fragment).select_one("#trial")
-    assert words(soup(fragment).select_one("#fallback-map_split")) == "If empty: payload.alerts"
+    assert part_of(fragment, "trial").select_one("#trial")
+    assert (
+        words(part_of(fragment, "fallback-map_split").select_one("#fallback-map_split")) == "If empty: payload.alerts"
+    )
     for headers in ({}, HTMX):
         wrong = client.post(f"{address}/try", data={**form, "map_title": "item.["}, headers=headers)
         assert wrong.status_code == 422
-        assert "Not tried" in words(soup(wrong).select_one("#trial"))
+        assert "Not tried" in words(part_of(wrong, "trial").select_one("#trial"))
         assert "Not saved" not in words(soup(wrong))
     assert len(events()) == before
     saved = client.post(address, data=own)
@@ -259,7 +267,7 @@ def test_a_mapping_is_tried_before_it_is_saved(client: FlaskClient, events: Even
 def test_a_mapping_is_tried_for_a_new_connector_and_through_the_api(client: FlaskClient, number: int) -> None:
     address = f"{LIST}/new/webhook"
     form = fill(form_of(client.get(address), "#new"), name="", map_title='headers."x-kind"', payload='{"a": 1}')
-    page = soup(client.post(f"{address}/try", data={**form, "headers": "X-Kind: deploy\nnonsense"}))
+    page = part_of(client.post(f"{address}/try", data={**form, "headers": "X-Kind: deploy\nnonsense"}), "trial")
     assert texts(page, "#trial .verdict") == ["Pasted payload: 1 event"]
     body = {"config": {"map_title": "payload.a"}, "payload": {"a": "Deployed", "password": "x"}, "headers": {"A": "b"}}
     [tried] = client.post(f"/api/connectors/{number}/webhook/try", json=body).get_json()
@@ -284,7 +292,7 @@ def test_a_person_enters_the_secret_that_the_source_made(
     app: Flask, client: FlaskClient, events: Events, number: int
 ) -> None:
     page = client.get(f"{LIST}/{number}")
-    assert "records nothing yet" in words(soup(page).select_one("#webhook"))
+    assert "records nothing yet" in words(part_of(page, "webhook").select_one("#webhook"))
     form = form_of(page, "#webhook form")
     for short in ("short", "with ünicode", "x" * 501):
         assert client.post(f"{LIST}/{number}/webhook", data={**form, "secret": short}).status_code == 422
@@ -303,7 +311,7 @@ def test_a_disabled_connector_keeps_deliveries_and_its_page_says_how_to_set_it_u
     assert client.post(f"/api/connectors/{number}/disable").status_code == 200
     assert deliver(client, number, secret, TITLE).get_json()["reason"] == "The connector is disabled."
     assert kept(client, number)[0]["payload"] == TITLE
-    steps = words(soup(client.get(f"{LIST}/{number}")).select_one("#webhook .steps"))
+    steps = words(part_of(client.get(f"{LIST}/{number}"), "webhook").select_one("#webhook .steps"))
     assert f"http://localhost/hooks/webhook/{number}" in steps
     assert secret not in steps
 
@@ -315,7 +323,7 @@ def test_only_editors_see_what_is_in_a_delivery(app: Flask, client: FlaskClient,
     viewer = app.test_client()
     sign_in(viewer, "bob")
     page = viewer.get(f"{LIST}/{number}")
-    assert "1 new event" in texts(soup(page), ".deliveries li")[0]
+    assert "1 new event" in texts(part_of(page, "webhook"), ".deliveries li")[0]
     assert "for-editors" not in page.text
     assert viewer.get(f"/api/connectors/{number}/webhook/deliveries").status_code == 403
 

@@ -7,6 +7,7 @@ from bs4 import BeautifulSoup
 
 from tests.support.accounts import add_person, sign_in
 from tests.support.html import form_of, soup, texts, words
+from tests.web.parts import part_of
 
 HTMX = {"HX-Request": "true"}
 
@@ -66,14 +67,14 @@ def test_a_text_without_a_match_leads_to_a_search(client):
     page = found(client, 'no "such" <thing>')
     assert labels(page) == ['Search the timeline for “no "such" <thing>”']
     response = client.get(str(page.select_one("a")["href"]))
-    assert soup(response).select_one("#q")["value"] == 'no "such" <thing>'
+    assert part_of(response, "q").select_one("#q")["value"] == 'no "such" <thing>'
 
 
 def test_without_javascript_it_is_a_page_that_the_foot_of_every_page_leads_to(client):
     link = soup(client.get("/settings/teams")).select_one("nav.go-to a")
     assert words(link) == "Go to …"
     form = form_of(client.get(str(link["href"])), "main form")
-    page = soup(client.get("/palette", query_string={**form, "q": "audit"}))
+    page = part_of(client.get("/palette", query_string={**form, "q": "audit"}), "main")
     assert "Audit log" in texts(page, "main li a")
     assert page.select_one("main input")["value"] == "audit"
 

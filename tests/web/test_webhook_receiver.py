@@ -20,8 +20,9 @@ from painchain.database.types import EPOCH
 from painchain.ingestion import poll_results, remembered_deliveries
 from painchain.timeline import queries
 from tests.support.api import everything_stored
-from tests.support.html import form_of, soup, texts, words
+from tests.support.html import form_of, texts, words
 from tests.support.webhook_source import WEBHOOK_SOURCE, deliver, sign
+from tests.web.parts import part_of
 
 Events = Callable[..., list[dict[str, Any]]]
 LIST = "/settings/integrations"
@@ -52,7 +53,7 @@ def hook(client: FlaskClient, connector_id: int) -> tuple[str, str]:
 def press(client: FlaskClient, page: str, selector: str) -> Any:
     """Send an unchanged form of a page."""
     response = client.get(page)
-    return client.post(str(soup(response).select_one(selector)["action"]), data=form_of(response, selector))
+    return client.post(str(part_of(response, "main").select_one(selector)["action"]), data=form_of(response, selector))
 
 
 # The secret
@@ -63,7 +64,7 @@ def test_the_secret_is_shown_once_and_not_in_its_event(
 ) -> None:
     response = press(client, f"{LIST}/{connector_id}", "#webhook form")
     assert response.status_code == 200
-    page = soup(response)
+    page = part_of(response, "main")
     assert page.select_one("#webhook-url")["value"] == f"http://localhost/hooks/forge/{connector_id}"
     secret = str(page.select_one("#webhook-secret")["value"])
     assert len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) == 32
@@ -78,7 +79,7 @@ def test_the_secret_is_shown_once_and_not_in_its_event(
     [event] = events(event_type="WebhookChanged")
     assert event["description"]["text"] == "Webhook secret of “Anvil” set"
     assert (event["status"], event["connector_id"]) == ("set", connector_id)
-    assert words(soup(client.get("/?event_type=WebhookChanged")).select_one("#feed .secret")) == "set"
+    assert words(part_of(client.get("/?event_type=WebhookChanged"), "feed").select_one("#feed .secret")) == "set"
 
 
 def test_an_open_form_of_the_connector_does_not_become_stale(client: FlaskClient, connector_id: int) -> None:
@@ -92,9 +93,13 @@ def test_a_new_secret_replaces_the_old_one_at_once(
 ) -> None:
     address, old = hook
     confirm = f"{LIST}/{connector_id}/webhook/replace"
-    assert "stops working immediately" in words(soup(client.get(confirm)).select_one("main"))
+    assert "stops working immediately" in words(part_of(client.get(confirm), "main").select_one("main"))
     form = form_of(client.get(confirm))
-    new = str(soup(press(client, confirm, "main form[method=post]")).select_one("#webhook-secret")["value"])
+    new = str(
+        part_of(press(client, confirm, "main form[method=post]"), "webhook-secret").select_one("#webhook-secret")[
+            "value"
+        ]
+    )
     assert deliver(client, address, old, ["bell"]).status_code == 401
     assert deliver(client, address, new, ["bell"]).status_code == 202
     again = client.post(f"{LIST}/{connector_id}/webhook", data=form)
@@ -109,7 +114,7 @@ def test_a_webhook_can_be_removed(
 ) -> None:
     removed = press(client, f"{LIST}/{connector_id}/webhook/remove", "main form[method=post]")
     assert removed.status_code == 303
-    assert "Set up webhook" in words(soup(client.get(f"{LIST}/{connector_id}")).select_one("#webhook"))
+    assert "Set up webhook" in words(part_of(client.get(f"{LIST}/{connector_id}"), "webhook").select_one("#webhook"))
     assert deliver(client, *hook, ["bell"]).status_code == 404
     assert [event["status"] for event in events(event_type="WebhookChanged")] == ["set", "removed"]
     assert client.delete(f"/api/connectors/{connector_id}/webhook").status_code == 204, "removing it again is no error"
@@ -123,7 +128,7 @@ def test_types_without_webhooks_report_an_error(client: FlaskClient) -> None:
     response = client.post("/api/connectors/1/webhook")
     assert response.status_code == 409
     assert response.get_json()["message"] == "PainChain connectors do not support webhooks."
-    assert soup(client.get(f"{LIST}/1")).select("#webhook") == []
+    assert part_of(client.get(f"{LIST}/1"), "webhook").select("#webhook") == []
     assert client.post("/hooks/painchain/1").status_code == 404
     assert client.post("/api/connectors/999/webhook").status_code == 404
 
@@ -143,7 +148,7 @@ def test_a_delivery_is_recorded_and_shown_on_the_connectors_page(
     response = deliver(client, *hook, ["bell", "gong"], **{"X-Forge-Topic": "cast  <b>"})
     assert (response.status_code, response.get_json()) == (202, {"events": 2})
     assert [event["event_id"] for event in events(source="forge")] == ["cast-bell", "cast-gong"]
-    delivery_text = words(soup(client.get(f"{LIST}/{connector_id}")).select_one("#webhook .delivery"))
+    delivery_text = words(part_of(client.get(f"{LIST}/{connector_id}"), "webhook").select_one("#webhook .delivery"))
     assert delivery_text == "Last delivery just now: cast <b>: 2 new events."
     state = client.get(f"/api/connectors/{connector_id}/webhook").get_json()
     assert state["last_told"] == "cast <b>: 2 new events"
@@ -157,11 +162,11 @@ def test_a_delivery_without_events_is_shown_on_the_page_and_leaves_the_log_uncha
     for _ in range(2):
         response = deliver(client, *hook, [], "d1", **{"X-Forge-Topic": "ping"})
         assert response.get_json() == {"events": 0, "reason": "The forge tests the webhook."}
-    delivery_text = words(soup(client.get(f"{LIST}/{connector_id}")).select_one("#webhook .delivery"))
+    delivery_text = words(part_of(client.get(f"{LIST}/{connector_id}"), "webhook").select_one("#webhook .delivery"))
     assert delivery_text == "Last delivery just now: ping: nothing recorded. The forge tests the webhook."
     response = deliver(client, *hook, [], "d2", **{"X-Forge-Topic": "coffee"})
     assert response.get_json() == {"events": 0, "reason": "PainChain records no event for deliveries of this kind."}
-    delivery_text = words(soup(client.get(f"{LIST}/{connector_id}")).select_one("#webhook .delivery"))
+    delivery_text = words(part_of(client.get(f"{LIST}/{connector_id}"), "webhook").select_one("#webhook .delivery"))
     assert "coffee: nothing recorded. PainChain records no event for deliveries of this kind." in delivery_text
     with app.app_context():
         assert queries.head() == before
@@ -179,7 +184,7 @@ def test_a_webhook_that_is_silent_while_polls_find_events_is_noted_on_the_card(
 
     def notes() -> list[str]:
         pages = [client.get(address) for address in (LIST, f"{LIST}/{connector_id}")]
-        noted = [soup(page) for page in pages if "silent-webhook" in page.text]
+        noted = [part_of(page, "main") for page in pages if "silent-webhook" in page.text]
         return [text for page in noted for text in texts(page, ".silent-webhook")]
 
     def last_delivery(**ago: int) -> None:
@@ -277,7 +282,7 @@ def test_a_delivery_for_a_disabled_connector_is_accepted_and_not_recorded(
     response = deliver(client, *hook, ["bell"])
     assert (response.status_code, response.get_json()) == (202, {"events": 0, "reason": "The connector is disabled."})
     assert events(source="forge") == []
-    delivery_text = words(soup(client.get(f"{LIST}/{connector_id}")).select_one("#webhook .delivery"))
+    delivery_text = words(part_of(client.get(f"{LIST}/{connector_id}"), "webhook").select_one("#webhook .delivery"))
     assert delivery_text == "Last delivery just now: nothing recorded. The connector is disabled."
     assert deliver(client, hook[0], "wrong", ["bell"]).status_code == 401
     client.post(f"/api/connectors/{connector_id}/enable")

@@ -18,8 +18,9 @@ from painchain.ingestion import pending_events
 from painchain.workers.completion import CompletionWorker
 from tests.counterparts import Reply, run_fake_server
 from tests.counterparts.node import webhook_examples
-from tests.support.html import soup, words
+from tests.support.html import words
 from tests.support.signed_webhooks import add_webhook, deliver
+from tests.web.parts import part_of
 
 # GitHub's events that become events of PainChain.
 KNOWN = {
@@ -63,7 +64,7 @@ def test_gitlab_is_known_by_its_secret_token_or_signing_token(client: FlaskClien
     for wrong in ({}, {**headers, "X-Gitlab-Token": secret[:-1]}, {**headers, "X-Gitlab-Token": "\u00e9"}):
         assert client.post(path, json={"object_kind": "push"}, headers=wrong).status_code == 401
     assert client.post(path, json={"object_kind": "note"}, headers=headers).get_json()["events"] == 0
-    page = soup(client.get(f"/settings/integrations/{path.rsplit('/', 1)[1]}"))
+    page = part_of(client.get(f"/settings/integrations/{path.rsplit('/', 1)[1]}"), "webhook")
     assert words(page.select_one("#webhook .delivery")).startswith("Last delivery just now: Push Hook: nothing")
     assert client.post(path, data=b"{}", headers=signed_as_gitlab_does(secret, b"{}")).status_code == 202
     assert client.post(path, data=b"{ }", headers=signed_as_gitlab_does(secret, b"{}")).status_code == 401

@@ -6,8 +6,9 @@ from urllib.parse import quote, unquote
 
 from painchain.accounts import users
 from tests.support.accounts import PASSWORD, add_person, audited_transaction, sign_in
-from tests.support.html import fill, form_of, soup, words
+from tests.support.html import fill, form_of, words
 from tests.web.account.sessions import age_sessions
+from tests.web.parts import part_of
 
 
 def test_changing_who_has_access_needs_a_recent_sign_in(app, client, events):
@@ -26,7 +27,7 @@ def test_changing_who_has_access_needs_a_recent_sign_in(app, client, events):
     for path in (*sensitive, "/settings/tokens/new", "/account/unlink"):
         assert client.get(path).location == f"/sign-in?again=1&next={quote(path, safe='')}", path
     refused = client.post(address, data={**old_form, "role": "admin"})
-    assert (refused.status_code, words(soup(refused).select_one("main h1"))) == (403, "Sign in again")
+    assert (refused.status_code, words(part_of(refused, "main").select_one("main h1"))) == (403, "Sign in again")
     assert client.delete(f"/api/people/{bob}").status_code == 403
     assert client.post("/api/tokens", json={"name": "ci", "role": "admin"}).status_code == 403
     assert client.post("/account/unlink", data=old_form).status_code == 403
@@ -34,7 +35,7 @@ def test_changing_who_has_access_needs_a_recent_sign_in(app, client, events):
     page = client.get(f"{address}/remove").location
     form = form_of(client.get(page), "#sign-in")
     assert (form["name"], form["next"]) == ("alice", f"{address}/remove")
-    assert "sign in again" in words(soup(client.get(page)).select_one("[role=alert]"))
+    assert "sign in again" in words(part_of(client.get(page), "main").select_one("[role=alert]"))
     assert client.post("/sign-in", data=fill(form, password="wrong")).status_code == 422
     answer = client.post("/sign-in", data=fill(form, password=PASSWORD))
     assert (answer.status_code, answer.location) == (303, f"{address}/remove")
@@ -62,8 +63,10 @@ def test_what_was_entered_is_kept_while_a_person_signs_in_again(app, client, eve
         before = len(events())
         refused = client.post(page, data=form)
         assert (refused.status_code, len(events())) == (403, before)
-        assert "What you entered is kept, except passwords" in words(soup(refused).select_one("[role=alert]"))
-        [link] = [a["href"] for a in soup(refused).select("main a") if words(a) == "Sign in again"]
+        assert "What you entered is kept, except passwords" in words(
+            part_of(refused, "main").select_one("[role=alert]")
+        )
+        [link] = [a["href"] for a in part_of(refused, "main").select("main a") if words(a) == "Sign in again"]
         sent = client.post("/sign-in", data=fill(form_of(client.get(link), "#sign-in"), password=PASSWORD))
         assert sent.location == page
         returned = client.get(page)

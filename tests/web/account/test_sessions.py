@@ -8,6 +8,7 @@ from painchain.accounts import users
 from tests.support.accounts import PASSWORD, add_person, audited_transaction, sign_in, sign_out
 from tests.support.html import fill, form_of, soup, texts, words
 from tests.web.account.sessions import HTMX, age_sessions
+from tests.web.parts import part_of
 
 
 def test_a_session_ends_when_idle_and_after_its_maximum_time(app, client):
@@ -62,7 +63,9 @@ def test_changing_an_account_ends_its_sessions_and_the_page_shows_why(app, clien
         act(users.get(number), trail)
     polled = client.get("/news?after=0", headers={**HTMX, "HX-Current-URL": "http://localhost/?q=a"})
     assert (polled.status_code, polled.headers["HX-Redirect"]) == (401, "/sign-in?next=%2F%3Fq%3Da")
-    assert words(soup(client.get(polled.headers["HX-Redirect"])).select_one("[role=alert]")).startswith(reason)
+    assert words(part_of(client.get(polled.headers["HX-Redirect"]), "main").select_one("[role=alert]")).startswith(
+        reason
+    )
     for headers in ({}, HTMX):
         saved = client.post("/settings/integrations/new/kubernetes", data=open_tab, headers=headers)
         assert saved.status_code == 401

@@ -13,6 +13,7 @@ from painchain.startup import create_app
 from tests.conftest import close
 from tests.support.accounts import PASSWORD, add_person, audited_transaction, make_link, sign_in, sign_out
 from tests.support.html import fill, form_of, soup, texts, words
+from tests.web.parts import part_of
 
 
 def test_by_default_no_sign_in_is_required(client, events):
@@ -47,7 +48,7 @@ def test_a_failed_sign_in_reveals_nothing_about_the_account(app, client, name, p
     add_person(app)
     answer = sign_in(client, name, password)
     assert answer.status_code == 422
-    assert words(soup(answer).select_one("[role=alert]")).startswith("Wrong name or password")
+    assert words(part_of(answer, "main").select_one("[role=alert]")).startswith("Wrong name or password")
     assert client.get("/").status_code == 303
 
 
@@ -79,7 +80,7 @@ def test_a_reset_link_works_once_within_a_day_and_ends_every_session(app, client
     stranger = app.test_client()
     assert stranger.get(replaced).status_code == 410, "only the newest link is valid"
     page = stranger.get(address)
-    assert words(soup(page).h1) == "Set a new password for alice"
+    assert words(part_of(page, "main").h1) == "Set a new password for alice"
     form = form_of(page, "#link")
     for password, again, message in (
         ("short", "short", "12 characters"),
@@ -88,7 +89,7 @@ def test_a_reset_link_works_once_within_a_day_and_ends_every_session(app, client
     ):
         refused = stranger.post(address, data={**form, "password": password, "again": again})
         assert refused.status_code == 422
-        assert message in words(soup(refused).select_one("[role=alert]"))
+        assert message in words(part_of(refused, "link").select_one("[role=alert]"))
     assert client.get("/").status_code == 200
     new = {**form, "password": PASSWORD + "!", "again": PASSWORD + "!"}
     assert stranger.post(address, data=new).status_code == 303
@@ -109,7 +110,7 @@ def test_beyond_loopback_only_setup_is_served_until_an_account_exists(settings):
     try:
         assert client.get("/").status_code == 403
         for address in ("/", "/sign-in"):
-            assert "Open the setup link" in words(soup(client.get(address)).select_one("main [role=alert]"))
+            assert "Open the setup link" in words(part_of(client.get(address), "main").select_one("main [role=alert]"))
         assert client.get("/api/changes").status_code == 401
         assert client.post("/api/connectors", json={}).status_code == 401
     finally:
@@ -154,7 +155,7 @@ def test_a_failed_sign_in_is_audited_without_input_and_without_an_author(app, cl
         ("system", "alice", "disabled account"),
     ]
     assert "planted" not in str(events())
-    feed = soup(client.get("/?event_type=SignInFailed"))
+    feed = part_of(client.get("/?event_type=SignInFailed"), "feed")
     assert texts(feed, "#feed .where")[:2] == ["alice", "alice"]
     assert texts(feed, "#feed .note")[:2] == ["disabled account", "wrong password"]
 
@@ -166,7 +167,7 @@ def test_account_events_are_shown_with_names(app, client):
         users.change(users.get(number), trail, None, name="alice", role="editor", email="alice@mail.example")
         password_links.make_link(users.get(number), trail.now, trail)
     sign_in(client, "bob")
-    feed = soup(client.get("/?source=painchain&type=PersonAdded"))
+    feed = part_of(client.get("/?source=painchain&type=PersonAdded"), "feed")
     lines = [" ".join(texts(article, ".event-type, .where, .what")).strip() for article in feed.select("#feed article")]
     assert "Person Added bob admin" in lines
     assert "Password Link Made alice" in lines

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from tests.support.accounts import report_as
 from tests.support.html import soup
+from tests.web.parts import part_of
 
 HTMX = {"HX-Request": "true"}
 MINUTE = timedelta(minutes=1)
@@ -24,11 +25,11 @@ def log(client: FlaskClient, **body: Any) -> None:
     report_as(client.application, report.pop("author", "system"), **report)
 
 
-def read(client: FlaskClient, **query: Any) -> BeautifulSoup:
-    """Return the dashboard of a filter."""
+def read(client: FlaskClient, only: str = "", **query: Any) -> BeautifulSoup:
+    """Return the dashboard of a filter, or only its element with an id."""
     response = client.get("/", query_string=query, follow_redirects=True)
     assert response.status_code == 200
-    return soup(response)
+    return part_of(response, only) if only else soup(response)
 
 
 def numbers(page: BeautifulSoup | Tag) -> list[int]:

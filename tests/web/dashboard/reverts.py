@@ -8,7 +8,8 @@ from bs4 import BeautifulSoup
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.support.html import form_of, soup, texts, words
+from tests.support.html import form_of, texts, words
+from tests.web.parts import part_of
 
 HTMX = {"HX-Request": "true"}
 LIST = "/settings/integrations"
@@ -41,7 +42,7 @@ def page_of(event: dict[str, Any]) -> str:
 def revert(client: FlaskClient, event: dict[str, Any], *, htmx: bool = False, **values: Any) -> TestResponse:
     """Open the preview, tick the settings in `fields` (default: the preselected ones) and press the button."""
     opened = client.get(page_of(event))
-    fields = [str(field["value"]) for field in soup(opened).select("[name=fields][checked]")]
+    fields = [str(field["value"]) for field in part_of(opened, "restore").select("[name=fields][checked]")]
     form = {**form_of(opened, "#restore"), "fields": fields, **values}
     return client.post(page_of(event), data=form, headers=HTMX if htmx else {})
 
@@ -60,7 +61,7 @@ def previewed(page: BeautifulSoup) -> dict[str, str]:
 
 def refusal_reason(client: FlaskClient, event: dict[str, Any]) -> str:
     """Return why an event cannot be reverted, after asserting that page and API give the same reason."""
-    page = soup(client.get(page_of(event)))
+    page = part_of(client.get(page_of(event)), "restore")
     [reason] = texts(page, "#restore .obstacle")
     assert page.select_one("#restore button") is None
     before = client.get("/api/changes?limit=1").get_json()

@@ -9,6 +9,7 @@ import pytest
 from painchain.timeline import context
 from tests.support.html import soup, texts, unfold, words
 from tests.web.dashboard.edits import HTMX, LIST, titles
+from tests.web.parts import part_of
 
 
 @pytest.mark.both_databases
@@ -18,7 +19,7 @@ def test_an_event_is_shown_within_an_hour_of_all_sources_newest_first(client, re
     chosen = record_event("chosen")
     record_event("late", 60, source="gitlab", event_type="Pipeline")
     record_event("too late", 61)
-    page = soup(client.get(f"/events/{chosen}/around"))
+    page = part_of(client.get(f"/events/{chosen}/around"), "feed")
     assert titles(page) == ["late", "chosen", "early"]
     [marked] = page.select("#feed [aria-current]")
     assert marked["id"] == f"event-{chosen}"
@@ -30,11 +31,11 @@ def test_links_set_the_span_from_five_minutes_to_a_day(client, record_event):
     for minute in minutes:
         record_event(str(minute), minute)
     chosen = record_event("chosen")
-    page = soup(client.get(f"/events/{chosen}/around"))
+    page = part_of(client.get(f"/events/{chosen}/around"), "main")
     links = {words(link): str(link["href"]) for link in page.select(".spans a")}
     assert list(links) == ["±5m", "±30m", "±1h", "±2h", "±24h"]
     assert texts(page, ".spans [aria-current]") == ["±1h"]
-    events_by_name = {name: titles(soup(client.get(link.partition("#")[0]))) for name, link in links.items()}
+    events_by_name = {name: titles(part_of(client.get(link.partition("#")[0]), "feed")) for name, link in links.items()}
     assert events_by_name["±5m"] == ["5", "chosen", "-5"]
     assert events_by_name["±2h"] == ["120", "5", "chosen", "-5", "-120"]
     assert events_by_name["±24h"] == ["1440", "120", "5", "chosen", "-5", "-120", "-1440"]
@@ -43,7 +44,7 @@ def test_links_set_the_span_from_five_minutes_to_a_day(client, record_event):
 
 def timeline_around(client, number):
     """Follow the link from the events around an event to the timeline: its parameters, and the titles on it."""
-    link = str(soup(client.get(f"/events/{number}/around")).select_one(".on-timeline")["href"])
+    link = str(part_of(client.get(f"/events/{number}/around"), "main").select_one(".on-timeline")["href"])
     address, _, fragment = link.partition("#")
     assert fragment == f"event-{number}"
     page = soup(client.get(address))
@@ -90,14 +91,14 @@ def test_every_event_links_to_the_changes_around_it(client, record_event):
 
 def test_events_with_the_same_time_keep_their_written_order(client, record_event):
     chosen = [record_event(str(number)) for number in range(5)][2]
-    assert titles(soup(client.get(f"/events/{chosen}/around"))) == ["4", "3", "2", "1", "0"]
+    assert titles(part_of(client.get(f"/events/{chosen}/around"), "feed")) == ["4", "3", "2", "1", "0"]
 
 
 def test_the_nearest_events_are_shown_with_links_to_earlier_and_later_ones(client, record_event, monkeypatch):
     monkeypatch.setattr(context.events_before, "__defaults__", (2,))
     monkeypatch.setattr(context.events_after, "__defaults__", (2,))
     numbers = [record_event(str(number), number) for number in range(-5, 6)]
-    page = soup(client.get(f"/events/{numbers[5]}/around"))
+    page = part_of(client.get(f"/events/{numbers[5]}/around"), "feed")
     assert titles(page) == ["2", "1", "0", "-1", "-2"]
     above, below = page.select_one("#newer"), page.select_one("#older")
     more = soup(client.get(str(above["hx-get"]), headers=HTMX))
@@ -106,22 +107,22 @@ def test_the_nearest_events_are_shown_with_links_to_earlier_and_later_ones(clien
     assert (titles(last), last.select_one("#newer")) == (["5"], None)
     plain = soup(client.get(str(below["href"])))
     assert (titles(plain), plain.select_one("#newer")) == (["-3", "-4"], None)
-    assert titles(soup(client.get(str(plain.select_one("#older")["href"])))) == ["-5"]
+    assert titles(part_of(client.get(str(plain.select_one("#older")["href"])), "feed")) == ["-5"]
 
 
 def test_an_event_within_a_large_action_is_not_collapsed(client, record_event):
     of_action = {"source": "painchain", "event_type": "ConfigChanged", "request_id": "one action"}
     numbers = [record_event(str(number), 0, **of_action) for number in range(15)]
-    page = soup(client.get(f"/events/{numbers[0]}/around"))
+    page = part_of(client.get(f"/events/{numbers[0]}/around"), "feed")
     [marked] = page.select("[aria-current].event")
     assert marked.find_parent("details", class_="rest").has_attr("open")
-    page = soup(client.get(f"/events/{numbers[14]}/around"))
+    page = part_of(client.get(f"/events/{numbers[14]}/around"), "feed")
     assert not page.select_one("details.rest").has_attr("open")
 
 
 def test_an_event_without_neighbours_has_a_message(client, record_event):
     chosen = record_event("chosen")
-    page = soup(client.get(f"/events/{chosen}/around"))
+    page = part_of(client.get(f"/events/{chosen}/around"), "main")
     assert "No other events within 1h of this event." in texts(page, "main p")
 
 

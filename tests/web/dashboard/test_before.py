@@ -18,6 +18,7 @@ from painchain.database.session import db
 from painchain.eventlog import writer
 from tests.support.html import fill, form_of, soup, texts, words
 from tests.support.sample_events import new
+from tests.web.parts import part_of
 
 MINUTE = timedelta(minutes=1)
 ZONE = "Asia/Kolkata"
@@ -68,7 +69,7 @@ def test_the_answer_has_an_address_in_utc(client):
         "end_date": ["2026-01-15T08:30:00Z"],
         "t0": ["2026-01-15T08:30:00Z"],
     }
-    page = soup(client.get(response.location))
+    page = part_of(client.get(response.location), "menu-before")
     assert words(page.select_one("#menu-before summary")) == "What changed before 2026-01-15 14:00"
     assert page.select_one(f"{ASKED} [name=before_time]")["value"] == "2026-01-15 14:00"
 
@@ -118,7 +119,7 @@ def test_more_failures_than_the_block_shows_are_a_link(client, record):
     zero = record(*({"minutes": 1 + n, "status": "failure", **DEPLOYMENT} for n in range(12)))
     page = ask(client, before_time=f"{zero:%H:%M}")
     assert len(page.select("#failures-first li")) == 5
-    everything = soup(client.get(page.select_one("#failures-first .title a")["href"]))
+    everything = part_of(client.get(page.select_one("#failures-first .title a")["href"]), "feed")
     assert len(everything.select("article.event")) == 12
 
 
@@ -129,7 +130,7 @@ def test_a_place_is_a_connector_a_repository_or_any_name(client, record, make_co
         {"minutes": 2, "source": "kubernetes", "event_type": "K8sDeployment", "metadata": {"namespace": "payments"}},
         {"minutes": 3, "connector_name": "Work GitHub"},
     )
-    suggested = [option["value"] for option in soup(client.get("/")).select("#places option")]
+    suggested = [option["value"] for option in part_of(client.get("/"), "places").select("#places option")]
     assert {"Work GitHub", "acme/api", "payments"} <= {*suggested}
     for place, minutes in (("acme/api", "−1 min"), ("payments", "−2 min"), ("work github", "−3 min")):
         assert texts(ask(client, before_time=f"{zero:%H:%M}", where=place), "article.event .relative") == [minutes], (
@@ -163,7 +164,7 @@ def test_a_value_that_cannot_be_understood_has_a_message(client, subtests):
         with subtests.test(str(values)):
             response = client.get("/", query_string=values)
             assert response.status_code == 422
-            page = soup(response)
+            page = part_of(response, "dashboard")
             assert message in words(page.select_one("#dashboard .problem"))
             menu = page.select_one("#menu-before")
             assert menu.has_attr("open") == ("before_time" in values)

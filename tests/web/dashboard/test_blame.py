@@ -12,6 +12,7 @@ from painchain.database.session import db
 from painchain.history import blame
 from tests.support.html import fill, form_of, soup, texts, words
 from tests.web.dashboard.edits import HTMX, LIST, SYSTEM, edit, set_interval
+from tests.web.parts import part_of
 
 
 def blames(client: FlaskClient, number: int) -> dict[str, str]:
@@ -28,9 +29,9 @@ def blames(client: FlaskClient, number: int) -> dict[str, str]:
 def test_every_field_of_a_new_connector_shows_its_creator(client, make_connector, events):
     connector_id = make_connector()
     assert set(blames(client, connector_id).values()) == {"Set at creation by system, just now"}
-    page = soup(client.get(f"{LIST}/{connector_id}"))
+    page = part_of(client.get(f"{LIST}/{connector_id}"), "as-created")
     assert texts(page, ".blame") == ["Set at creation by system, just now"], "one line for all fields"
-    link = soup(client.get(f"{LIST}/{connector_id}")).select_one(".blame a")
+    link = part_of(client.get(f"{LIST}/{connector_id}"), "as-created").select_one(".blame a")
     assert link["href"] == f"/events/{events()[-1]['id']}"
 
 
@@ -50,7 +51,9 @@ def test_each_field_shows_who_last_changed_it_and_the_old_value(client, make_con
     page = soup(client.get(f"{LIST}/{connector_id}"))
     assert words(page.select_one("#as-created")) == "Other settings: Set at creation by system, just now"
     assert page.select_one("[data-field=branches] .blame") is None
-    link = soup(client.get(f"{LIST}/{connector_id}")).select_one("[data-field=poll_interval] .blame a")
+    link = part_of(client.get(f"{LIST}/{connector_id}"), "connector-form").select_one(
+        "[data-field=poll_interval] .blame a"
+    )
     newest = [event for event in events() if event["metadata"].get("field") == "poll_interval"][-1]
     assert link["href"] == f"/events/{newest['id']}"
 
@@ -71,7 +74,7 @@ def test_the_built_in_connector_was_created_by_the_first_start(client):
 def test_an_htmx_save_returns_the_updated_blame(client, make_connector):
     connector_id = make_connector()
     form = fill(form_of(client.get(f"{LIST}/{connector_id}"), "#connector-form"), poll_interval="600")
-    page = soup(client.post(f"{LIST}/{connector_id}", data=form, headers=HTMX))
+    page = part_of(client.post(f"{LIST}/{connector_id}", data=form, headers=HTMX), "connector")
     assert texts(page, "#connector [data-field=poll_interval] .blame") == ["Changed from 300 by system, just now"]
 
 
@@ -80,7 +83,7 @@ def test_a_refused_form_still_shows_who_changed_each_field(client, make_connecto
     edit(client, connector_id, poll_interval="600")
     form = fill(form_of(client.get(f"{LIST}/{connector_id}"), "#connector-form"), poll_interval="nonsense")
     for headers in ({}, HTMX):
-        page = soup(client.post(f"{LIST}/{connector_id}", data=form, headers=headers))
+        page = part_of(client.post(f"{LIST}/{connector_id}", data=form, headers=headers), "connector-form")
         assert texts(page, "[data-field=poll_interval] .blame") == ["Changed from 300 by system, just now"]
         assert words(page.select_one("#as-created a")) == "Set at creation by system, just now"
 

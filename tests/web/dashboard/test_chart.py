@@ -17,6 +17,7 @@ from painchain.core.sized_cache import SizedCache
 from painchain.timeline.filter import RANGES
 from tests.support.html import soup, texts, words
 from tests.web.dashboard.pages import HTMX, follow, numbers, read
+from tests.web.parts import part_of
 
 
 def bins(page: BeautifulSoup) -> dict[str, int]:
@@ -48,7 +49,7 @@ def test_each_bin_links_to_the_events_that_it_counts(client, write):
         assert 20 <= len(counted) <= 61
         for address, count in counted.items():
             if count:
-                zoomed = soup(client.get(address))
+                zoomed = part_of(client.get(address), "dashboard")
                 assert len(numbers(zoomed)) == sum(bins(zoomed).values()) == count
                 assert set(numbers(zoomed)) <= set(numbers(page))
 
@@ -73,7 +74,7 @@ def test_the_chart_matches_its_text_and_the_feed(client, write):
 def test_the_bars_of_a_bin_are_stacked_by_source(client, write):
     moment = datetime.now(UTC) - timedelta(hours=3)
     write(*({"source": source, "timestamp": moment} for source in (*ADDABLE, "gitlab")))
-    page = read(client)
+    page = read(client, only="timeline")
     link = next(link for link in page.select("#timeline svg a") if f"{len(ADDABLE) + 1} events" in words(link.title))
     bars = link.select("rect:not(.hit)")
     assert {bar["class"][0] for bar in bars} == {ADDABLE[key].colour for key in ADDABLE}
@@ -93,7 +94,7 @@ def test_an_empty_chart_has_a_message(client):
 
 
 def test_keyboard_and_screen_readers_skip_empty_bins(client):
-    for link in read(client).select("#timeline svg a"):
+    for link in read(client, only="timeline").select("#timeline svg a"):
         if "0 events" in words(link.title):
             assert (link["tabindex"], link["aria-hidden"]) == ("-1", "true")
         else:
@@ -101,7 +102,7 @@ def test_keyboard_and_screen_readers_skip_empty_bins(client):
 
 
 def test_the_chart_can_be_refreshed_separately(client, write):
-    address = str(read(client, source="github").select_one("#timeline")["hx-get"])
+    address = str(read(client, only="timeline", source="github").select_one("#timeline")["hx-get"])
     write({})
     page = soup(client.get(address, headers=HTMX))
     assert [element["id"] for element in page.find_all(recursive=False)] == ["timeline"]
@@ -111,12 +112,16 @@ def test_the_chart_can_be_refreshed_separately(client, write):
 def test_a_bin_shows_its_time_and_the_count_of_each_source(client, write):
     moment = datetime(2026, 1, 15, 14, 5, tzinfo=UTC)
     write(*({"source": source, "timestamp": moment} for source in ("github", "gitlab", "gitlab")))
-    page = read(client, start_date="2026-01-15", end_date="2026-01-16")
+    page = read(client, only="timeline", start_date="2026-01-15", end_date="2026-01-16")
     [link] = page.select("#timeline svg a[aria-label]")
     assert link["aria-label"] == "Thu 15 Jan, 14:00–14:30: 3 events (GitHub 1, GitLab 2)"
-    [link] = read(client, start_date="2026-01-01", end_date="2026-02-15").select("#timeline svg a[aria-label]")
+    [link] = read(client, only="timeline", start_date="2026-01-01", end_date="2026-02-15").select(
+        "#timeline svg a[aria-label]"
+    )
     assert link["aria-label"] == "Thu 15 Jan: 3 events (GitHub 1, GitLab 2)"
-    [link] = read(client, start_date="2025-03-01", end_date="2026-02-15").select("#timeline svg a[aria-label]")
+    [link] = read(client, only="timeline", start_date="2025-03-01", end_date="2026-02-15").select(
+        "#timeline svg a[aria-label]"
+    )
     assert re.fullmatch(r"\w+ \d+ Jan – \w+ \d+ Jan: 3 events \(GitHub 1, GitLab 2\)", str(link["aria-label"]))
 
 
@@ -137,7 +142,7 @@ def press(client: FlaskClient, page: BeautifulSoup, label: str) -> BeautifulSoup
     """Follow the link of a source in the legend, as a browser without JavaScript does."""
     [link] = [link for link in page.select("#timeline .legend a") if words(link).startswith(label)]
     assert link["href"] == link["hx-get"]
-    return soup(client.get(str(link["href"])))
+    return part_of(client.get(str(link["href"])), "dashboard")
 
 
 def test_the_legend_hides_and_shows_a_source_in_chart_and_feed(client, write):
@@ -171,14 +176,14 @@ def test_hiding_the_last_source_shows_all_sources(client, write):
 
 
 def test_on_a_connector_page_the_legend_has_no_links(client, make_connector):
-    page = soup(client.get(f"/settings/integrations/{make_connector()}"))
+    page = part_of(client.get(f"/settings/integrations/{make_connector()}"), "timeline")
     assert texts(page, "#timeline .legend .source") == ["PainChain 1"]
     assert not page.select("#timeline .legend a")
 
 
 def test_bars_are_drawn_to_the_present_tallest_one(app, client, write):
     def bars() -> list[str]:
-        page = soup(client.get("/timeline"))
+        page = part_of(client.get("/timeline"), "timeline")
         return [str(link) for link in page.select("#timeline svg.chart a")]
 
     now = datetime.now(UTC)

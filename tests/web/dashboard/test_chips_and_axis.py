@@ -12,6 +12,7 @@ from bs4 import BeautifulSoup
 from painchain.timeline.histogram import Bin, Histogram
 from painchain.web.dashboard.axis import ticks
 from tests.support.html import fill, form_of, soup, texts, words
+from tests.web.parts import part_of
 
 HTMX = {"HX-Request": "true"}
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -28,7 +29,7 @@ def chips(page: BeautifulSoup) -> dict[str, dict[str, list[str]]]:
 def test_each_chosen_value_and_search_term_is_a_chip_that_removes_it(client, make_connector):
     number = make_connector("github", "Work GitHub")
     query = {"source": ["github", "gitlab"], "connector": str(number), "status": "failed", "q": 'a "b c" -tag:x'}
-    page = soup(client.get("/", query_string={"range": "7d", **query}))
+    page = part_of(client.get("/", query_string={"range": "7d", **query}), "chips")
     everything = {"range": ["7d"], **{name: v if isinstance(v, list) else [v] for name, v in query.items()}}
     assert chips(page) == {
         "Source: GitHub": {**everything, "source": ["gitlab"]},
@@ -43,7 +44,7 @@ def test_each_chosen_value_and_search_term_is_a_chip_that_removes_it(client, mak
 
 
 def test_a_value_between_commas_can_be_removed_and_a_comma_in_a_name_is_no_separator(client):
-    page = soup(client.get("/?tag=ci,night&author=Doe,+Jane"))
+    page = part_of(client.get("/?tag=ci,night&author=Doe,+Jane"), "chips")
     assert chips(page) == {
         "Tag: ci": {"tag": ["night"], "author": ["Doe, Jane"]},
         "Tag: night": {"tag": ["ci"], "author": ["Doe, Jane"]},
@@ -59,8 +60,8 @@ def test_without_a_filter_there_is_no_chip(client):
 
 
 def test_chips_survive_the_refresh_of_the_chart(client):
-    page = soup(client.get("/?tag=ci"))
-    refreshed = soup(client.get(str(page.select_one("#timeline")["hx-get"]), headers=HTMX))
+    page = part_of(client.get("/?tag=ci"), "timeline")
+    refreshed = part_of(client.get(str(page.select_one("#timeline")["hx-get"]), headers=HTMX), "chips")
     assert chips(refreshed) == chips(page) != {}
 
 
@@ -78,10 +79,12 @@ def test_a_long_menu_is_loaded_when_it_is_opened_and_keeps_its_choice_until_then
 
 
 def test_without_javascript_a_long_menu_is_a_page_that_keeps_the_rest_of_the_filter(client):
-    link = soup(client.get("/?range=7d&author=system&q=painchain")).select_one("#menu-event_type .panel a")
+    link = part_of(client.get("/?range=7d&author=system&q=painchain"), "menu-event_type").select_one(
+        "#menu-event_type .panel a"
+    )
     form = form_of(client.get(str(link["href"])), "#choices")
     assert form == {"range": "7d", "author": "system", "q": "painchain"}
-    page = soup(client.get("/", query_string=fill(form, event_type="ConnectorCreated")))
+    page = part_of(client.get("/", query_string=fill(form, event_type="ConnectorCreated")), "dashboard")
     assert texts(page, "#feed .event-type") == ["Connector Created"]
     assert set(chips(page)) == {"Author: system", "Type: Connector Created", "painchain"}
 
@@ -89,10 +92,10 @@ def test_without_javascript_a_long_menu_is_a_page_that_keeps_the_rest_of_the_fil
 def test_a_menu_and_a_table_that_are_open_are_part_of_the_swapped_dashboard(client):
     closed = soup(client.get("/", headers=HTMX))
     assert closed.select("#chart-table table, [name=event_type]") == []
-    opened = soup(client.get("/", headers={**HTMX, "Painchain-Open": "menu-event_type chart-text"}))
+    opened = part_of(client.get("/", headers={**HTMX, "Painchain-Open": "menu-event_type chart-text"}), "dashboard")
     assert len(opened.select("#chart-table tbody tr")) == 1
     assert len(opened.select("[type=checkbox][name=event_type]")) > 10
-    assert soup(client.get("/", headers=HTMX)).select("#chart-table table") == []
+    assert part_of(client.get("/", headers=HTMX), "chart-table").select("#chart-table table") == []
 
 
 @pytest.mark.parametrize("path", ["/filter/event_type?range=1y", "/timeline/table?q=sauce:x"])
@@ -169,5 +172,5 @@ def test_every_range_has_a_few_ticks_in_order(zone):
 
 
 def test_the_page_draws_the_ticks(client):
-    page = soup(client.get("/?start_date=2026-01-15T00:00:00Z&end_date=2026-01-16T00:00:00Z"))
+    page = part_of(client.get("/?start_date=2026-01-15T00:00:00Z&end_date=2026-01-16T00:00:00Z"), "timeline")
     assert texts(page, "#timeline .axis text") == ["00:00", "06:00", "12:00", "18:00", "00:00"]

@@ -13,6 +13,7 @@ from painchain.eventlog import writer
 from tests.support.html import soup, texts, words
 from tests.support.sample_events import new
 from tests.support.thorough import further
+from tests.web.parts import part_of
 
 STATES = (
     ("github", "WorkflowRun", "failure"),
@@ -44,7 +45,7 @@ def log(app: Flask, request: pytest.FixtureRequest) -> Flask:
 
 def shown(client: FlaskClient, address: str) -> list[str]:
     """Return the source and the status of the made-up events that a page shows, the newest first."""
-    events = soup(client.get(address)).select("#feed article.event")
+    events = part_of(client.get(address), "feed").select("#feed article.event")
     return [event["data-source"] + " " + event["data-event-type"] for event in events if is_made_up(event)]
 
 
@@ -60,11 +61,11 @@ EVERYTHING = [*OTHERS, "painchain SignedIn", "painchain SignInFailed", "painchai
 
 @pytest.mark.both_databases
 def test_failures_of_every_source_are_one_click_away(log, client):
-    page = soup(client.get("/"))
+    page = part_of(client.get("/"), "switch-failures")
     switch = page.select_one("#switch-failures")
     assert (words(switch), switch["aria-pressed"]) == ("Failures 3", "false")
     assert shown(client, switch["href"]) == FAILED
-    page = soup(client.get(switch["href"]))
+    page = part_of(client.get(switch["href"]), "dashboard")
     assert words(page.select_one("#timeline .count")) == "3 events"
     pressed = page.select_one("#switch-failures")
     assert (words(pressed), pressed["aria-pressed"], pressed["href"]) == ("Failures 3", "true", "/")
@@ -72,13 +73,13 @@ def test_failures_of_every_source_are_one_click_away(log, client):
 
 
 def test_access_events_are_left_out_and_one_click_away(log, client):
-    page = soup(client.get("/"))
+    page = part_of(client.get("/"), "timeline")
     assert shown(client, "/") == OTHERS
     switch = page.select_one("#switch-access")
     before = int(words(page.select_one("#timeline .count")).split()[0])
     hidden = int(words(switch).removeprefix("Access events ").removesuffix(" hidden"))
     assert hidden >= 3
-    page = soup(client.get(switch["href"]))
+    page = part_of(client.get(switch["href"]), "timeline")
     assert shown(client, switch["href"]) == EVERYTHING
     assert int(words(page.select_one("#timeline .count")).split()[0]) == before + hidden
     assert (words(page.select_one("#switch-access")), page.select_one("#switch-access")["href"]) == (
@@ -110,7 +111,7 @@ def test_outcome_and_access_combine_with_other_filters(log, client, subtests):
 
 
 def test_the_chart_marks_and_names_failures(log, client):
-    page = soup(client.get("/"))
+    page = part_of(client.get("/"), "timeline")
     bins = [bin for bin in page.select("#timeline .chart a") if bin.select("rect.failed")]
     assert sum(int(bin["data-failures"]) for bin in bins) == 3
     for bin in bins:
@@ -118,7 +119,7 @@ def test_the_chart_marks_and_names_failures(log, client):
         failures = f", {number} failure{'' if number == 1 else 's'}"
         assert bin["aria-label"].endswith(failures)
         assert words(bin.title).endswith(failures)
-    table = soup(client.get(page.select_one("#chart-text a")["href"])).select_one("#chart-table")
+    table = part_of(client.get(page.select_one("#chart-text a")["href"]), "chart-table").select_one("#chart-table")
     assert texts(table, "th") == ["From", "To", "Failures", "Events"]
     assert sum(int(number) for number in texts(table, "td:nth-child(3)")) == 3
     assert not soup(client.get("/?outcome=good")).select(".chart .failed")
@@ -139,7 +140,9 @@ def test_live_updates_leave_access_events_out(log, client):
 def test_a_wrong_outcome_is_refused(client):
     response = client.get("/?outcome=worse")
     assert response.status_code == 422
-    assert "outcome must be one of good, bad, running, neutral." in words(soup(response).select_one("[role=alert]"))
+    assert "outcome must be one of good, bad, running, neutral." in words(
+        part_of(response, "dashboard").select_one("[role=alert]")
+    )
     assert client.get("/?access=x&q=outcome:worse").status_code == 422
     assert client.get("/?access=%00").status_code in (200, 422)
 
@@ -168,7 +171,7 @@ def test_the_api_filters_by_outcome_and_has_access_events(log, client):
 
 
 def test_an_export_of_the_view_has_the_outcome_and_access_events(log, client):
-    page = soup(client.get("/export?outcome=bad"))
+    page = part_of(client.get("/export?outcome=bad"), "main")
     assert "Outcome" in page.main.text
     assert "bad" in page.main.text
     assert page.select_one('form input[name="outcome"]')["value"] == "bad"

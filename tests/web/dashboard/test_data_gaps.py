@@ -15,6 +15,7 @@ from painchain.database.session import db
 from painchain.eventlog.writer import new_request_id, writing
 from tests.support.html import soup, texts, words
 from tests.support.sample_events import new
+from tests.web.parts import part_of
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
@@ -46,7 +47,7 @@ def test_the_chart_shows_data_gaps(client, app, now):
     add_data_gap(app, 2, "failing", now - 3 * HOUR, now - HOUR)
     add_data_gap(app, 3, "rate_limited", now - 150 * MINUTE)
     add_data_gap(app, 4, "gap", now - 48 * HOUR, now - 30 * HOUR)  # before the range
-    page = soup(client.get("/"))
+    page = part_of(client.get("/"), "timeline")
     since, *until = page.select(".data-gaps time")[1:]
     assert [(words(item.a), words(item)) for item in page.select(".data-gaps li")] == [
         ("Number 3", f"Number 3 rate limited since {texts(page, '.data-gaps time')[0]}: No answer."),
@@ -65,13 +66,13 @@ def test_only_filtered_connectors_have_lanes(client, app, now):
     add_data_gap(app, 2, "failing", now - HOUR)
     assert gap_texts(soup(client.get("/?source=gitlab"))) == []
     assert gap_texts(soup(client.get("/?connector=3"))) == []
-    assert len(gap_texts(soup(client.get("/?connector=2&source=github")))) == 1
+    assert len(gap_texts(part_of(client.get("/?connector=2&source=github"), "data-gaps"))) == 1
 
 
 def test_a_connector_disabled_all_the_time_is_listed_without_a_lane(client, app, now):
     add_data_gap(app, 2, "disabled", now - 48 * HOUR)
     add_data_gap(app, 3, "failing", now - 48 * HOUR)
-    page = soup(client.get("/"))
+    page = part_of(client.get("/"), "timeline")
     assert {text.split(" since ")[0] for text in texts(page, ".data-gaps li")} == {
         "Number 2 disabled",
         "Number 3 failing",
@@ -82,7 +83,7 @@ def test_a_connector_disabled_all_the_time_is_listed_without_a_lane(client, app,
 def test_many_data_gaps_are_collapsed(client, app, now):
     for number in range(2, 12):
         add_data_gap(app, number, "failing", now - number * HOUR, now - number * HOUR + MINUTE)
-    page = soup(client.get("/"))
+    page = part_of(client.get("/"), "timeline")
     assert words(page.select_one("#data-gaps summary")) == "Data gaps: 10 failing"
     assert not page.select_one("#data-gaps").has_attr("open")
     assert len(page.select(".data-gaps li")) == 10
@@ -94,7 +95,7 @@ def test_each_lane_has_the_name_of_its_connector_and_disabled_connectors_share_o
         add_data_gap(app, number, "disabled", now - number * HOUR, now - number * HOUR + MINUTE)
     add_data_gap(app, 5, "failing", now - 3 * HOUR)
     add_data_gap(app, 6, "gap", now - 2 * HOUR, now - HOUR)
-    page = soup(client.get("/"))
+    page = part_of(client.get("/"), "timeline")
     lanes = {int(text["y"]): words(text) for text in page.select(".lanes text")}
     assert list(lanes.values()) == ["Number 5", "Number 6", "Number 4, Number 3, Number 2"]
     bands: dict[int, list[str]] = {}
@@ -118,7 +119,7 @@ def test_a_silent_connector_is_listed_with_the_settings_changed_before(client, a
         before = audit_trail.Trail(event_log, "alice", new_request_id(now), now - 3 * HOUR - 15 * MINUTE)
         change = Change("poll_interval", "Poll interval", "number", 300, 3600)
         before.log_config_changed(audit_trail.Subject("Work GitHub", "github", number), change)
-    silence_text = words(soup(client.get("/?range=7d")).select_one(".silences li"))
+    silence_text = words(part_of(client.get("/?range=7d"), "data-gaps").select_one(".silences li"))
     assert silence_text.startswith("No GitHub events from Work GitHub since ")
     assert (
         "Its events are usually at most 12 min apart. Changed just before: Poll interval changed from 300 to 3600 at "

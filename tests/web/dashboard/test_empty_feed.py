@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from bs4 import BeautifulSoup
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from painchain.eventlog import writer
-from tests.support.html import soup, texts
+from tests.support.html import texts
 from tests.support.sample_events import new
+from tests.web.parts import count_of, part_of
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -30,26 +31,26 @@ def written(app: Flask) -> None:
         )
 
 
-def read(client: FlaskClient, address: str) -> BeautifulSoup:
+def read(client: FlaskClient, address: str) -> TestResponse:
     """Return the page at an address, after redirects."""
     response = client.get(address, follow_redirects=True)
     assert response.status_code == 200
-    return soup(response)
+    return response
 
 
 def offered(client: FlaskClient, address: str) -> list[str]:
     """Return the views that an empty feed links to. Each has as many events as its link says."""
-    nothing = read(client, address).select_one("#nothing")
+    nothing = part_of(read(client, address), "nothing")
     assert nothing.h2.get_text() == "No events match this filter"
     [loaded] = nothing.select("[hx-trigger=load]")
     assert loaded["hx-get"] == loaded.a["href"]
-    page = read(client, str(loaded.a["href"]))
-    fragment = soup(client.get(str(loaded["hx-get"]), headers={"HX-Request": "true"}))
+    page = part_of(read(client, str(loaded.a["href"])), "main")
+    fragment = part_of(client.get(str(loaded["hx-get"]), headers={"HX-Request": "true"}), "other_views")
     assert texts(page, "main #other_views li") == texts(fragment, "#other_views li")
     for link in fragment.select("#other_views a"):
         other = read(client, str(link["href"]))
-        assert other.select_one("#timeline .count strong").get_text() == link.get_text().split()[0]
-        assert other.select("#feed article")
+        assert count_of(other) == int(link.get_text().split()[0])
+        assert part_of(other, "feed").article
     return texts(fragment, "#other_views li")
 
 
@@ -80,9 +81,9 @@ def test_an_empty_feed_names_wider_ranges_and_looser_filters_with_their_numbers(
 
 
 def test_an_empty_feed_without_a_filter_names_no_other_filter(client):
-    page = read(client, "/?start_date=2001-01-01&end_date=2001-01-02")
-    assert page.select_one("#nothing h2").get_text() == "No events in this time range"
-    assert page.select("#nothing [hx-trigger=load]") == []
+    nothing = part_of(read(client, "/?start_date=2001-01-01&end_date=2001-01-02"), "nothing")
+    assert nothing.h2.get_text() == "No events in this time range"
+    assert nothing.select("[hx-trigger=load]") == []
 
 
 def test_an_empty_feed_names_access_events_that_match(client):

@@ -18,6 +18,7 @@ from painchain.eventlog import writer
 from painchain.eventlog.writer import NewEvent
 from painchain.timeline.queries import PAGE
 from tests.support.html import fill, form_of, glued, soup, texts, unfold, words
+from tests.web.parts import part_of
 
 HTMX = {"HX-Request": "true"}
 MINUTE = timedelta(minutes=1)
@@ -58,10 +59,11 @@ def run(status: str, **members: Any) -> dict[str, Any]:
     }
 
 
-def read(client: FlaskClient, address: str = THAT_DAY) -> BeautifulSoup:
+def read(client: FlaskClient, address: str = THAT_DAY, only: str = "feed") -> BeautifulSoup:
+    """Return an element of a page."""
     response = client.get(address)
     assert response.status_code == 200
-    return soup(response)
+    return part_of(response, only)
 
 
 def edit(client: FlaskClient, number: int, **values: Any) -> None:
@@ -121,7 +123,7 @@ def test_workload_of_kubernetes_is_not_repeated(client, write):
     [row] = rows(read(client))
     assert line(row)["where"] == "eu-1 · shop · Deployment/web"
     assert line(row)["what"] == "updated"
-    assert words(soup(client.get(f"/events/{number}")).h1) == title
+    assert words(part_of(client.get(f"/events/{number}"), "main").h1) == title
 
 
 def test_failing_connector_has_its_error_and_outcome_in_the_row(client, write):
@@ -219,7 +221,7 @@ def test_without_javascript_a_row_links_to_the_page_of_its_event(client, write):
     assert page.select("#feed summary a") == []  # a link in a summary cannot be reached by every screen reader
     response = client.get(f"/events/{number}/details")
     assert (response.status_code, response.location) == (302, f"/events/{number}")
-    assert soup(client.get(f"/events/{number}")).select_one("article .fields")
+    assert part_of(client.get(f"/events/{number}"), "main").select_one("article .fields")
 
 
 def test_details_of_an_unknown_event_are_not_found(client):
@@ -230,7 +232,7 @@ def test_details_of_an_unknown_event_are_not_found(client):
 def test_chosen_event_has_its_details_in_the_page(client, write):
     [number] = write({"event_type": "Commit"})
     for address in (f"/events/{number}", f"/events/{number}/around"):
-        article = read(client, address).select_one(f"#event-{number}")
+        article = read(client, address, only=f"event-{number}").select_one(f"#event-{number}")
         assert article.select_one("details").has_attr("open")
         assert article.select_one(".fields")
         assert article.select(".unfolds") == []
@@ -245,7 +247,7 @@ def test_states_of_one_run_are_one_row_that_unfolds(client, write):
         {"event_type": "Release", "title": "[Release] v1", "timestamp": NOON - MINUTE},
         run("in_progress", author="bob", timestamp=NOON - 7 * MINUTE),
     )
-    page = read(client)
+    page = read(client, only="main")
     group, alone = rows(page)
     assert (group["id"], alone["id"]) == (f"event-{failure}", f"event-{other}")
     assert line(group)["what"] == "CI - main 2 states, 11:53–12:00"
@@ -258,7 +260,7 @@ def test_states_of_one_run_are_one_row_that_unfolds(client, write):
 
 def test_new_state_of_a_shown_run_comes_with_the_states_before(client, write):
     [running] = write(run("in_progress", timestamp=datetime.now(UTC)))
-    page = read(client, "/")
+    page = read(client, "/", only="live")
     [failure] = write(run("failure", timestamp=datetime.now(UTC)))
     news = soup(client.get(str(page.select_one("#live")["hx-get"]), headers=HTMX))
     assert [article["id"] for article in news.select("article")] == [f"event-{failure}", f"event-{running}"]
@@ -268,7 +270,7 @@ def test_new_state_of_a_shown_run_comes_with_the_states_before(client, write):
 
 def test_group_around_one_of_its_events_is_open(client, write):
     _, running = write(run("failure"), run("in_progress"))
-    page = read(client, f"/events/{running}/around")
+    page = read(client, f"/events/{running}/around", only="main")
     [group] = rows(page)
     assert group.select_one("details").has_attr("open")
     [chosen] = page.select("[aria-current].event")

@@ -17,18 +17,19 @@ from painchain.exports.slots import EXPORTS, OF_ONE_ACCOUNT, TooManyExports
 from tests.support.accounts import report_as
 from tests.support.html import form_of, soup, texts, words
 from tests.web.common.hostile_input import HOSTILE
+from tests.web.parts import part_of
 
 Events = Callable[..., list[dict[str, Any]]]
 
 
 def press(client: FlaskClient, page: str, format: str) -> TestResponse:
     """Follow the dashboard's link to the export, and press the button of a format."""
-    link = soup(client.get(page)).select_one("a.export")
+    link = part_of(client.get(page), "filter").select_one("a.export")
     assert link is not None
     response = client.get(str(link["href"]))
-    buttons = texts(soup(response), "#export button")
+    buttons = texts(part_of(response, "export"), "#export button")
     assert buttons == ["Export as CSV", "Export as NDJSON", "Export as OCSF"]
-    form = soup(response).select_one("#export")
+    form = part_of(response, "export").select_one("#export")
     assert form is not None
     assert not form.has_attr("hx-post"), "htmx cannot save a file"
     return client.post(str(form["action"]), data={**form_of(response, "#export"), "format": format})
@@ -63,7 +64,7 @@ def test_the_dashboards_filter_is_exported_as_a_file(
 def test_csv_of_the_page_begins_with_a_byte_order_mark_that_can_be_left_out(client: FlaskClient) -> None:
     log(client, "Björn Größe")
     page = client.get("/export?range=all")
-    box = soup(page).select_one("#export input[type=checkbox]")
+    box = part_of(page, "export").select_one("#export input[type=checkbox]")
     assert box is not None
     assert not box.has_attr("checked")
     form = form_of(page, "#export")
@@ -86,7 +87,7 @@ def test_csv_of_the_api_has_a_byte_order_mark_on_demand(client: FlaskClient) -> 
 
 def test_the_page_shows_the_filter_and_the_number_of_events(client: FlaskClient) -> None:
     log(client, "ann")
-    page = soup(client.get("/export?range=all&author=ann&q=repl"))
+    page = part_of(client.get("/export?range=all&author=ann&q=repl"), "main")
     assert words(page.select_one("h1")) == "Export 1 event"
     assert texts(page, ".goes dt") == ["Author", "Search"]
     assert texts(page, ".goes dd") == ["ann", "repl"]
@@ -101,7 +102,7 @@ def test_viewing_the_export_page_exports_nothing(client: FlaskClient, events: Ev
 
 def test_the_feed_shows_what_was_exported(client: FlaskClient) -> None:
     press(client, "/", "ocsf")
-    page = soup(client.get("/?access=1"))
+    page = part_of(client.get("/?access=1"), "feed")
     assert texts(page.select_one("#feed article"), ".event-type, .what") == ["Events Exported", "OCSF · 1 event"]
 
 
@@ -145,7 +146,7 @@ def test_while_auditing_is_off_exports_are_refused_with_the_reason(client: Flask
     assert "while auditing is off" in words(page.select_one("main .problem"))
     response = client.post("/export", data={**form, "format": "csv"})
     assert response.status_code == 409
-    assert "Auditing is off" in words(soup(response).select_one("main"))
+    assert "Auditing is off" in words(part_of(response, "main").select_one("main"))
     assert client.post("/api/export").status_code == 409
     assert events() == before
 
@@ -176,7 +177,7 @@ def test_one_export_too_many_is_refused_and_not_recorded(client: FlaskClient, ap
     running.pop()()
     response = press(client, "/", "csv")
     assert response.status_code == 429
-    page = words(soup(response).select_one("main"))
+    page = words(part_of(response, "main").select_one("main"))
     assert "Nothing was exported" in page
     assert "4 exports of yours are running, the most at a time. Try again when one has ended." in page
     assert events() == before

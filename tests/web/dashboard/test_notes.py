@@ -14,6 +14,7 @@ from painchain.integrity import derived_data, verification
 from tests.support import sample_events
 from tests.support.accounts import add_person, sign_in
 from tests.support.html import fill, form_of, soup, texts, words
+from tests.web.parts import part_of
 
 HTMX = {"HX-Request": "true"}
 ALL = "/?range=all"
@@ -43,7 +44,7 @@ def test_a_note_is_an_event_and_is_shown_beneath_its_event(app, client, make_con
         assert verification.verify_chain().broken is None
     add_note(client, created["id"], "It was the pool of the replica")
     for address in (ALL, f"/events/{created['id']}", f"/events/{created['id']}/around"):
-        row = soup(client.get(address)).select_one(f"#event-{created['id']}")
+        row = part_of(client.get(address), "main").select_one(f"#event-{created['id']}")
         assert texts(row, "summary .note-mark") == ["2 notes"]
     for address in (f"/events/{created['id']}", f"/events/{created['id']}/details"):
         row = soup(client.get(address, headers=HTMX if address.endswith("details") else {}))
@@ -56,12 +57,12 @@ def test_a_note_has_a_row_of_its_own_that_links_to_its_event(client, make_connec
     make_connector()
     number = events()[-1]["id"]
     add_note(client, number, WHY)
-    row = soup(client.get(f"{ALL}&q=pool+full")).select_one("#feed article")
+    row = part_of(client.get(f"{ALL}&q=pool+full"), "feed").select_one("#feed article")
     assert (row["data-event-type"], " ".join(WHY.split()) in words(row.select_one("summary"))) == ("NoteAdded", True)
     details = soup(client.get(f"/events/{row['data-id']}/details", headers=HTMX))
     [link] = [link for link in details.select(".links a") if words(link) == "Event with this note"]
     assert link["href"] == f"/events/{number}#notes"
-    assert soup(client.get(f"/events/{number}")).select_one("#notes")
+    assert part_of(client.get(f"/events/{number}"), "notes").select_one("#notes")
     assert WHY in client.post("/api/export", query_string={"q": "type:NoteAdded"}).get_data(as_text=True).replace(
         "\\n", "\n"
     )
@@ -72,7 +73,7 @@ def test_the_row_of_a_note_names_its_event_and_its_connector(client, make_connec
     created = events()[-1]
     add_note(client, created["id"], WHY)
     add_note(client, 1, "About PainChain")
-    page = soup(client.get(f"{ALL}&connector={connector}&event_type=NoteAdded"))
+    page = part_of(client.get(f"{ALL}&connector={connector}&event_type=NoteAdded"), "feed")
     assert texts(page, "#feed .subject") == ["on “[Connector Created] Anvil”"]
     assert texts(page, "#feed .where") == ["Anvil"]
     for filter_by in (connector, "Anvil"):
@@ -85,8 +86,12 @@ def test_a_note_is_no_change_of_the_connector(client, make_connector, events):
     connector = make_connector()
     before = client.get(f"/settings/integrations/{connector}/history")
     add_note(client, events()[-1]["id"], WHY)
-    history = soup(client.get(f"/settings/integrations/{connector}/history"))
-    assert texts(history, "#feed .event-type") == texts(soup(before), "#feed .event-type") == ["Connector Created"]
+    history = part_of(client.get(f"/settings/integrations/{connector}/history"), "feed")
+    assert (
+        texts(history, "#feed .event-type")
+        == texts(part_of(before, "feed"), "#feed .event-type")
+        == ["Connector Created"]
+    )
 
 
 def test_a_note_with_a_hidden_field_does_not_name_its_event(client, make_connector, events):
@@ -95,7 +100,7 @@ def test_a_note_with_a_hidden_field_does_not_name_its_event(client, make_connect
     for field in ("connector_name", "event"):
         hide = client.put(f"/api/connectors/1/visibility/NoteAdded/{field}", json={"visible": False})
         assert hide.status_code == 200
-        row = soup(client.get(f"{ALL}&event_type=NoteAdded")).select_one("#feed summary")
+        row = part_of(client.get(f"{ALL}&event_type=NoteAdded"), "feed").select_one("#feed summary")
         assert not row.select(".subject")
         assert bool(row.select(".where")) == (field != "connector_name")
         client.put(f"/api/connectors/1/visibility/NoteAdded/{field}", json={"visible": True})
@@ -108,7 +113,7 @@ def test_a_note_with_a_hidden_field_does_not_name_its_event(client, make_connect
 def test_a_blank_or_long_note_is_refused_and_kept_in_the_form(client, events, note, problem):
     before = events()
     response = add_note(client, 1, note)
-    page = soup(response)
+    page = part_of(response, "add-note")
     assert (response.status_code, page.select_one("#text")["aria-invalid"]) == (422, "true")
     assert problem in words(page.select_one("#error-text"))
     assert form_of(response, "#add-note")["text"].strip() == note.strip()
@@ -181,7 +186,7 @@ def test_a_hidden_note_is_hidden_beneath_its_event_too(client, make_connector, e
     hide = {"json": {"visible": False}}
     assert client.put("/api/connectors/1/visibility/NoteAdded/text", **hide).status_code == 200
     page = client.get(f"{ALL}&event_type=NoteAdded&event_type=ConnectorCreated")
-    assert texts(soup(page), "#feed .note-mark") == ["1 note"]
+    assert texts(part_of(page, "feed"), "#feed .note-mark") == ["1 note"]
     assert (
         "Rolled back"
         not in page.text + client.get("/events/2").text + client.get("/events/2/details", headers=HTMX).text

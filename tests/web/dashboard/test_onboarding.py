@@ -18,6 +18,7 @@ from tests.conftest import close, settings_for
 from tests.support.accounts import add_person, sign_in
 from tests.support.html import form_of, soup, texts, words
 from tests.support.statements import recorded_statements
+from tests.web.parts import part_of
 
 LOG = "/settings/audit-log"
 RULE = {"name": "Page me", "url": "json://127.0.0.1:9", "kinds": ["connector_failing"]}
@@ -26,14 +27,14 @@ STEPS = ["source", "account", "notification", "key"]
 
 def done(client: FlaskClient) -> dict[str, bool] | None:
     """Return whether each step of the checklist is done; None if there is no checklist."""
-    page = soup(client.get("/"))
+    page = part_of(client.get("/"), "onboarding")
     if not page.select_one("#onboarding"):
         return None
     return {str(step["data-step"]): "done" in step.get("class", []) for step in page.select("#onboarding li")}
 
 
 def step_of(client: FlaskClient, key: str) -> str:
-    return words(soup(client.get("/")).select_one(f"#onboarding [data-step={key}]"))
+    return words(part_of(client.get("/"), "onboarding").select_one(f"#onboarding [data-step={key}]"))
 
 
 def poll(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +51,7 @@ def poll(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
 def confirm(client: FlaskClient, **values: str) -> TestResponse:
     """Tick "I have stored a copy of the root key" and press Confirm."""
     page = client.get(LOG)
-    box = soup(page).select_one("#confirm-key-copy input[type=checkbox]")
+    box = part_of(page, "confirm-key-copy").select_one("#confirm-key-copy input[type=checkbox]")
     form = {**form_of(page, "#confirm-key-copy"), "key": box["value"], **values}
     return client.post("/setup/key-copy", data=form)
 
@@ -66,7 +67,7 @@ def recorded(client: FlaskClient, event_type: str) -> list[dict[str, object]]:
 
 def test_a_new_server_asks_for_a_source_a_rule_and_a_copy_of_the_key(client):
     assert done(client) == {"source": False, "account": True, "notification": False, "key": False}
-    page = soup(client.get("/"))
+    page = part_of(client.get("/"), "onboarding")
     assert words(page.select_one("#onboarding summary")) == "Setup 1 of 4 done Next: add a source"
     assert page.select_one("#onboarding details").has_attr("open"), "there is nothing else to see yet"
     assert texts(page, "#onboarding a.button") == [
@@ -80,7 +81,7 @@ def test_a_new_server_asks_for_a_source_a_rule_and_a_copy_of_the_key(client):
 def test_a_source_is_done_once_an_enabled_connector_was_polled(app, client, make_connector, monkeypatch):
     number = make_connector(name="Work GitHub")
     assert "“Work GitHub” is disabled." in step_of(client, "source")
-    assert not soup(client.get("/")).select_one("#onboarding details").has_attr("open")
+    assert not part_of(client.get("/"), "onboarding").select_one("#onboarding details").has_attr("open")
     response = client.post(f"/api/connectors/{number}/enable")
     assert response.status_code == 200
     assert "“Work GitHub” has no data yet." in step_of(client, "source")
@@ -116,7 +117,7 @@ def test_an_enabled_notification_rule_is_a_step(client):
 
 
 def test_an_admin_confirms_a_copy_of_the_key_once(client):
-    assert "Nobody has confirmed" in words(soup(client.get(LOG)).select_one("#key-copy"))
+    assert "Nobody has confirmed" in words(part_of(client.get(LOG), "key-copy").select_one("#key-copy"))
     response = confirm(client)
     assert (response.status_code, response.location) == (303, f"{LOG}#key-title")
     page = soup(client.get(LOG))
@@ -162,10 +163,10 @@ def test_an_editor_sees_the_list_and_a_viewer_does_not(app):
     sign_in(editor, "bob")
     sign_in(viewer, "carol")
     assert list(done(editor) or ()) == STEPS
-    assert texts(soup(editor.get("/")), "#onboarding a.button") == ["Add a connector"]
+    assert texts(part_of(editor.get("/"), "onboarding"), "#onboarding a.button") == ["Add a connector"]
     assert "An admin can do this." in step_of(editor, "key")
     assert done(viewer) is None
-    assert soup(viewer.get(LOG)).select_one("#confirm-key-copy") is None
+    assert part_of(viewer.get(LOG), "confirm-key-copy").select_one("#confirm-key-copy") is None
 
 
 def test_the_list_is_gone_when_everything_is_done(app, client, make_connector, monkeypatch):

@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from tests.support.html import form_of, soup, texts, words
 from tests.web.dashboard.reports import edit, log
+from tests.web.parts import part_of
 
 
 def download_csv(client: FlaskClient, month: str = "") -> TestResponse:
@@ -34,7 +35,7 @@ def this_month() -> str:
 def test_the_report_of_this_month_lists_the_changes(client, make_connector):
     number = make_connector(name="Work GitHub")
     edit(client, number, poll_interval="3600")
-    page = soup(client.get("/report"))
+    page = part_of(client.get("/report"), "main")
     assert words(page.select_one("h1")) == f"{datetime.now(UTC):%B %Y} so far"
     assert texts(page, ".totals > div") == [
         "Additions 2",
@@ -50,25 +51,25 @@ def test_the_report_of_this_month_lists_the_changes(client, make_connector):
 
 def test_every_figure_links_to_its_events(client, make_connector, events):
     edit(client, make_connector(), poll_interval="3600")
-    page = soup(client.get("/report"))
+    page = part_of(client.get("/report"), "main")
     links = {words(link): link["href"] for link in page.select("main section a[href^='/?']")}
     assert {"Work GitHub", "system", "Config Changed"} <= set(links)
-    assert texts(soup(client.get(links["Config Changed"])), "#feed .event-type") == ["Config Changed"]
-    assert len(texts(soup(client.get(links["Work GitHub"])), "#feed article")) == 3
-    assert len(texts(soup(client.get(links["system"])), "#feed article")) == len(events())
+    assert texts(part_of(client.get(links["Config Changed"]), "feed"), "#feed .event-type") == ["Config Changed"]
+    assert len(texts(part_of(client.get(links["Work GitHub"]), "feed"), "#feed article")) == 3
+    assert len(texts(part_of(client.get(links["system"]), "feed"), "#feed article")) == len(events())
 
 
 def test_a_bar_of_the_chart_links_to_its_day(client, events):
     client.set_cookie("zone", "Europe/Berlin")
     started = datetime.fromisoformat(events()[0]["timestamp"]).astimezone(ZoneInfo("Europe/Berlin"))
-    bars = soup(client.get(f"/report?month={started:%Y-%m}")).select(".chart a[aria-label]")
+    bars = part_of(client.get(f"/report?month={started:%Y-%m}"), "main").select(".chart a[aria-label]")
     assert len(bars) == 1
     assert bars[0]["aria-label"].endswith(": 1 configuration change")
-    assert len(texts(soup(client.get(bars[0]["href"])), "#feed article")) == 1
+    assert len(texts(part_of(client.get(bars[0]["href"]), "feed"), "#feed article")) == 1
 
 
 def test_the_previous_and_next_month_are_linked(client):
-    page = soup(client.get("/report?month=2026-01"))
+    page = part_of(client.get("/report?month=2026-01"), "main")
     assert texts(page, ".months a") == ["December 2025", "February 2026"]
     assert [link["href"] for link in page.select(".months a")] == ["/report?month=2025-12", "/report?month=2026-02"]
     assert form_of(client.get("/report?month=2026-01"), "form.months") == {"month": "2026-01"}
@@ -81,11 +82,11 @@ def test_an_empty_month_has_a_message(client):
 
 
 def test_the_report_of_the_first_month_shows_when_the_log_begins(client):
-    assert "The audit log starts on" in words(soup(client.get("/report")).select_one("main"))
+    assert "The audit log starts on" in words(part_of(client.get("/report"), "main").select_one("main"))
 
 
 def test_a_future_month_has_a_message(client):
-    nothing = soup(client.get("/report?month=2222-01")).select_one("main .nothing")
+    nothing = part_of(client.get("/report?month=2222-01"), "main").select_one("main .nothing")
     assert words(nothing).startswith("January 2222 has not started yet")
 
 
@@ -97,13 +98,13 @@ def test_an_invalid_month_is_refused_with_a_message(client, subtests):
         with subtests.test(month):
             response = client.get("/report", query_string={"month": month})
             assert response.status_code == 422
-            assert "month" in words(soup(response).select_one("[role=alert]"))
+            assert "month" in words(part_of(response, "main").select_one("[role=alert]"))
             assert download_csv(client, month).status_code == 422
 
 
 def test_events_reported_by_scripts_are_marked(client):
     log(client, event_type="config_changed", connector_name="Deploy", field="replicas", old_value=2, new_value=3)
-    page = soup(client.get("/report"))
+    page = part_of(client.get("/report"), "main")
     assert texts(page, "[data-table=drift] tbody tr") == ["Deploy", "Replicas by script 2 → 3 1"]
     assert "1 of 2 events was reported by scripts" in words(page.select_one("main"))
 
@@ -112,7 +113,7 @@ def test_a_toggle_reported_without_a_connector_has_its_own_row(client):
     log(
         client, event_type="field_visibility_changed", connector_type="PullRequest", field_key="branches", visible=False
     )
-    page = soup(client.get("/report"))
+    page = part_of(client.get("/report"), "main")
     assert texts(page, "[data-table=drift] tbody tr") == [
         "no connector",
         "Branches of PullRequest by script shown → hidden 1",
@@ -122,21 +123,23 @@ def test_a_toggle_reported_without_a_connector_has_its_own_row(client):
 
 def test_the_page_of_a_reported_event_marks_it_as_reported(client, events):
     log(client, event_type="config_changed", connector_name="Deploy", field="replicas", old_value=2, new_value=3)
-    meta_lines = [words(soup(client.get(f"/events/{event['id']}")).select_one("main .meta")) for event in events()]
+    meta_lines = [
+        words(part_of(client.get(f"/events/{event['id']}"), "main").select_one("main .meta")) for event in events()
+    ]
     assert ["reported by a script" in meta_line for meta_line in meta_lines] == [False, True]
 
 
 def test_a_gap_is_shown(client):
     for act in ("disable", "enable"):
         assert client.post(f"/api/connectors/1/{act}").status_code == 200
-    assert words(soup(client.get("/report")).select_one(".unrecorded")).startswith(
+    assert words(part_of(client.get("/report"), "main").select_one(".unrecorded")).startswith(
         "Auditing was off. Changes made during these times were not recorded"
     )
 
 
 def test_the_csv_has_the_same_figures_and_a_name(client, make_connector):
     edit(client, make_connector(name="Work GitHub"), poll_interval="3600")
-    button = soup(client.get("/report")).select_one("button[form=csv]")
+    button = part_of(client.get("/report"), "main").select_one("button[form=csv]")
     response = download_csv(client, str(button["value"]))
     assert response.mimetype == "text/csv"
     assert response.headers["Content-Disposition"] == f'attachment; filename="painchain-report-{this_month()}.csv"'
@@ -149,7 +152,7 @@ def test_the_csv_has_the_same_figures_and_a_name(client, make_connector):
 
 def test_the_csv_begins_with_a_byte_order_mark_that_can_be_left_out(client, make_connector):
     make_connector(name="Größe")
-    page = soup(client.get("/report"))
+    page = part_of(client.get("/report"), "main")
     box = page.select_one("input[type=checkbox][form=csv]")
     form = form_of(client.get("/report"), "#csv")
     with_mark, without = (client.post("/report.csv", data={**form, **more}).data for more in ({}, {box["name"]: "y"}))
@@ -181,7 +184,9 @@ def test_no_csv_cell_is_a_formula(client, evil):
 def test_every_page_links_to_the_report(client, make_connector):
     for address in ("/", f"/settings/integrations/{make_connector()}"):
         assert "/report" in [link["href"] for link in soup(client.get(address)).select("header a")]
-    assert "/report" in [link["href"] for link in soup(client.get("/settings/integrations")).select(".sidebar a")]
+    assert "/report" in [
+        link["href"] for link in part_of(client.get("/settings/integrations"), "main").select(".sidebar a")
+    ]
 
 
 def test_reported_text_is_escaped(client):
@@ -190,14 +195,14 @@ def test_reported_text_is_escaped(client):
     log(client, event_type="config_changed", **about)
     html = client.get("/report").get_data(as_text=True)
     assert "<script>alert" not in html
-    assert "\u202e" not in words(soup(client.get("/report")).select_one("[data-table=drift]"))
+    assert "\u202e" not in words(part_of(client.get("/report"), "main").select_one("[data-table=drift]"))
 
 
 def test_a_long_table_is_cut_on_the_page_but_complete_in_the_csv(client):
     for part in range(2):
         changes = {f"field {part}-{number}": {"old": 1, "new": 2} for number in range(150)}
         log(client, event_type="connector_updated", connector_name="Far", connector_type="github", changes=changes)
-    page = soup(client.get("/report"))
+    page = part_of(client.get("/report"), "main")
     assert len(page.select("[data-table=drift] tr:not(.of) th[scope=row]")) == 200
     assert "and 100 more. Download the CSV to see all." in words(page.select_one("[aria-labelledby=drift]"))
     assert len([row for row in table(client) if row[0] == "drift"]) == 300

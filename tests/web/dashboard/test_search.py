@@ -17,6 +17,7 @@ from tests.support.html import fill, form_of, soup, texts
 from tests.support.sample_events import new
 from tests.support.search_strategies import SEARCHES
 from tests.support.thorough import examples
+from tests.web.parts import count_of, part_of
 
 HTMX = {"HX-Request": "true"}
 
@@ -33,10 +34,11 @@ def various(client: FlaskClient, make_connector: Callable[..., int]) -> None:
 
 def search(client: FlaskClient, form: dict[str, Any], q: str) -> list[str]:
     """Search on the dashboard with its form, and return the lines of the feed."""
-    page = soup(client.get("/", query_string=fill(form, q=q)))
-    assert page.select_one("#q")["value"] == q
-    assert page.select_one("#timeline .count strong").get_text() == str(len(page.select("#feed article")))
-    kinds, authors = texts(page, "#feed .event-type"), texts(page, "#feed .author")
+    response = client.get("/", query_string=fill(form, q=q))
+    assert part_of(response, "q").input["value"] == q
+    feed = part_of(response, "feed")
+    assert count_of(response) == len(feed.select("article"))
+    kinds, authors = texts(feed, ".event-type"), texts(feed, ".author")
     return [f"{kind} by {author}" for kind, author in zip(kinds, authors, strict=True)]
 
 
@@ -96,13 +98,13 @@ def test_a_time_in_the_search_overrides_the_range_and_choosing_a_range_replaces_
 
 
 def test_without_javascript_the_page_explains_the_search(client):
-    link = soup(client.get("/")).select_one("#menu-how .panel a")
-    page = soup(client.get(str(link["href"])))
+    link = part_of(client.get("/"), "menu-how").select_one("#menu-how .panel a")
+    page = part_of(client.get(str(link["href"])), "main")
     assert all(f"{name}:" in page.select_one("main #search_help").get_text() for name in search_query.QUALIFIERS)
 
 
 def test_the_panel_beside_the_search_box_is_filled_when_it_is_opened(client):
-    panel = soup(client.get("/")).select_one("#menu-how .panel")
+    panel = part_of(client.get("/"), "menu-how").select_one("#menu-how .panel")
     fragment = soup(client.get(str(panel["hx-get"]), headers=HTMX))
     assert [element["id"] for element in fragment.find_all(recursive=False)] == ["search_help"]
     assert all(f"{name}:" in fragment.get_text() for name in search_query.QUALIFIERS)
@@ -124,7 +126,7 @@ def test_a_search_on_any_page_leads_to_the_timeline(client):
     forms = []
     for path in PAGES:
         response = client.get(path)
-        form = soup(response).select_one("header #search-form")
+        form = part_of(response, "search-form").form
         assert (form["action"], form["method"]) == ("/", "get"), path
         forms.append(form_of(response, "#search-form"))
     assert all(form == forms[0] for form in forms)
@@ -143,7 +145,7 @@ def suggestions(client: FlaskClient, q: str) -> list[str]:
     """Return the suggestions of the search box for the text before the caret."""
     response = client.get("/search/suggestions", query_string={"q": q}, headers=HTMX)
     assert response.status_code == 200
-    fragment = soup(response)
+    fragment = part_of(response, "suggestions")
     root = fragment.select_one("#suggestions[role=listbox]")
     options = [str(option["data-text"]) for option in root.select("[role=option]")]
     assert root.has_attr("hidden") == (not options)
@@ -227,7 +229,9 @@ def test_suggested_names_are_escaped(client, make_connector):
     make_connector("github", "<i>Odd</i>")
     response = client.get("/search/suggestions?q=connector:odd")
     assert soup(response).select("b, i") == []
-    assert [option["data-text"] for option in soup(response).select("[role=option]")] == ["connector:<i>Odd</i> "]
+    assert [option["data-text"] for option in part_of(response, "suggestions").select("[role=option]")] == [
+        "connector:<i>Odd</i> "
+    ]
 
 
 ANY = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=210) | SEARCHES

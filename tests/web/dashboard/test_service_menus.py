@@ -17,6 +17,7 @@ from tests.support.html import fill, form_of, soup, texts, words
 from tests.support.sample_events import new
 from tests.support.statements import recorded_statements
 from tests.web.dashboard.test_chips_and_axis import chips
+from tests.web.parts import part_of
 
 CHANGES = [
     {"title": "Shop 1", "kind": "deployment", "service": "shop", "environment": "production"},
@@ -40,14 +41,14 @@ def test_events_are_chosen_by_service_and_environment(app, client):
     assert soup(client.get("/")).select("#menu-service, #menu-environment") == []
     assert client.post("/api/events", json=CHANGES).status_code == 201
     for is_counted in (False, True):
-        page = soup(client.get("/?range=7d"))
+        page = part_of(client.get("/?range=7d"), "filter")
         assert (choices(page, "service"), choices(page, "environment")) == (
             ["Pay, Berlin", "shop"],
             ["production", "staging"],
         )
         form = form_of(client.get("/?range=7d"), "#filter")
         shown = client.get("/", query_string=fill(form, service=["shop", "Pay, Berlin"], environment="production"))
-        page = soup(shown)
+        page = part_of(shown, "dashboard")
         assert titles(page) == {"Shop 1", "Pay, 1"}
         assert words(page.select_one("#timeline .count")) == "2 events"
         assert [box["value"] for box in page.select("#menu-service [checked]")] == ["Pay, Berlin", "shop"]
@@ -56,12 +57,12 @@ def test_events_are_chosen_by_service_and_environment(app, client):
             event_log.count()
     with app.app_context(), writer.writing() as event_log:  # the last event of a service takes its choice along
         event_log.remove(db.session.scalars(text("SELECT id FROM change_events WHERE title LIKE 'Pay%'")).all())
-    assert choices(soup(client.get("/")), "service") == ["shop"]
+    assert choices(part_of(client.get("/"), "menu-service"), "service") == ["shop"]
 
 
 def test_a_chosen_service_is_in_addresses_chips_exports_saved_views_and_live_updates(client):
     client.post("/api/events", json=CHANGES)
-    page = soup(client.get("/?service=Pay,+Berlin&environment=production"))
+    page = part_of(client.get("/?service=Pay,+Berlin&environment=production"), "dashboard")
     assert chips(page) == {
         "Service: Pay, Berlin": {"environment": ["production"]},
         "Environment: production": {"service": ["Pay, Berlin"]},
@@ -70,14 +71,14 @@ def test_a_chosen_service_is_in_addresses_chips_exports_saved_views_and_live_upd
     for link in page.select(".export, .ranges a, #chart-table a, #switch-failures, .legend a"):
         query = parse_qs(urlsplit(str(link["href"])).query)
         assert (query["service"], query["environment"]) == (["Pay, Berlin"], ["production"]), link
-    export = soup(client.get(str(page.select_one("a.export")["href"])))
+    export = part_of(client.get(str(page.select_one("a.export")["href"])), "main")
     assert "Pay, Berlin" in words(export.main)
     assert "1 event" in words(export.main)
     view = client.post(
         "/api/views", json={"name": "Pay", "filter": "service=Pay%2C+Berlin&environment=production&range=7d"}
     )
     assert view.status_code == 201, view.json
-    assert titles(soup(client.get("/", query_string=view.json["filter"]))) == {"Pay, 1"}
+    assert titles(part_of(client.get("/", query_string=view.json["filter"]), "feed")) == {"Pay, 1"}
     news = client.get("/news?after=0&service=shop&environment=staging", headers={"HX-Request": "true"})
     assert [change["title"] for change in CHANGES if change["title"] in news.text] == ["Shop 2"]
 
@@ -94,7 +95,7 @@ def test_the_api_and_an_empty_feed_know_the_service(client):
         assert client.get(f"/api/stats?{query}").json["total"] == len(expected)
     lines = client.post("/api/export?service=shop").text.splitlines()
     assert len(lines) == 2
-    page = soup(client.get("/?service=shop&environment=none"))
+    page = part_of(client.get("/?service=shop&environment=none"), "menu-environment")
     assert choices(page, "environment") == ["production", "staging", "none"]
     assert "without the environment" in words(soup(client.get("/feed/other-views?service=shop&environment=none")))
 
@@ -104,9 +105,12 @@ def test_an_event_of_any_source_is_offered_and_what_is_no_text_is_not(app, clien
     with app.app_context(), writer.writing() as event_log:
         event_log.append(*(new(number, metadata=metadata) for number, metadata in enumerate(facts)))
         event_log.append(new(9, source="retired", event_type="Gone", metadata={"service": "old"}))
-    page = soup(client.get("/?start_date=2026-03-01T00:00:00Z"))
+    page = part_of(client.get("/?start_date=2026-03-01T00:00:00Z"), "filter")
     assert (choices(page, "service"), choices(page, "environment")) == (["old"], ["preview"])
-    assert len(soup(client.get("/?start_date=2026-03-01T00:00:00Z&service=old")).select("#feed article.event")) == 1
+    assert (
+        len(part_of(client.get("/?start_date=2026-03-01T00:00:00Z&service=old"), "feed").select("#feed article.event"))
+        == 1
+    )
 
 
 def test_the_choices_cost_as_much_in_a_long_log(app: Flask, client) -> None:

@@ -9,6 +9,7 @@ from tests.support.elements import tree
 from tests.support.html import fill, form_of, soup, texts, unfold, words
 from tests.support.script_corpus import FEW, assert_inert
 from tests.web.dashboard.pages import log, read
+from tests.web.parts import part_of
 
 
 def hide(client: FlaskClient, number: int, event_type: str, *fields: str) -> None:
@@ -20,7 +21,7 @@ def hide(client: FlaskClient, number: int, event_type: str, *fields: str) -> Non
 def test_hidden_fields_are_not_shown(client):
     log(client, field="x", old_value="before", new_value="after")
     hide(client, 1, "ConfigChanged", "old_value", "connector_name")
-    for page in (unfold(client, read(client)), soup(client.get("/events/2"))):
+    for page in (unfold(client, read(client)), part_of(client.get("/events/2"), "main")):
         article = page.select_one("article[data-event-type=ConfigChanged]")
         assert texts(article, ".change") == ["X: after"]
         assert "before" not in words(article)
@@ -55,7 +56,7 @@ def test_a_hidden_field_is_neither_in_the_text_of_an_event_nor_suggested_as_a_pl
 def test_long_values_are_cut_but_remain_distinguishable(client):
     for last in "bc":
         log(client, old_value="short", new_value="a" * 5000 + last)
-    changes = texts(read(client), "#feed .change")
+    changes = texts(read(client, only="feed"), "#feed .change")
     assert len(set(changes)) == 2
     for text in changes:
         assert "… (5,001 characters, sha256 " in text
@@ -120,7 +121,7 @@ def test_entered_text_is_escaped(client, events, make_connector):
     assert_inert(feed)
     assert set(FEW) <= set(texts(feed, "#feed .where"))
     assert set(FEW) <= set(texts(feed, "#feed .author"))
-    assert set(FEW) <= set(texts(soup(client.get("/settings/integrations")), "article.card h2"))
+    assert set(FEW) <= set(texts(part_of(client.get("/settings/integrations"), "cards"), "article.card h2"))
 
 
 @ON_SQLITE
@@ -144,6 +145,6 @@ def test_refused_input_is_escaped(client):
         inputs = dict.fromkeys(("name", "tags", "base_url", "token", "poll_interval", "repos", "branches"), text)
         response = client.post(address, data=fill(form_of(client.get(address)), **inputs))
         assert_inert(tree(response))
-        page = soup(response)
+        page = part_of(response, "new")
         assert page.select_one("[name=poll_interval]")["value"] == text
         assert page.select_one("[name=repos]").get_text().strip() == text

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from painchain.eventlog import writer
 from tests.support.html import fill, form_of, soup, texts, words
 from tests.web.dashboard.reports import edit, log
+from tests.web.parts import part_of
 
 
 def moments(events):
@@ -25,7 +26,7 @@ def card_of(page, name):
 def test_now_shows_the_current_configuration(client, make_connector):
     number = make_connector(name="Work GitHub", repos="acme/api", tags="ci")
     edit(client, number, poll_interval="3600")
-    page = soup(client.get("/as-of"))
+    page = part_of(client.get("/as-of"), "main")
     assert texts(page, ".standing h3") == ["PainChain System", "Work GitHub"]
     assert card_of(page, "Work GitHub") == {
         "Tags": "ci",
@@ -43,17 +44,19 @@ def test_a_time_shows_the_configuration_of_then(client, make_connector, events):
     edit(client, number, poll_interval="3600")
     edit(client, number, name="Home")
     first, created, changed, *_ = moments(events)
-    assert texts(soup(client.get("/as-of", query_string={"at": first})), ".standing h3") == ["PainChain System"]
+    assert texts(part_of(client.get("/as-of", query_string={"at": first}), "main"), ".standing h3") == [
+        "PainChain System"
+    ]
     for moment, interval in ((created, "300"), (changed, "3600")):
-        then = card_of(soup(client.get("/as-of", query_string={"at": moment})), "Work GitHub")
+        then = card_of(part_of(client.get("/as-of", query_string={"at": moment}), "main"), "Work GitHub")
         assert then["Poll interval (seconds)"] == interval
 
 
 def test_a_deleted_connector_exists_at_an_earlier_time(client, make_connector, events):
     number = make_connector(name="Work GitHub")
     assert client.delete(f"/api/connectors/{number}").status_code == 204
-    assert card_of(soup(client.get("/as-of")), "Work GitHub") is None
-    before = soup(client.get("/as-of", query_string={"at": moments(events)[1]}))
+    assert card_of(part_of(client.get("/as-of"), "main"), "Work GitHub") is None
+    before = part_of(client.get("/as-of", query_string={"at": moments(events)[1]}), "main")
     assert card_of(before, "Work GitHub")["Token"] == "set"
 
 
@@ -65,7 +68,7 @@ def test_two_times_are_compared_in_either_order(client, make_connector, events):
     make_connector("kubernetes", "Cluster")
     now = datetime.now(UTC).isoformat()
     for at, compare in ((now, created), (created, now)):
-        page = soup(client.get("/as-of", query_string={"at": at, "compare": compare}))
+        page = part_of(client.get("/as-of", query_string={"at": at, "compare": compare}), "main")
         assert texts(page, ".difference h3") == ["Cluster added", "Work GitHub changed"]
         assert texts(page, ".difference .changes li") == [
             "Token replaced",
@@ -77,7 +80,7 @@ def test_two_times_are_compared_in_either_order(client, make_connector, events):
 
 def test_equal_configurations_have_a_message(client):
     now = datetime.now(UTC).isoformat()
-    page = soup(client.get("/as-of", query_string={"at": now, "compare": now}))
+    page = part_of(client.get("/as-of", query_string={"at": now, "compare": now}), "main")
     assert texts(page, ".differences") == ["No connectors changed No differences recorded between these two times."]
 
 
@@ -88,8 +91,8 @@ def test_the_form_shows_and_reads_times_in_the_viewers_zone(client):
     answer = client.get("/as-of", query_string=fill(form, at="2026-01-15T14:00", compare="2026-01-15T15:00"))
     assert answer.location == "/as-of?at=2026-01-15T13%3A00%3A00Z&compare=2026-01-15T14%3A00%3A00Z"
     answer = client.get(answer.location)
-    assert words(soup(answer).h1) == "What changed between 15 Jan 2026, 14:00:00 and 15 Jan 2026, 15:00:00"
-    assert soup(answer).select_one("h1 time")["datetime"] == "2026-01-15T13:00:00+00:00"
+    assert words(part_of(answer, "main").h1) == "What changed between 15 Jan 2026, 14:00:00 and 15 Jan 2026, 15:00:00"
+    assert part_of(answer, "main").select_one("h1 time")["datetime"] == "2026-01-15T13:00:00+00:00"
 
 
 def test_every_event_links_to_the_configuration_at_its_time(client, make_connector, events):
@@ -97,19 +100,19 @@ def test_every_event_links_to_the_configuration_at_its_time(client, make_connect
     for event in events(event_type="ConfigChanged"):
         page = soup(client.get(f"/events/{event['id']}"))
         [link] = [link["href"] for link in page.select("a") if words(link) == "Configuration at this time"]
-        then = card_of(soup(client.get(link)), "Work GitHub")
+        then = card_of(part_of(client.get(link), "main"), "Work GitHub")
         assert (then["Poll interval (seconds)"], then["Branches"]) == ("3600", "main"), "a save counts as a whole"
 
 
 def test_before_the_start_of_the_log_the_configuration_is_unknown(client):
-    nothing = soup(client.get("/as-of?at=2020-01-01", follow_redirects=True)).select_one("main .nothing")
+    nothing = part_of(client.get("/as-of?at=2020-01-01", follow_redirects=True), "main").select_one("main .nothing")
     assert words(nothing).startswith("No data for this time The audit log starts on")
     assert client.get(str(nothing.a["href"])).status_code == 200
-    assert texts(soup(client.get(str(nothing.a["href"]))), ".standing h3") == ["PainChain System"]
+    assert texts(part_of(client.get(str(nothing.a["href"])), "main"), ".standing h3") == ["PainChain System"]
 
 
 def test_a_future_time_has_a_message(client):
-    page = soup(client.get("/as-of?at=2222-01-01", follow_redirects=True))
+    page = part_of(client.get("/as-of?at=2222-01-01", follow_redirects=True), "main")
     assert "This time is in the future" in words(page.select_one(".warning"))
     assert texts(page, ".standing h3") == ["PainChain System"]
 
@@ -118,17 +121,17 @@ def test_a_future_time_has_a_message(client):
 def test_an_invalid_time_is_refused_with_a_message(client, query):
     response = client.get(f"/as-of?{query}")
     assert response.status_code == 422
-    assert "Showing the current configuration instead" in words(soup(response).select_one("[role=alert]"))
-    assert texts(soup(response), ".standing h3") == ["PainChain System"]
+    assert "Showing the current configuration instead" in words(part_of(response, "main").select_one("[role=alert]"))
+    assert texts(part_of(response, "main"), ".standing h3") == ["PainChain System"]
 
 
 def test_a_time_without_auditing_is_shown_as_a_gap(client, make_connector):
     number = make_connector(name="Work GitHub")
     client.post("/api/connectors/1/disable")
     edit(client, number, poll_interval="3600")
-    assert "since" in words(soup(client.get("/as-of")).select_one(".unrecorded li"))
+    assert "since" in words(part_of(client.get("/as-of"), "main").select_one(".unrecorded li"))
     client.post("/api/connectors/1/enable")
-    page = soup(client.get("/as-of"))
+    page = part_of(client.get("/as-of"), "main")
     assert words(page.select_one(".unrecorded li")).startswith("between")
     assert card_of(page, "Work GitHub")["Poll interval (seconds)"] == "300", "as it was recorded"
 
@@ -140,7 +143,7 @@ def test_a_pruned_log_gives_a_partial_configuration_with_a_message(app, client, 
     with app.app_context(), writer.writing() as event_log:
         event_log.connection.execute(text("DELETE FROM change_events WHERE id < 4"))
     first = moments(events)[0]
-    page = soup(client.get("/as-of", query_string={"at": first}))
+    page = part_of(client.get("/as-of", query_string={"at": first}), "main")
     assert "Older events were deleted" in words(page.select_one(".warning"))
     assert texts(page, ".standing h3") == ["PainChain System", "Work GitHub"]
     assert card_of(page, "Work GitHub")["Poll interval (seconds)"] == "3600"
@@ -155,7 +158,7 @@ def test_a_pruned_log_gives_a_partial_configuration_with_a_message(app, client, 
 def test_events_reported_by_scripts_are_counted_but_not_applied(client, make_connector):
     make_connector(name="Work GitHub")
     log(client, event_type="connector_deleted", connector_name="Work GitHub", connector_type="github")
-    page = soup(client.get("/as-of"))
+    page = part_of(client.get("/as-of"), "main")
     assert card_of(page, "Work GitHub")
     assert "Not included: 1 event that scripts reported up to this time." in words(page.select_one(".past-page"))
 

@@ -16,6 +16,7 @@ from painchain.eventlog import writer
 from tests.support.html import fill, form_of, soup, texts
 from tests.support.sample_events import new
 from tests.support.thorough import further
+from tests.web.parts import part_of
 
 HTMX = {"HX-Request": "true"}
 MINUTE = timedelta(minutes=1)
@@ -45,12 +46,12 @@ def half_hours(write: Write) -> datetime:
     return newest
 
 
-def read(client: FlaskClient, address: str, zone: str = "UTC") -> BeautifulSoup:
-    """Return the page at an address as a viewer in a time zone sees it."""
+def read(client: FlaskClient, address: str, zone: str = "UTC", only: str = "main") -> BeautifulSoup:
+    """Return an element of the page at an address as a viewer in a time zone sees it."""
     client.set_cookie("zone", zone)
     response = client.get(address, follow_redirects=True)
     assert response.status_code == 200
-    return soup(response)
+    return part_of(response, only)
 
 
 def times_of(page: BeautifulSoup | Tag) -> list[str]:
@@ -96,7 +97,7 @@ def test_htmx_shows_the_address_in_utc(client):
 def test_a_range_beside_dates_is_left_out(client):
     response = client.get("/?range=7d&start_date=2026-01-15T14:00:00Z&source=github")
     assert response.location == "/?source=github&start_date=2026-01-15T14%3A00%3A00Z"
-    page = read(client, response.location)
+    page = read(client, response.location, only="filter")
     assert not page.select("#filter [name=range]")
     assert client.get("/?range=7d&start_date=").status_code == 200
 
@@ -119,7 +120,7 @@ def test_every_address_on_the_page_has_times_in_utc(client, half_hours):
 
 def test_an_address_in_utc_shows_the_same_events_in_every_zone(client, half_hours):
     start, end = (f"{half_hours - timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}" for hours in (9, 3))
-    shown = [times_of(read(client, f"/?start_date={start}&end_date={end}", zone)) for zone in ZONES]
+    shown = [times_of(read(client, f"/?start_date={start}&end_date={end}", zone, only="feed")) for zone in ZONES]
     assert shown[0] == shown[1] == shown[2]
     assert len(shown[0]) == 12
 
@@ -140,11 +141,14 @@ def test_an_address_in_utc_shows_the_same_events_in_every_zone(client, half_hour
     ],
 )
 def test_the_fixed_link_shows_the_same_events_later_and_in_another_zone(client, half_hours, write, query):
-    [link] = {link["href"] for link in soup(client.get("/", query_string=query)).select("#timeline .fixed-link")}
-    before = times_of(soup(client.get("/", query_string=query)))
+    [link] = {
+        link["href"]
+        for link in part_of(client.get("/", query_string=query), "timeline").select("#timeline .fixed-link")
+    }
+    before = times_of(part_of(client.get("/", query_string=query), "feed"))
     write([datetime.now(UTC) + timedelta(seconds=5)])
     for zone in ZONES:
-        assert times_of(read(client, link, zone)) == before
+        assert times_of(read(client, link, zone, only="feed")) == before
     assert not parameters(link).keys() & {"range"}
     assert parameters(link)["end_date"][0].endswith("Z")
     assert parameters(link).get("source") == ([query["source"]] if "source" in query else None)
@@ -209,7 +213,7 @@ def test_shifting_keeps_the_filter(client, half_hours):
     [address] = [link["href"] for link in page.select(".shift a[href]")]
     assert parameters(address)["source"] == ["github"]
     assert parameters(address)["q"] == ["commit"]
-    assert len(times_of(read(client, address))) == 6
+    assert len(times_of(read(client, address, only="feed"))) == 6
 
 
 def test_the_ranges_of_the_menu_are_marked(client):
@@ -247,7 +251,7 @@ def test_the_chart_compares_with_the_same_hours_yesterday(client, write):
         assert texts(compared, "#timeline .count") == [f"3 events, {words} {count}"]
         assert texts(compared, ".compare [aria-pressed=true]") == [words]
         assert compared.select("#timeline path.earlier")
-        table = read(client, compared.select_one("#chart-text a")["href"])
+        table = read(client, compared.select_one("#chart-text a")["href"], only="chart-table")
         head = texts(table, "#chart-table th")
         column = head.index(words.capitalize())
         cells = [texts(row, "td")[column] for row in table.select("#chart-table tbody tr")]
@@ -266,7 +270,9 @@ def test_the_chart_compares_with_the_same_hours_yesterday(client, write):
 
 def test_a_comparison_follows_the_clocks_and_is_named_by_the_range(client, write):
     write([datetime(2026, 3, 29, 5, 30, tzinfo=UTC), datetime(2026, 3, 28, 6, 30, tzinfo=UTC)])  # 07:30 in Berlin
-    page = read(client, "/?start_date=2026-03-29T07:00&end_date=2026-03-29T08:00&compare=1d", "Europe/Berlin")
+    page = read(
+        client, "/?start_date=2026-03-29T07:00&end_date=2026-03-29T08:00&compare=1d", "Europe/Berlin", only="timeline"
+    )
     assert texts(page, "#timeline .count") == ["1 event, the day before 1"]
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.html import fill, form_of, soup, texts, unfold, words
 from tests.web.dashboard.reverts import LIST, SYSTEM, change, newest, page_of, previewed, refusal_reason, revert, stored
+from tests.web.parts import part_of
 
 
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
@@ -13,7 +14,7 @@ def test_reverting_a_setting_is_previewed_and_audited(client, make_connector, ht
     connector_id = make_connector()
     change(client, connector_id, poll_interval=3600)
     event = newest(client, "ConfigChanged")
-    assert previewed(soup(client.get(page_of(event)))) == {"poll_interval": "3600 → 300"}
+    assert previewed(part_of(client.get(page_of(event)), "restore")) == {"poll_interval": "3600 → 300"}
     answer = revert(client, event, htmx=htmx)
     if htmx:
         assert (answer.status_code, answer.headers["HX-Redirect"]) == (204, f"{LIST}/{connector_id}")
@@ -35,7 +36,7 @@ def test_the_new_events_link_to_the_event_that_they_revert(client, make_connecto
         new = newest(client, event_type)
         assert new["metadata"]["reverts"] == new["description"]["reverts"] == event["event_id"]
         for address in ("/", f"/events/{new['id']}"):
-            details = unfold(client, soup(client.get(address))).select_one(f"#event-{new['id']} > details")
+            details = unfold(client, part_of(client.get(address), "main")).select_one(f"#event-{new['id']} > details")
             assert "reverts an earlier change" in texts(details, ":scope > summary .note")
             links = details.select(":scope > .details .links a")
             [link] = [link for link in links if words(link) == f"Reverts {event['event_id']}"]
@@ -55,7 +56,7 @@ def test_some_settings_of_a_save_can_be_reverted(client, make_connector):
     connector_id = make_connector(tags="a, b")
     change(client, connector_id, name="Home", tags=["b", "c"], poll_interval=600, repos=["acme/api"])
     event = newest(client, "ConnectorUpdated")
-    assert previewed(soup(client.get(page_of(event)))) == {
+    assert previewed(part_of(client.get(page_of(event)), "restore")) == {
         "name": "Home → Work GitHub",
         "tags": "−c +a",
         "poll_interval": "600 → 300",
@@ -77,7 +78,9 @@ def test_visibility_changes_can_be_reverted(client, make_connector):
     form = fill(form_of(client.get(f"{LIST}/{connector_id}"), "#connector-form"), **{"visible.Commit.sha": False})
     assert client.post(f"{LIST}/{connector_id}", data=form).status_code == 303
     save_event = newest(client, "ConnectorUpdated")
-    assert previewed(soup(client.get(page_of(save_event)))) == {"field_visibility.Commit.sha": "hidden → shown"}
+    assert previewed(part_of(client.get(page_of(save_event)), "restore")) == {
+        "field_visibility.Commit.sha": "hidden → shown"
+    }
     assert revert(client, save_event).status_code == 303
     assert stored(client, connector_id)["visibility"]["Commit"]["sha"] is True
     toggled = newest(client, "FieldVisibilityChanged")

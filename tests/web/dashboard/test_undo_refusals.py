@@ -16,6 +16,7 @@ from tests.web.dashboard.reverts import (
     revert_by_api,
     stored,
 )
+from tests.web.parts import part_of
 
 
 def test_a_secret_is_never_reverted(client, make_connector):
@@ -116,13 +117,15 @@ def test_an_empty_or_unknown_choice_is_refused(client, make_connector, htmx):
     change(client, connector_id, poll_interval=600)
     event = newest(client, "ConfigChanged")
     none = revert(client, event, htmx=htmx, fields=[])
-    assert (none.status_code, texts(soup(none), "[role=alert]")) == (
+    assert (none.status_code, texts(part_of(none, "problems"), "[role=alert]")) == (
         422,
         ["Not reverted: select at least one setting."],
     )
     odd = revert(client, event, htmx=htmx, fields=["poll_interval", "name"])
     assert odd.status_code == 422
-    assert "Choose only settings that this event changed: poll_interval." in words(soup(odd).select_one("[role=alert]"))
+    assert "Choose only settings that this event changed: poll_interval." in words(
+        part_of(odd, "problems").select_one("[role=alert]")
+    )
     assert stored(client, connector_id)["poll_interval"] == 600
 
 

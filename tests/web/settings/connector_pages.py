@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.support.html import fill, form_of, soup, texts, words
+from tests.web.parts import part_of
 
 HTMX = {"HX-Request": "true"}
 LIST = "/settings/integrations"
@@ -103,7 +104,7 @@ def refusal(response: TestResponse, status: int) -> str:
 
 def visible(client: FlaskClient, number: int) -> dict[tuple[str, str], bool]:
     """Return each toggle of a connector's page and whether it is on."""
-    page = soup(client.get(page_of(number)))
+    page = part_of(client.get(page_of(number)), "visibility")
     hidden_fields = {}
     for fieldset in page.select("#visibility fieldset"):
         for box in fieldset.select("input[type=checkbox]"):

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.support.html import fill, form_of, soup, texts
+from tests.web.parts import part_of
 
 Events = Callable[..., list[dict[str, Any]]]
 Make = Callable[..., int]
@@ -62,7 +63,7 @@ def send(client: FlaskClient, address: str, kinds: list[str] | None = None, **va
     """Fill in the form of a rule and send it."""
     page = client.get(address)
     form = fill(form_of(page, "#rule"), **values)
-    ticked = [str(field["value"]) for field in soup(page).select("[name=kinds][checked]")]
+    ticked = [str(field["value"]) for field in part_of(page, "rule").select("[name=kinds][checked]")]
     return client.post(address, data={**form, "kinds": ticked if kinds is None else kinds})
 
 
@@ -74,10 +75,10 @@ def add(client: FlaskClient, url: str, name: str = "On call", **values: Any) -> 
 
 def press(client: FlaskClient, page: str, selector: str = "main form[method=post]") -> TestResponse:
     response = client.get(page)
-    address = str(soup(response).select_one(selector)["action"])
+    address = str(part_of(response, "main").select_one(selector)["action"])
     return client.post(address, data=form_of(response, selector))
 
 
 def toast(client: FlaskClient, response: TestResponse) -> str:
-    [message] = texts(soup(client.get(response.location)), ".toast > span")
+    [message] = texts(part_of(client.get(response.location), "toast"), ".toast > span")
     return message

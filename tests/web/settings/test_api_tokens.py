@@ -13,6 +13,7 @@ from painchain.database.models import ApiToken
 from painchain.database.session import db
 from tests.support.accounts import add_person, audited_transaction, sign_in
 from tests.support.html import fill, form_of, soup, texts, words
+from tests.web.parts import part_of
 
 PAGE = "/settings/tokens"
 CLUSTER = {"name": "Cluster", "type": "kubernetes"}
@@ -31,7 +32,7 @@ def create_token(client: FlaskClient, **values: str) -> str:
     form = fill(form_of(client.get(f"{PAGE}/new"), "#token"), **values)
     response = client.post(f"{PAGE}/new", data=form)
     assert response.status_code == 200, words(soup(response).main)
-    return str(soup(response).select_one("#secret")["value"])
+    return str(part_of(response, "secret").select_one("#secret")["value"])
 
 
 def bearer(secret: str) -> dict[str, str]:
@@ -56,14 +57,14 @@ def test_a_token_is_shown_once_and_its_name_is_in_its_events(app, client, events
     assert created["event_type"] == "ConnectorCreated"
     assert reported["description"]["claimed_author"] == "alice"
     assert "cause" not in reported["description"]
-    page = soup(client.get("/?range=all&author=token:ci"))
+    page = part_of(client.get("/?range=all&author=token:ci"), "feed")
     assert texts(page, "#feed .author") == ["token:ci", "token:ci"]
     assert texts(page, "#feed .claimed") == ["claimed author: alice"]
     shown_text = client.get(PAGE).text + client.get("/?range=all").text + str(events())
     assert secret[4:] not in shown_text
     with app.app_context():
         assert secret[4:] not in str(db.session.execute(db.text("SELECT * FROM api_tokens")).all())
-    assert "used just now" in words(soup(client.get(PAGE)).select_one("#token-1 .meta"))
+    assert "used just now" in words(part_of(client.get(PAGE), "token-1").select_one("#token-1 .meta"))
 
 
 def test_a_token_is_limited_by_its_role_and_by_its_owner(app, client, admin):
@@ -100,7 +101,7 @@ def test_a_token_expires(app, client):
         db.session.commit()
     refused = app.test_client().get("/api/changes", headers=bearer(secret))
     assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
-    assert words(soup(client.get(PAGE)).select_one("#token-1 .pill")) == "Expired"
+    assert words(part_of(client.get(PAGE), "token-1").select_one("#token-1 .pill")) == "Expired"
 
 
 @pytest.mark.usefixtures("admin")
@@ -128,7 +129,7 @@ def test_an_invalid_value_is_reported_beside_its_field(client, events):
         form = fill(form_of(client.get(f"{PAGE}/new"), "#token"), **{"name": "new", **values})
         page = client.post(f"{PAGE}/new", data=form)
         assert page.status_code == 422
-        assert [element["id"] for element in soup(page).select(".error")] == [f"error-{wrong}"]
+        assert [element["id"] for element in part_of(page, "token").select(".error")] == [f"error-{wrong}"]
     assert events() == before
 
 
@@ -150,8 +151,8 @@ def test_the_api_creates_lists_and_revokes_tokens(client, events):
 
 def test_tokens_require_an_account(client, events):
     before = events()
-    assert "Create token" not in words(soup(client.get(PAGE)).main)
-    assert soup(client.get(f"{PAGE}/new")).select_one("#token") is None
+    assert "Create token" not in words(part_of(client.get(PAGE), "main").main)
+    assert part_of(client.get(f"{PAGE}/new"), "token").select_one("#token") is None
     refused = client.post("/api/tokens", json={"name": "ci", "role": "viewer"})
     assert (refused.status_code, refused.get_json()["message"][:21]) == (409, "No token was created.")
     assert events() == before

@@ -20,16 +20,17 @@ from tests.support.event_log import write
 from tests.support.html import fill, form_of, soup, texts, unfold, words
 from tests.support.tampering import change
 from tests.web.common.hostile_input import HOSTILE
+from tests.web.parts import part_of
 
 Events = Callable[..., list[dict[str, Any]]]
 PAGE = "/settings/audit-log"
 
 
 def read(client: FlaskClient) -> BeautifulSoup:
-    """Return the page."""
+    """Return the page without its header and footer."""
     response = client.get(PAGE)
     assert response.status_code == 200
-    return soup(response)
+    return part_of(response, "main")
 
 
 def run_worker(app: Flask) -> None:
@@ -40,7 +41,7 @@ def run_worker(app: Flask) -> None:
 def press(client: FlaskClient, selector: str, **values: Any) -> TestResponse:
     """Fill in a form of the page and send it."""
     page = client.get(PAGE)
-    address = str(soup(page).select_one(selector)["action"])
+    address = str(part_of(page, "main").select_one(selector)["action"])
     return client.post(address, data=fill(form_of(page, selector), **values))
 
 
@@ -94,7 +95,7 @@ def test_check_now_shows_progress_until_it_is_done(app: Flask, client: FlaskClie
     with app.app_context():
         check_job.release(check)
     run_worker(app)
-    status = soup(client.get(f"{PAGE}/progress")).select_one("#integrity_status")
+    status = part_of(client.get(f"{PAGE}/progress"), "integrity_status").select_one("#integrity_status")
     assert "hx-get" not in status.attrs
     assert words(status.select_one("h2")) == "All 4 events verified."
 
@@ -102,7 +103,7 @@ def test_check_now_shows_progress_until_it_is_done(app: Flask, client: FlaskClie
 @pytest.mark.both_databases
 def test_a_broken_log_is_reported_on_every_page_with_event_and_advice(app: Flask, client: FlaskClient) -> None:
     write(app, {}, {}, {})
-    assert read(client).select("#log-broken") == []
+    assert soup(client.get("/")).select("#log-broken") == []
     change(app, "UPDATE change_events SET author = 'eve' WHERE id = 3")
     run_worker(app)
     page = read(client)
@@ -110,18 +111,18 @@ def test_a_broken_log_is_reported_on_every_page_with_event_and_advice(app: Flask
     assert "Event 3" in words(verdict.select_one("h2"))
     [link] = verdict.select("a")
     assert (link["href"], words(link)) == ("/events/3", "Show event 3")
-    feed = unfold(client, soup(client.get("/?event_type=ChainBroken")))
+    feed = unfold(client, part_of(client.get("/?event_type=ChainBroken"), "feed"))
     assert words(feed.select_one("#feed .links a[href='/settings/audit-log']")) == "Open Audit log"
     assert client.get("/events/3").status_code == 200
     assert "copy" in words(verdict.select_one("ol"))
     assert "The 2 events before it are intact." in words(verdict)
-    assert words(soup(client.get("/")).select_one("#log-broken a")) == "Show details"
+    assert words(part_of(client.get("/"), "log-broken").select_one("#log-broken a")) == "Show details"
     integrity = client.get("/api/integrity").get_json()
     assert (integrity["state"], integrity["broken"]["kind"], integrity["broken"]["event"]) == ("broken", "edited", 3)
     change(app, "UPDATE change_events SET author = 'ann' WHERE id = 3")
     assert press(client, "#check-now").status_code == 303
     run_worker(app)
-    assert read(client).select("#log-broken, .log-verdict.broken") == []
+    assert soup(client.get(PAGE)).select("#log-broken, .log-verdict.broken") == []
 
 
 def test_for_a_removed_event_the_previous_one_is_shown(app: Flask, client: FlaskClient) -> None:
@@ -140,7 +141,9 @@ def test_a_log_that_is_shorter_than_its_checkpoint_is_broken_at_once(app: Flask,
     assert "has fewer now" in words(read(client).select_one(".log-verdict.broken h2")), "before any check"
     refused = press(client, "#make-checkpoint")
     assert refused.status_code == 409
-    assert "does not match the log" in words(soup(refused).select_one("#checkpoint-problem")), "on the same page"
+    assert "does not match the log" in words(
+        part_of(refused, "checkpoint-problem").select_one("#checkpoint-problem")
+    ), "on the same page"
     assert "does not match the log" in words(read(client).select_one("#checkpoint-problem"))
     assert client.post("/api/checkpoints").status_code == 409
 
@@ -180,10 +183,12 @@ def test_periods_without_auditing_are_listed(client: FlaskClient) -> None:
 
 def test_a_checkpoint_on_demand_is_audited_and_can_be_downloaded(client: FlaskClient, events: Events) -> None:
     response = press(client, "#make-checkpoint", reason="before the audit")
-    assert texts(soup(client.get(response.location)), ".toast > span") == ["Created a checkpoint of 1 event."]
+    assert texts(part_of(client.get(response.location), "toast"), ".toast > span") == [
+        "Created a checkpoint of 1 event."
+    ]
     [event] = [event for event in events() if event["event_type"] == "CheckpointMade"]
     assert (event["metadata"]["events"], event["description"]["reason"]) == (1, "before the audit")
-    feed = soup(client.get("/?event_type=CheckpointMade"))
+    feed = part_of(client.get("/?event_type=CheckpointMade"), "feed")
     [kind, what] = texts(feed.select_one("#feed article"), ".event-type, .what")
     assert (kind, what.partition(" “")[0]) == ("Checkpoint Made", "1 event")
     file = client.get(f"{PAGE}/checkpoints.ndjson")
@@ -195,17 +200,17 @@ def test_a_pasted_checkpoint_is_compared(app: Flask, client: FlaskClient) -> Non
     line = json.dumps(client.post("/api/checkpoints").get_json())
     response = press(client, "#compare", checkpoints=line)
     assert response.status_code == 200
-    assert "still has the same 1 event as at" in texts(soup(response), "#compared li")[0]
+    assert "still has the same 1 event as at" in texts(part_of(response, "compared"), "#compared li")[0]
     change(app, "UPDATE change_events SET mac = (SELECT seal FROM log_head) WHERE id = 1")
-    [line_result] = soup(press(client, "#compare", checkpoints=line)).select("#compared li.broken")
+    [line_result] = part_of(press(client, "#compare", checkpoints=line), "compared").select("#compared li.broken")
     assert "rewritten" in words(line_result)
     wrong = press(client, "#compare", checkpoints=f"{line.replace(': 1,', ': 2,')}\nnonsense")
     assert wrong.status_code == 422
-    assert [text.split(":")[0] for text in texts(soup(wrong), "#compared li")] == [
+    assert [text.split(":")[0] for text in texts(part_of(wrong, "compared"), "#compared li")] == [
         "Another version of PainChain made this checkpoint.",
         "This is not a checkpoint. A checkpoint is a line that “painchain checkpoint” prints.",
     ]
-    assert "nonsense" in words(soup(wrong).select_one("#checkpoints"))
+    assert "nonsense" in words(part_of(wrong, "checkpoints").select_one("#checkpoints"))
     assert press(client, "#compare").status_code == 422
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import add_person, sign_in
 from tests.support.html import fill, form_of, soup, texts, words
+from tests.web.parts import part_of
 
 LIST = "/settings/integrations"
 pytestmark = pytest.mark.usefixtures("fake_sources")
@@ -22,7 +23,10 @@ def three(make_connector: Any) -> list[int]:
 def press(client: Any, action: str, numbers: list[int], response: Any = None, **values: Any) -> Any:
     """Tick connectors of the list and press a button of the form."""
     response = response or client.get(LIST)
-    boxes = {box["aria-label"]: str(box["value"]) for box in soup(response).select("input[form=bulk][name=chosen]")}
+    boxes = {
+        box["aria-label"]: str(box["value"])
+        for box in part_of(response, "cards").select("input[form=bulk][name=chosen]")
+    }
     chosen = [value for value in boxes.values() if int(value.partition(":")[0]) in numbers]
     form = fill(form_of(response, "#bulk"), **values)
     return client.post(f"{LIST}/bulk", data={**form, "chosen": chosen, "action": action})
@@ -37,13 +41,13 @@ def test_tags_are_added_and_removed_in_one_request(client, three, events):
     ]
     assert len({event["request_id"] for event in recorded}) == 1
     assert {event["description"]["reason"] for event in recorded} == {"Cleanup"}
-    assert "3 connectors tagged." in texts(soup(client.get(LIST)), "#toast .toast span")
+    assert "3 connectors tagged." in texts(part_of(client.get(LIST), "toast"), "#toast .toast span")
     tags = [client.get(f"/api/connectors/{number}").get_json()["tags"] for number in three]
     assert tags == [["x", "y", "z"], ["x", "y", "z"], ["y", "z"]]
     press(client, "remove_tag", three[1:], tags="x")
     assert events()[-1]["connector_name"] == "B"
     toast = "1 connector changed. The other 1 did not change."
-    assert toast in texts(soup(client.get(LIST)), "#toast .toast span")
+    assert toast in texts(part_of(client.get(LIST), "toast"), "#toast .toast span")
 
 
 def test_disabling_asks_first_and_says_what_stops(client, three, events):
@@ -52,11 +56,11 @@ def test_disabling_asks_first_and_says_what_stops(client, three, events):
     before = events()
     page = press(client, "disable", three[:2], reason="Incident")
     assert (page.status_code, events()) == (200, before)
-    assert words(soup(page).select_one("h1")) == "Disable 2 connectors?"
-    assert texts(soup(page), "main li") == ["A (GitHub)", "B (GitHub)"]
+    assert words(part_of(page, "main").select_one("h1")) == "Disable 2 connectors?"
+    assert texts(part_of(page, "main"), "main li") == ["A (GitHub)", "B (GitHub)"]
     form = form_of(page, "#bulk")
     assert form["reason"] == "Incident"
-    chosen = [str(each["value"]) for each in soup(page).select("#bulk [name=chosen]")]
+    chosen = [str(each["value"]) for each in part_of(page, "bulk").select("#bulk [name=chosen]")]
     done = client.post(f"{LIST}/bulk", data={**form, "chosen": chosen, "action": "disable"})
     assert done.status_code == 303
     recorded = events()[len(before) :]
@@ -81,14 +85,14 @@ def test_a_changed_or_deleted_connector_stops_everything(client, three, events, 
     for confirmed in ({}, {"confirmed": "1"}):
         refused = press(client, action, three, response, tags="x", **confirmed)
         assert refused.status_code == 409
-        assert "“B” was changed by system. “C” was deleted." in words(soup(refused).select_one("main"))
+        assert "“B” was changed by system. “C” was deleted." in words(part_of(refused, "main").select_one("main"))
     assert events() == before
     assert not client.get(f"/api/connectors/{three[0]}").get_json()["enabled"]
 
 
 def test_the_builtin_connector_cannot_be_chosen(client, three, events):
     before = events()
-    assert not soup(client.get(LIST)).select("#card-1 [name=chosen]")
+    assert not part_of(client.get(LIST), "card-1").select("#card-1 [name=chosen]")
     form = form_of(client.get(LIST), "#bulk")
     refused = client.post(f"{LIST}/bulk", data={**form, "chosen": "1:1", "action": "disable", "confirmed": "1"})
     assert (refused.status_code, events()) == (409, before)
@@ -114,11 +118,11 @@ def test_an_invalid_choice_changes_nothing(client, three, events, subtests):
         with subtests.test(f"{action} {problem}"):
             refused = client.post(f"{LIST}/bulk", data={**form, "chosen": chosen, "action": action, "tags": tags})
             assert (refused.status_code, events()) == (422, before)
-            assert problem in words(soup(refused).select_one("main"))
+            assert problem in words(part_of(refused, "main").select_one("main"))
 
 
 def test_enter_presses_a_button_that_needs_a_tag(client, three):
-    assert soup(client.get(LIST)).select_one("#bulk button")["value"] == "add_tag"
+    assert part_of(client.get(LIST), "bulk").select_one("#bulk button")["value"] == "add_tag"
 
 
 def test_a_viewer_has_no_boxes(app, client, three):

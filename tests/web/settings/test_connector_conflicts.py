@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.html import fill, form_of, soup, texts, words
+from tests.web.parts import part_of
 from tests.web.settings.connector_pages import (
     edit,
     kinds,
@@ -63,7 +64,7 @@ def test_take_theirs_is_a_link_to_the_current_page(client, make_connector):
     number = make_connector()
     old_form = opened(client, number)
     edit(client, number, poll_interval="600")
-    link = soup(save(client, number, fill(old_form, poll_interval="900"))).select_one("#conflict a")
+    link = part_of(save(client, number, fill(old_form, poll_interval="900")), "conflict").select_one("#conflict a")
     assert (words(link), link["href"]) == ("Discard my changes", page_of(number))
 
 
@@ -73,7 +74,7 @@ def test_a_save_after_another_person_enabled_the_connector_is_stale_without_diff
     press(client, number, "enable")
     response = save(client, number, fill(old_form, tags="mine"))
     assert response.status_code == 409
-    assert table(soup(response)) == [
+    assert table(part_of(response, "conflict")) == [
         ["Tags", "unchanged", "+mine"],
         ["They enabled or disabled the connector, or changed its token or field visibility."],
     ]
@@ -95,7 +96,7 @@ def test_a_conflict_asks_to_enter_the_token_again(client, make_connector):
     number = make_connector()
     old_form = opened(client, number)
     edit(client, number, poll_interval="600")
-    page = soup(save(client, number, fill(old_form, token="a-better-one"), htmx=True))
+    page = part_of(save(client, number, fill(old_form, token="a-better-one"), htmx=True), "connector-form")
     assert "again" in str(page.select_one("[data-field=token]"))
 
 
@@ -111,7 +112,7 @@ def test_a_stale_button_is_refused_and_changes_nothing(client, events, make_conn
                 assert "“Work GitHub” was changed by system in the meantime. Nothing was saved. Reload" in answer
     assert events() == before
     assert all(visible(client, number).values())
-    assert texts(soup(client.get(page_of(number))), "#connector_header .pill") == ["Disabled"]
+    assert texts(part_of(client.get(page_of(number)), "connector_header"), "#connector_header .pill") == ["Disabled"]
 
 
 def test_a_stale_toggle_is_refused_and_changes_nothing(client, events, make_connector):
@@ -131,4 +132,4 @@ def test_a_conflict_works_with_an_unreadable_base_version(client, make_connector
     for base in ("", "nonsense", "[]", "{", "[" * 100_000, '{"poll_interval": "soon", "tags": 7, "name": {}}'):
         response = save(client, number, fill(old_form, tags="mine", base=base))
         assert response.status_code == 409, base[:50]
-        assert ["Tags", "unchanged", "+mine"] in table(soup(response))
+        assert ["Tags", "unchanged", "+mine"] in table(part_of(response, "conflict"))

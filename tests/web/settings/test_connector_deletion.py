@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.support.html import form_of, soup, texts
+from tests.web.parts import part_of
 from tests.web.settings.connector_pages import HTMX, LIST, page_of, toasts
 
 
 def test_the_confirmation_lists_what_is_deleted_and_deletes_nothing(client, events, make_connector):
     number = make_connector(tags="team", repos="a/b\nc/d")
     before = events()
-    page = soup(client.get(f"{page_of(number)}/delete"))
+    page = part_of(client.get(f"{page_of(number)}/delete"), "main")
     assert texts(page, "h1, main form button") == ["Delete “Work GitHub”?", "Delete “Work GitHub”"]
     assert texts(page, ".goes dd") == [
         "Work GitHub (GitHub), disabled",

@@ -7,6 +7,7 @@ from bs4 import BeautifulSoup
 
 from painchain.connectors import ADDABLE
 from tests.support.html import fill, form_of, soup, texts, words
+from tests.web.parts import part_of
 from tests.web.settings.connector_pages import (
     CERTIFICATE,
     LIST,
@@ -26,7 +27,7 @@ from tests.web.settings.connector_pages import (
 def test_a_save_puts_both_events_on_the_timeline(client, events, make_connector):
     number = make_connector()
     before = len(events())
-    page = soup(edit(client, number, htmx=True, poll_interval="600"))
+    page = part_of(edit(client, number, htmx=True, poll_interval="600"), "feed")
     assert texts(page, "#feed .event-type")[:2] == ["Connector Updated", "Config Changed"]
     assert texts(page, "#feed .change") == ["Poll interval: 300 → 600"]
     changed, updated = events()[before:]
@@ -61,13 +62,13 @@ def test_without_htmx_a_save_redirects_to_the_page_with_one_message(client, make
     page = soup(client.get(response.location))
     assert toasts(page) == ["Saved “Work GitHub”. Changed: Poll interval."]
     assert texts(page, "#feed .change") == ["Poll interval: 300 → 600"]
-    assert toasts(soup(client.get(response.location))) == []
+    assert toasts(part_of(client.get(response.location), "toast")) == []
 
 
 def test_changing_two_fields_logs_two_config_changed_and_one_connector_updated(client, events, make_connector):
     number = make_connector(tags="old, both")
     before = len(events())
-    page = soup(edit(client, number, htmx=True, tags="both, new", repos="a/b"))
+    page = part_of(edit(client, number, htmx=True, tags="both, new", repos="a/b"), "feed")
     assert kinds(events()[before:]) == ["ConfigChanged", "ConfigChanged", "ConnectorUpdated"]
     assert texts(page, "#feed .change") == ["Repositories: +a/b", "Tags: −old +new"]
     [save] = page.select("#feed article[data-event-type=ConnectorUpdated] > details > summary")
@@ -89,7 +90,7 @@ def test_an_unticked_box_is_off_and_its_effect_is_shown(client, make_connector):
     number = make_connector("kubernetes", "Cluster")
     page = soup(edit(client, number, htmx=True, verify_ssl=False))
     assert texts(page, "#feed .change") == ["Verify TLS certificate: on → off"]
-    for where in (page, soup(client.get(LIST))):
+    for where in (page, part_of(client.get(LIST), "cards")):
         assert "TLS certificate is not verified" in texts(where, ".warning")[0]
 
 
@@ -100,7 +101,7 @@ def test_saving_without_a_change_writes_nothing_and_reports_it(client, events, m
     for number in (SYSTEM, *numbers):
         form = opened(client, number)
         response = save(client, number, form, htmx)
-        assert toasts(soup(response if htmx else client.get(response.location))) == ["No changes to save."]
+        assert toasts(part_of(response if htmx else client.get(response.location), "toast")) == ["No changes to save."]
         assert opened(client, number)["version"] == form["version"]
     assert events() == before
 
@@ -125,14 +126,14 @@ def test_the_same_value_in_another_notation_is_not_a_change(client, events, make
     numbers = {key: make_connector(key, f"Some {key}", tags="a, b", **values) for key, values in unchanged.items()}
     before = events()
     for type_key, values in UNCHANGED:
-        page = soup(edit(client, numbers[type_key], htmx=True, **values))
+        page = part_of(edit(client, numbers[type_key], htmx=True, **values), "toast")
         assert toasts(page) == ["No changes to save."], values
     assert events() == before
 
 
 def test_the_order_of_repositories_is_a_change(client, make_connector):
     number = make_connector(repos="a/b\nc/d")
-    assert toasts(soup(edit(client, number, htmx=True, repos="c/d\na/b"))) == [
+    assert toasts(part_of(edit(client, number, htmx=True, repos="c/d\na/b"), "toast")) == [
         "Saved “Work GitHub”. Changed: Repositories."
     ]
 
@@ -159,12 +160,12 @@ def test_a_refused_form_can_be_corrected_and_sent_again(client, make_connector):
     number = make_connector()
     refused = edit(client, number, poll_interval="7", tags="x")
     response = save(client, number, fill(form_of(refused, "#connector-form"), poll_interval="70"), htmx=True)
-    assert toasts(soup(response)) == ["Saved “Work GitHub”. Changed: Tags, Poll interval."]
+    assert toasts(part_of(response, "toast")) == ["Saved “Work GitHub”. Changed: Tags, Poll interval."]
 
 
 def test_a_refused_form_asks_to_enter_the_token_again(client, make_connector):
     number = make_connector()
-    page = soup(edit(client, number, htmx=True, poll_interval="7", token="a-better-one"))
+    page = part_of(edit(client, number, htmx=True, poll_interval="7", token="a-better-one"), "connector-form")
     assert value_of(page, "token") == ""
     assert "again" in str(page.select_one("[data-field=token]"))
 
@@ -177,10 +178,10 @@ def placeholder(page: BeautifulSoup) -> str:
 
 
 def test_the_placeholder_shows_whether_a_token_is_set(client, make_connector):
-    assert placeholder(soup(client.get(f"{LIST}/new/github"))) == "Not set"
+    assert placeholder(part_of(client.get(f"{LIST}/new/github"), "token")) == "Not set"
     with_token, without = make_connector(), make_connector("kubernetes", "Cluster")
-    assert placeholder(soup(client.get(page_of(with_token)))) == "A token is set. Leave blank to keep it."
-    assert placeholder(soup(client.get(page_of(without)))) == "Not set"
+    assert placeholder(part_of(client.get(page_of(with_token)), "token")) == "A token is set. Leave blank to keep it."
+    assert placeholder(part_of(client.get(page_of(without)), "token")) == "Not set"
 
 
 @pytest.mark.both_databases
@@ -188,12 +189,12 @@ def test_setting_replacing_keeping_and_clearing_a_token_records_only_that(client
     number = make_connector("kubernetes", "Cluster")
     for inputs in ({"token": "first"}, {"token": ""}, {"token": "second"}, {"token_clear": True}):
         response = edit(client, number, htmx=True, **inputs)
-    assert texts(soup(response), "#feed .change") == [
+    assert texts(part_of(response, "feed"), "#feed .change") == [
         "Service account token: cleared",
         "Service account token: replaced",
         "Service account token: set",
     ]
-    assert placeholder(soup(response)) == "Not set"
+    assert placeholder(part_of(response, "token")) == "Not set"
     recorded = [event["description"] for event in events(event_type="ConfigChanged")]
     assert [(event["old_value"], event["new_value"]) for event in recorded] == [
         (None, "set"),
@@ -207,11 +208,13 @@ def test_an_optional_token_can_be_cleared_if_it_is_set(client, make_connector):
     box = "[name=token_clear]"
     assert not soup(client.get(page_of(cluster))).select(box)
     edit(client, cluster, token="first")
-    assert words(soup(client.get(page_of(cluster))).select_one("label:has([name=token_clear])")).startswith("Remove")
+    assert words(
+        part_of(client.get(page_of(cluster)), "connector-form").select_one("label:has([name=token_clear])")
+    ).startswith("Remove")
     assert not soup(client.get(page_of(make_connector("github")))).select(box)
 
 
 def test_a_new_token_takes_precedence_over_the_clear_box(client, make_connector):
     number = make_connector("kubernetes", "Cluster", token="first")
-    page = soup(edit(client, number, htmx=True, token="second", token_clear=True))
+    page = part_of(edit(client, number, htmx=True, token="second", token_clear=True), "feed")
     assert texts(page, "#feed .change") == ["Service account token: replaced"]

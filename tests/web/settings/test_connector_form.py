@@ -18,6 +18,7 @@ from painchain.connectors import ADDABLE, TYPES
 from painchain.connectors.base import Field, Kind
 from painchain.web.settings import connector_form
 from tests.support.html import fill, form_of, soup, texts, words
+from tests.web.parts import part_of
 
 KUBERNETES = TYPES["kubernetes"]
 INPUTS = {
@@ -55,7 +56,7 @@ def input_of(page: BeautifulSoup, field: Field) -> Tag:
 
 def test_every_field_has_an_input_of_its_kind_named_after_its_key(client):
     for key, connector_type in ADDABLE.items():
-        page = soup(client.get(f"/settings/integrations/new/{key}"))
+        page = part_of(client.get(f"/settings/integrations/new/{key}"), "new")
         for field in connector_type.all_fields:
             element = input_of(page, field)
             assert INPUTS[field.kind] in (element.name, element.get("type")), field.key
@@ -74,7 +75,7 @@ def test_every_input_has_a_label_its_help_and_its_limits(client):
 
 
 def test_required_fields_are_marked_visibly_and_for_screen_readers(client):
-    page = soup(client.get("/settings/integrations/new/github"))
+    page = part_of(client.get("/settings/integrations/new/github"), "new")
     required = [str(row["data-field"]) for row in page.select(".field:has(.required)")]
     assert required == ["name", "base_url", "token", "poll_interval"]
     assert [str(element["name"]) for element in page.select("[aria-required=true]")] == required

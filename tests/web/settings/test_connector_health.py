@@ -17,6 +17,7 @@ from painchain.connectors.contract import ConnectionTestResult, PollResult
 from painchain.database.models import PollState
 from painchain.database.session import db
 from tests.support.html import fill, form_of, soup, texts, words
+from tests.web.parts import part_of
 
 HTMX = {"HX-Request": "true"}
 LIST = "/settings/integrations"
@@ -112,7 +113,7 @@ FINE = {
 
 def health_text(client: FlaskClient, page: str, connector_id: int) -> str:
     """Return the text about the health of the connector on a page."""
-    return words(soup(client.get(page)).select_one(f"#health-{connector_id}"))
+    return words(part_of(client.get(page), "main").select_one(f"#health-{connector_id}"))
 
 
 # Health
@@ -157,10 +158,10 @@ def test_an_open_page_gets_only_changed_health(client, connector_id, set_poll_st
     assert client.post("/api/connectors", json=body).status_code == 201
 
     def poll_watch() -> str:
-        return client.get(str(soup(client.get(LIST)).select_one("#watching")["hx-get"])).text
+        return client.get(str(part_of(client.get(LIST), "watching").select_one("#watching")["hx-get"])).text
 
     assert "" in (poll_watch(), poll_watch())  # not both, even if a minute has just ended
-    page = soup(client.get(f"{LIST}/{connector_id}"))
+    page = part_of(client.get(f"{LIST}/{connector_id}"), "watching")
     set_poll_state(**FAILING)
     update = soup(client.get(str(page.select_one("#watching")["hx-get"]), headers=HTMX))
     assert [element["id"] for element in update.select("[hx-swap-oob=true]")] == [f"health-{connector_id}", "watching"]
@@ -170,14 +171,16 @@ def test_an_open_page_gets_only_changed_health(client, connector_id, set_poll_st
 
 
 def test_the_dashboard_lists_failing_connectors_with_links(client, connector_id, set_poll_state):
-    assert texts(soup(client.get("/")), "#connector_problems p") == []
+    assert texts(part_of(client.get("/"), "connector_problems"), "#connector_problems p") == []
     set_poll_state(**FAILING)
     client.post("/api/painchain/log", json={**REPORT, "connector_name": "Elsewhere"})  # clears the cached page
-    [line] = soup(client.get("/")).select("#connector_problems p")
+    [line] = part_of(client.get("/"), "connector_problems").select("#connector_problems p")
     assert words(line).startswith("Forge “Anvil”: no data since ")
     assert words(line).endswith(". forge.example rejected the token (401). Enter a valid token.")
     assert line.a["href"] == f"{LIST}/{connector_id}"
-    assert texts(soup(client.get("/news?after=0", headers=HTMX)), "#connector_problems p") == [words(line)]
+    assert texts(part_of(client.get("/news?after=0", headers=HTMX), "connector_problems"), "#connector_problems p") == [
+        words(line)
+    ]
 
 
 REPORT = {"event_type": "connector_deleted", "connector_type": "github"}
@@ -217,12 +220,12 @@ def test_sync_now_makes_a_connector_due_and_changes_nothing_else(client, connect
         assert client.post(f"/api/connectors/{connector_id}/sync").status_code == 202
     else:
         page = client.get(LIST)
-        action = str(soup(page).select_one(f"#card-{connector_id} .sync")["action"])
+        action = str(part_of(page, "cards").select_one(f"#card-{connector_id} .sync")["action"])
         form = form_of(page, f"#card-{connector_id} .sync")
         response = client.post(action, data=form, headers=HTMX if route == "htmx" else {})
         assert response.status_code == (200 if route == "htmx" else 303)
         answer = response if route == "htmx" else client.get(response.location)
-        assert texts(soup(answer), "#toast .toast span") == ["Syncing “Anvil” now."]
+        assert texts(part_of(answer, "toast"), "#toast .toast span") == ["Syncing “Anvil” now."]
         assert "next poll now" in words(soup(answer).select_one(f"#health-{connector_id}"))
     assert due(client, connector_id) <= datetime.now(UTC)
     assert (len(events()), client.get(f"/api/connectors/{connector_id}").headers["ETag"]) == before
@@ -245,7 +248,7 @@ def test_a_disabled_connector_and_the_builtin_one_are_not_synced(client, connect
 def press_test(client: FlaskClient, page: str, selector: str, headers: Any = None, **values: Any) -> TestResponse:
     """Open a page, fill in its form and press Test connection."""
     opened = client.get(page)
-    address = str(soup(opened).select_one("#test")["formaction"])
+    address = str(part_of(opened, "test").select_one("#test")["formaction"])
     return client.post(address, data=fill(form_of(opened, selector), **values), headers=headers)
 
 
@@ -280,7 +283,7 @@ def test_a_stored_secret_is_not_sent_to_a_typed_address(client, fake_source, con
     elsewhere = "https://elsewhere.example"
     tested = press_test(client, f"{LIST}/{connector_id}", "#connector-form", HTMX, address=elsewhere)
     assert tested.status_code == 422
-    assert "Enter the passphrase again" in words(soup(tested).select_one("#test_result"))
+    assert "Enter the passphrase again" in words(part_of(tested, "test_result").select_one("#test_result"))
     by_script = client.post(f"/api/connectors/{connector_id}/test", json={"config": {"address": elsewhere}})
     assert by_script.status_code == 422
     assert [error["field"] for error in by_script.json["errors"]] == ["config.passphrase"]
@@ -295,10 +298,10 @@ def test_a_stored_secret_is_not_sent_to_a_typed_address(client, fake_source, con
 def test_a_new_connector_can_be_tested_before_it_is_saved(client, fake_source):
     page = f"{LIST}/new/forge"
     fake_source.answer = ConnectionTestResult(False, missing=("forge.example cannot be reached.",))
-    missing = soup(press_test(client, page, "#new"))
+    missing = part_of(press_test(client, page, "#new"), "main")
     assert texts(missing, "#test_result li") == ["Passphrase: Passphrase is required."]
     assert missing.select_one("#passphrase[aria-invalid]")
-    tested = soup(press_test(client, page, "#new", passphrase="typed", heat="1000"))
+    tested = part_of(press_test(client, page, "#new", passphrase="typed", heat="1000"), "main")
     assert words(tested.select_one("#test_result .verdict")) == "Connection failed"
     assert texts(tested, "#test_result .lacks li") == ["forge.example cannot be reached."]
     assert (tested.select_one("#heat")["value"], len(fake_source.tested_settings)) == ("1000", 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from painchain.connectors import ADDABLE
 from tests.support.html import form_of, soup, texts, words
+from tests.web.parts import part_of
 from tests.web.settings.connector_pages import HTMX, LIST, out_of_band, page_of, toasts
 
 
@@ -15,13 +16,13 @@ def test_the_dashboard_links_to_settings_which_open_connectors(client):
         ("Help", "/help"),
     ]
     assert client.get("/settings").location == LIST
-    sidebar = soup(client.get(LIST)).select_one("nav.sidebar a")
+    sidebar = part_of(client.get(LIST), "main").select_one("nav.sidebar a")
     assert (words(sidebar), sidebar["href"], sidebar["aria-current"]) == ("Connectors", LIST, "page")
 
 
 def test_a_card_shows_name_type_status_tags_and_last_change(client, make_connector):
     make_connector("gitlab", "Mirror", tags="b, a", enabled=True)
-    system, mirror = soup(client.get(LIST)).select("article.card")
+    system, mirror = part_of(client.get(LIST), "cards").select("article.card")
     assert texts(system, "h2, .type, .pill, .tag") == ["PainChain System", "PainChain", "system", "audit", "Enabled"]
     assert texts(mirror, "h2, .type, .pill, .tag") == ["Mirror", "GitLab", "b", "a", "Enabled"]
     assert "changed just now by system" in words(mirror)
@@ -45,7 +46,7 @@ def test_search_and_type_narrow_the_cards(client, make_connector):
 
 
 def test_a_search_keeps_its_text_and_reports_no_matches(client):
-    page = soup(client.get(LIST, query_string={"q": "nowhere", "type": "gitlab"}))
+    page = part_of(client.get(LIST, query_string={"q": "nowhere", "type": "gitlab"}), "cards")
     assert form_of(client.get(LIST, query_string={"q": "nowhere", "type": "gitlab"}), ".find") == {
         "q": "nowhere",
         "type": "gitlab",
@@ -61,10 +62,10 @@ def test_htmx_gets_only_the_cards(client):
 
 
 def test_without_connectors_the_page_suggests_the_next_step(client, make_connector):
-    offered = soup(client.get(LIST)).select("#cards .nothing a")
+    offered = part_of(client.get(LIST), "cards").select("#cards .nothing a")
     assert {link["href"] for link in offered} == {f"{LIST}/new/{key}" for key in ADDABLE}
     make_connector()
-    assert not soup(client.get(LIST)).select("#cards .nothing")
+    assert not part_of(client.get(LIST), "cards").select("#cards .nothing")
 
 
 def test_enabling_in_the_list_returns_the_card_to_htmx(client, make_connector):
@@ -82,4 +83,4 @@ def test_without_htmx_enabling_in_the_list_returns_to_the_list(client, make_conn
     form = form_of(client.get(LIST), f"#card-{number} form")
     response = client.post(f"{page_of(number)}/enable", data=form)
     assert (response.status_code, response.location) == (303, LIST)
-    assert toasts(soup(client.get(LIST))) == ["“Work GitHub” is enabled."]
+    assert toasts(part_of(client.get(LIST), "toast")) == ["“Work GitHub” is enabled."]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.support.html import form_of, soup, texts
+from tests.web.parts import part_of
 from tests.web.settings.connector_pages import HTMX, out_of_band, page_of, press, toasts, value_of
 
 
@@ -36,14 +37,14 @@ def test_enabling_twice_is_one_event_and_the_second_reports_no_change(client, ev
     number = make_connector()
     press(client, number, "enable")
     before = events()
-    assert toasts(soup(press(client, number, "enable", htmx=True))) == ["“Work GitHub” is already enabled."]
+    assert toasts(part_of(press(client, number, "enable", htmx=True), "toast")) == ["“Work GitHub” is already enabled."]
     assert events() == before
 
 
 def test_disabling_asks_for_confirmation_and_can_be_cancelled(client, make_connector):
     number = make_connector(enabled=True)
     address = f"{page_of(number)}/disable"
-    assert "Disable “Work GitHub”?" in texts(soup(client.get(address)), "h1")
-    assert texts(soup(client.get(page_of(number))), "#connector_header .pill") == ["Enabled"]
+    assert "Disable “Work GitHub”?" in texts(part_of(client.get(address), "main"), "h1")
+    assert texts(part_of(client.get(page_of(number)), "connector_header"), "#connector_header .pill") == ["Enabled"]
     client.post(address, data=form_of(client.get(address)))
-    assert texts(soup(client.get(page_of(number))), "#connector_header .pill") == ["Disabled"]
+    assert texts(part_of(client.get(page_of(number)), "connector_header"), "#connector_header .pill") == ["Disabled"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.html import fill, form_of, soup, texts, words
+from tests.web.parts import part_of
 
 LIST = "/settings/integrations"
 pytestmark = pytest.mark.usefixtures("fake_sources")
@@ -28,7 +29,7 @@ def test_the_form_of_a_copy_has_everything_but_the_secret(client, original):
     page = soup(client.get(f"{LIST}/{original}"))
     [link] = [link for link in page.select("a.button") if words(link) == "Duplicate…"]
     response = client.get(str(link["href"]))
-    form, page = form_of(response, "#new"), soup(response)
+    form, page = form_of(response, "#new"), part_of(response, "main")
     assert words(page.select_one("h1")) == "Duplicate “Work”"
     assert (form["name"], form["tags"], form["token"]) == ("Copy of Work", "a, b", "")
     assert (form["repos"].split(), form["poll_interval"]) == (["acme/api", "acme/web"], "600")
@@ -59,7 +60,7 @@ def test_the_copy_is_recorded_with_the_name_of_the_original(client, original, ev
     for member in ("type", "tags", "enabled", "hidden"):
         assert copied.get(member) == stored.get(member)
     assert {**copied["config"], "token": None} == {**stored["config"], "token": None}
-    row = soup(client.get(f"/events/{recorded[0]['id']}"))
+    row = part_of(client.get(f"/events/{recorded[0]['id']}"), "main")
     assert texts(row, "[data-field=copied_from] dd") == ["Work"]
     assert client.get("/api/integrity").status_code == 200
 

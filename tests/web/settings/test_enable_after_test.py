@@ -12,6 +12,7 @@ from painchain import connectors
 from painchain.connectors import ADDABLE
 from painchain.connectors.contract import ConnectionTestResult
 from tests.support.html import fill, form_of, soup, texts, words
+from tests.web.parts import part_of
 
 LIST = "/settings/integrations"
 NEW = f"{LIST}/new/github"
@@ -43,7 +44,7 @@ def press_test(client: FlaskClient, page: str, selector: str, **headers: str) ->
 @pytest.mark.parametrize(("result", "is_ticked"), [(GOOD, True), (LACKING, False), (FAILED, False)])
 def test_a_good_test_of_a_new_connector_ticks_enable_now(client, answer, result, is_ticked):
     answer(result)
-    assert not soup(client.get(NEW)).select_one("#enabled").has_attr("checked")
+    assert not part_of(client.get(NEW), "enabled").select_one("#enabled").has_attr("checked")
     assert press_test(client, NEW, "#new").select_one("#enabled").has_attr("checked") is is_ticked
     fragment = press_test(client, NEW, "#new", **HTMX)
     swapped = fragment.select_one("#enabled[hx-swap-oob][checked]")
@@ -62,7 +63,7 @@ def test_a_good_test_of_a_disabled_connector_offers_to_enable_it_with_the_save(
     form = fill(form_of(client.get(page), "#connector-form"), poll_interval="600")
     response = client.post(page, data={**form, "enabled": box["value"]}, headers=headers)
     assert response.status_code == (200 if headers else 303)
-    assert texts(soup(client.get(page)), ".pill") == ["Enabled"]
+    assert texts(part_of(client.get(page), "connector_header"), ".pill") == ["Enabled"]
     new = [event["event_type"] for event in events()][-3:]
     assert sorted(new) == ["ConfigChanged", "ConnectorEnabled", "ConnectorUpdated"]
     assert press_test(client, page, "#connector-form").select_one("#test_result input") is None
@@ -81,18 +82,18 @@ def test_a_connector_is_enabled_without_another_change(client, make_connector):
 
 @pytest.mark.parametrize("key", [key for key, each in ADDABLE.items() if each.field("token")])
 def test_the_scopes_of_a_token_are_beside_its_field_and_in_the_linked_section(client, key):
-    page = soup(client.get(f"{LIST}/new/{key}"))
+    page = part_of(client.get(f"{LIST}/new/{key}"), "new")
     row = page.select_one("[data-field=token]")
     names = texts(row, ".scopes code")
     assert names
     document, _, anchor = str(row.select_one("a")["href"]).partition("#")
-    section = soup(client.get(document)).select_one(f"#{anchor}")
+    section = part_of(client.get(document), "main").select_one(f"#{anchor}")
     text = " ".join(element.get_text(" ") for element in section.find_next_siblings())
     assert [name for name in names if name not in text] == []
 
 
 def test_a_form_has_one_save_button_and_folded_visibility(client, make_connector):
-    page = soup(client.get(f"{LIST}/{make_connector()}"))
+    page = part_of(client.get(f"{LIST}/{make_connector()}"), "connector-form")
     buttons = texts(page, "#connector-form > .actions button")
     assert buttons == ["Save", "Test connection"]
     fold = page.select_one("#visibility details")

@@ -6,6 +6,7 @@ import pytest
 
 from painchain.connectors import ADDABLE, TYPES, configurable_types
 from tests.support.html import soup, texts, unfold
+from tests.web.parts import part_of
 from tests.web.settings.connector_pages import (
     SYSTEM,
     edit,
@@ -33,12 +34,12 @@ def test_a_toggle_is_one_event_and_updates_the_dashboard_at_once(client, events,
     edit(client, make_connector(), poll_interval="600")
     before = len(events())
     toggle(client, SYSTEM, "ConfigChanged", "old_value", False)
-    assert texts(soup(client.get("/")), "#feed .change") == ["Poll interval: 600"]
+    assert texts(part_of(client.get("/"), "feed"), "#feed .change") == ["Poll interval: 600"]
     [event] = events()[before:]
     assert event["title"] == "[Field Visibility Changed] ConfigChanged"
     assert event["description"]["text"] == "Old value of ConfigChanged events hidden"
     toggle(client, SYSTEM, "ConfigChanged", "old_value", True)
-    assert texts(soup(client.get("/")), "#feed .change") == ["Poll interval: 300 → 600"]
+    assert texts(part_of(client.get("/"), "feed"), "#feed .change") == ["Poll interval: 300 → 600"]
     assert [event["metadata"]["visible"] for event in events()[before:]] == [False, True]
 
 
@@ -60,7 +61,7 @@ def test_a_toggle_returns_out_of_band_fragments_to_htmx(client, make_connector):
 def test_an_unchanged_toggle_writes_nothing(client, events, make_connector):
     number = make_connector()
     before = events()
-    assert toasts(soup(toggle(client, number, "Commit", "sha", True))) == ["No changes."]
+    assert toasts(part_of(toggle(client, number, "Commit", "sha", True), "toast")) == ["No changes."]
     assert events() == before
 
 
@@ -74,7 +75,7 @@ def test_all_fields_of_an_event_type_are_hidden_and_shown_by_one_button(client, 
         response = press(client, number, "visibility", htmx=htmx, **{**opened(client, number), word: "Commit"})
         messages = [f"{len(commit)} fields are now {'shown' if state else 'hidden'}."]
         if htmx:
-            assert toasts(soup(response)) == messages
+            assert toasts(part_of(response, "toast")) == messages
             assert out_of_band(soup(response)) == [
                 "connector_header",
                 "version",

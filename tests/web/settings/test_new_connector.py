@@ -6,11 +6,12 @@ import pytest
 
 from painchain.connectors import ADDABLE
 from tests.support.html import fill, form_of, soup, texts
+from tests.web.parts import part_of
 from tests.web.settings.connector_pages import HTMX, LIST, invalid_fields, page_of, toasts, value_of
 
 
 def test_every_type_except_the_built_in_one_can_be_added(client):
-    links = soup(client.get(f"{LIST}/new")).select("article.card h2 a")
+    links = part_of(client.get(f"{LIST}/new"), "main").select("article.card h2 a")
     keys = ("github", "gitlab", "kubernetes", "webhook")
     assert [link["href"] for link in links] == [f"{LIST}/new/{key}" for key in keys]
 
@@ -29,7 +30,7 @@ def test_a_new_connector_starts_disabled(client, events, make_connector, type_ke
 def test_enabling_a_new_connector_is_an_explicit_choice_and_a_separate_event(client, events, make_connector):
     before = len(events())
     number = make_connector("kubernetes", "Cluster", enabled=True)
-    assert texts(soup(client.get(page_of(number))), "#connector_header .pill") == ["Enabled"]
+    assert texts(part_of(client.get(page_of(number)), "connector_header"), "#connector_header .pill") == ["Enabled"]
     created, enabled = events()[before:]
     assert [created["title"], enabled["title"]] == ["[Connector Created] Cluster", "[Connector Enabled] Cluster"]
     assert created["request_id"] == enabled["request_id"]
@@ -48,7 +49,7 @@ def test_htmx_is_redirected_to_the_page_of_a_new_connector(client):
 def test_the_form_shows_the_saved_values(client, make_connector):
     inputs = {"repos": "a/b\r\nc/d", "branches": "main", "poll_interval": "61", "tags": "x, y"}
     number = make_connector("github", "Work", base_url="https://git.example/api/v3/", **inputs)
-    page = soup(client.get(page_of(number)))
+    page = part_of(client.get(page_of(number)), "connector-form")
     assert [value_of(page, name) for name in ("name", "tags", "base_url", "poll_interval", "repos", "branches")] == [
         "Work",
         "x, y",
@@ -87,7 +88,7 @@ def test_invalid_input_for_a_new_connector_stays_and_its_fields_are_marked(clien
     assert texts(page, "#problems a") == ["Connection Name", "Poll interval", "Repositories"]
     assert "made-up" not in response.text
     assert events() == before
-    assert len(soup(client.get(LIST)).select("article.card")) == 1
+    assert len(part_of(client.get(LIST), "cards").select("article.card")) == 1
 
 
 REFUSED = [
@@ -125,8 +126,8 @@ def test_each_field_describes_its_values(client):
         form = fill(form_of(client.get(address)), **{"name": "New", "token": "made-up", key: value})
         response = client.post(address, data=form)
         assert response.status_code == 422, (key, value)
-        assert invalid_fields(soup(response)) == [key]
-        assert message in texts(soup(response), ".error")[0]
+        assert invalid_fields(part_of(response, "new")) == [key]
+        assert message in texts(part_of(response, "new"), ".error")[0]
 
 
 def test_connector_names_are_unique(client, make_connector):
@@ -135,4 +136,4 @@ def test_connector_names_are_unique(client, make_connector):
     for name in ("Work GitHub", "work github", " WORK GitHub ", "painchain system"):
         response = client.post(address, data=fill(form_of(client.get(address)), name=name))
         assert response.status_code == 422
-        assert "already" in texts(soup(response), "#error-name")[0]
+        assert "already" in texts(part_of(response, "error-name"), "#error-name")[0]

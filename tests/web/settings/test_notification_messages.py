@@ -18,6 +18,7 @@ from painchain.eventlog import outbox, writer
 from painchain.workers.notifications import NotificationWorker
 from tests.support.api import refuse
 from tests.support.html import soup, words
+from tests.web.parts import part_of
 from tests.web.settings.notifications import PAGE, SECRET, Events, FakeReceiver, Make, add, press, send, toast
 
 
@@ -43,7 +44,7 @@ def test_an_event_of_a_rule_sends_one_message(
         "Disabled “PainChain System”",
     ]
     assert "by system, 20" in text
-    assert "Last sent just now." in words(soup(client.get(PAGE)).select_one(".rules"))
+    assert "Last sent just now." in words(part_of(client.get(PAGE), "cards").select_one(".rules"))
 
 
 def test_a_connector_that_fails_or_recovers_is_notified(
@@ -87,9 +88,9 @@ def test_an_undelivered_message_is_retried_and_its_failure_is_shown(
     fake_receiver.status = 500
     client.delete(f"/api/connectors/{make_connector()}")
     run_worker_in()
-    message = words(soup(client.get(address)).select_one(".problem"))
+    message = words(part_of(client.get(address), "main").select_one(".problem"))
     assert message.startswith("Last attempt failed just now: The service rejected the message (status 500).")
-    assert "1 message queued; next attempt" in words(soup(client.get(PAGE)).select_one(".rules"))
+    assert "1 message queued; next attempt" in words(part_of(client.get(PAGE), "cards").select_one(".rules"))
     fake_receiver.status = 200
     run_worker_in(seconds=20)
     assert fake_receiver.messages == [], "not before it is due"
@@ -109,7 +110,7 @@ def test_a_message_is_finally_given_up_and_this_is_shown(
     client.delete(f"/api/connectors/{make_connector()}")
     for day in range(outbox.MAX_TRIES + 2):
         run_worker_in(days=day)
-    page = words(soup(client.get(address)).select_one("main"))
+    page = words(part_of(client.get(address), "main").select_one("main"))
     assert "1 message was dropped." in page
     assert "waiting" not in page
 
@@ -162,5 +163,5 @@ def test_a_test_reports_whether_the_message_was_delivered(
     assert message.startswith("Test message failed. The service rejected the message (status 401).")
     fake_receiver.server.server_close()
     assert "could not be reached" in toast(client, press(client, address, "#test"))
-    assert "Last attempt failed" in words(soup(client.get(address)).select_one(".problem"))
+    assert "Last attempt failed" in words(part_of(client.get(address), "main").select_one(".problem"))
     assert events() == before, "a test message changes nothing"

@@ -8,12 +8,13 @@ from flask.testing import FlaskClient
 
 from painchain.eventlog import outbox
 from tests.support.api import everything_stored
-from tests.support.html import form_of, soup, texts, words
+from tests.support.html import form_of, texts, words
+from tests.web.parts import part_of
 from tests.web.settings.notifications import KEYS, PAGE, SECRET, Events, FakeReceiver, add, press, send, toast
 
 
 def test_only_possible_event_kinds_are_offered(client: FlaskClient) -> None:
-    page = soup(client.get(f"{PAGE}/new"))
+    page = part_of(client.get(f"{PAGE}/new"), "rule")
     assert [field["value"] for field in page.select("[name=kinds]")] == KEYS
     assert {kind.key for kind in outbox.KINDS} == set(KEYS)
 
@@ -41,7 +42,7 @@ def test_every_change_of_a_rule_is_audited_without_its_address(
     ]
     output = "".join(client.get(address).text for address in (PAGE, "/?range=all", "/api/changes", "/api/notify-rules"))
     assert SECRET not in output + everything_stored(app)
-    line = soup(client.get("/?event_type=NotifyRuleChanged"))
+    line = part_of(client.get("/?event_type=NotifyRuleChanged"), "feed")
     [row] = [row for row in line.select("#feed article") if "settings:" in words(row)]
     assert texts(row, "summary .note, summary .saved .label") == ["3 settings:", "Name:", "Told of:", "and Enabled"]
 
@@ -49,7 +50,10 @@ def test_every_change_of_a_rule_is_audited_without_its_address(
 def test_only_scheme_and_host_of_an_address_are_shown(client: FlaskClient, fake_receiver: FakeReceiver) -> None:
     number = add(client, fake_receiver.url)
     add(client, "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ", "Chat")
-    assert texts(soup(client.get(PAGE)), ".card .meta code") == ["slack://…", f"json://{fake_receiver.address}"]
+    assert texts(part_of(client.get(PAGE), "cards"), ".card .meta code") == [
+        "slack://…",
+        f"json://{fake_receiver.address}",
+    ]
     for address in (PAGE, f"{PAGE}/{number}", f"{PAGE}/{number}/delete", f"/api/notify-rules/{number}"):
         text = client.get(address).text
         assert fake_receiver.address in text
@@ -85,7 +89,7 @@ def test_an_invalid_address_is_refused_with_a_message_that_does_not_repeat_it(
         with subtests.test(url[:60]):
             response = send(client, f"{PAGE}/new", name="On call", url=url)
             assert response.status_code == 422
-            [error] = texts(soup(response), "#error-url")
+            [error] = texts(part_of(response, "error-url"), "#error-url")
             assert why in error
             assert not url or url not in response.text
             assert len(events()) == 1
@@ -95,7 +99,7 @@ def test_invalid_values_are_marked_and_the_input_stays(client: FlaskClient, fake
     add(client, fake_receiver.url)
     response = send(client, f"{PAGE}/new", name="on CALL", url=fake_receiver.url, kinds=[])
     assert response.status_code == 422
-    page = soup(response)
+    page = part_of(response, "rule")
     assert "already" in words(page.select_one("#error-name"))
     assert words(page.select_one("#error-kinds")) == "Choose at least one kind of event."
     assert form_of(response, "#rule")["name"] == "on CALL"
@@ -109,13 +113,13 @@ def test_a_stale_form_does_not_overwrite_another_change(client: FlaskClient, fak
     assert send(client, address, kinds=["auditing_off"]).status_code == 303
     response = client.post(address, data={**old, "name": "Mine", "kinds": KEYS})
     assert response.status_code == 409
-    message = words(soup(response).select_one("#conflict"))
+    message = words(part_of(response, "conflict").select_one("#conflict"))
     assert "changed by system in the meantime. Your changes were not saved." in message
     assert "notifies when: Auditing is switched off." in message
     assert client.post(f"{address}/delete", data=old_delete).status_code == 409
     again = client.post(address, data={**form_of(response, "#rule"), "kinds": KEYS})
     assert again.status_code == 303, "having seen it"
-    assert words(soup(client.get(address)).h1) == "Mine"
+    assert words(part_of(client.get(address), "main").h1) == "Mine"
 
 
 def test_a_deleted_rule_has_a_message(client: FlaskClient) -> None:

@@ -11,7 +11,8 @@ from werkzeug.test import TestResponse
 
 from painchain.accounts import users
 from tests.support.accounts import PASSWORD, add_person, audited_transaction, make_link, sign_in, sign_out
-from tests.support.html import fill, form_of, soup, texts, unfold, words
+from tests.support.html import fill, form_of, texts, unfold, words
+from tests.web.parts import part_of
 
 LIST = "/settings/people"
 NEW_PASSWORD = "a wholly different set of words"
@@ -20,7 +21,7 @@ NEW_PASSWORD = "a wholly different set of words"
 def send(client: FlaskClient, page: str, selector: str, **values: Any) -> TestResponse:
     """Fetch a form, fill it in and send it to its action."""
     response = client.get(page)
-    form = soup(response).select_one(selector)
+    form = part_of(response, "main").select_one(selector)
     assert form is not None, f"no {selector} on {page}"
     return client.post(str(form["action"]), data=fill(form_of(response, selector), **values))
 
@@ -31,12 +32,16 @@ def save(client: FlaskClient, number: int, **values: Any) -> TestResponse:
 
 def path_of(response: TestResponse) -> str:
     """Return the path of the one-time link on a page or in a JSON response."""
-    link = response.get_json()["link"] if response.is_json else soup(response).select_one("#one-time-link")["value"]
+    link = (
+        response.get_json()["link"]
+        if response.is_json
+        else part_of(response, "one-time-link").select_one("#one-time-link")["value"]
+    )
     return str(link).removeprefix("http://localhost")
 
 
 def problem(response: TestResponse) -> str:
-    return words(soup(response).select_one("main [role=alert]"))
+    return words(part_of(response, "main").select_one("main [role=alert]"))
 
 
 # The first account
@@ -44,17 +49,17 @@ def problem(response: TestResponse) -> str:
 
 @pytest.mark.both_databases
 def test_the_first_account_is_an_admin_whose_link_sets_the_password(app, client, events):
-    assert "everyone must sign in" in words(soup(client.get(LIST)).main)
+    assert "everyone must sign in" in words(part_of(client.get(LIST), "main").main)
     refused = send(client, f"{LIST}/new", "#person", name="alice", role="viewer")
     assert refused.status_code == 422
-    assert "The first account must be an admin" in words(soup(refused).select_one("#error-role"))
+    assert "The first account must be an admin" in words(part_of(refused, "error-role").select_one("#error-role"))
     created = send(client, f"{LIST}/new", "#person", name=" alice ")
     assert created.status_code == 200
-    assert "shown only once" in words(soup(created).main)
+    assert "shown only once" in words(part_of(created, "main").main)
     assert client.get(LIST).status_code == 303, "nobody is signed in before the link is used"
     used = send(client, path_of(created), "#link", password=PASSWORD, again=PASSWORD)
     assert used.status_code == 303
-    assert texts(soup(client.get(LIST)), ".card h2") == ["alice you"]
+    assert texts(part_of(client.get(LIST), "cards"), ".card h2") == ["alice you"]
     new_events = [(event["event_type"], event["author"]) for event in events()][-4:]
     assert new_events == [
         ("PersonAdded", "system"),
@@ -68,7 +73,7 @@ def test_the_first_account_with_a_password_leads_to_the_sign_in_page(app, client
     answer = send(client, f"{LIST}/new", "#person", name="alice", password=PASSWORD)
     assert answer.location == LIST
     page = client.get(LIST, follow_redirects=True)
-    assert "From now on, everyone must sign in" in words(soup(page).select_one("#toast"))
+    assert "From now on, everyone must sign in" in words(part_of(page, "toast").select_one("#toast"))
     assert sign_in(client).status_code == 303
 
 
@@ -92,9 +97,9 @@ def test_an_invalid_account_value_is_reported_at_its_field(app, client, subtests
         with subtests.test(str(values)):
             answer = send(client, f"{LIST}/new", "#person", **values)
             assert answer.status_code == 422
-            assert message in words(soup(answer).select_one(f"#error-{field}"))
+            assert message in words(part_of(answer, "person").select_one(f"#error-{field}"))
             if "password" in values:
-                assert "short" not in str(soup(answer).select_one("#password"))
+                assert "short" not in str(part_of(answer, "password").select_one("#password"))
 
 
 def test_a_change_is_audited_and_a_new_role_ends_sessions(app, client, events):
@@ -113,7 +118,7 @@ def test_a_change_is_audited_and_a_new_role_ends_sessions(app, client, events):
     }
     assert bobs.get("/").status_code == 303
     assert sign_in(bobs, "robert").status_code == 303
-    assert "No changes to save." in words(soup(client.get(save(client, bob).location)).select_one("#toast"))
+    assert "No changes to save." in words(part_of(client.get(save(client, bob).location), "toast").select_one("#toast"))
     assert len(events(event_type="PersonChanged")) == 1
 
 
@@ -125,7 +130,7 @@ def test_a_stale_form_does_not_overwrite_another_persons_change(app, client):
     save(client, bob, role="editor")
     answer = client.post(f"{LIST}/{bob}", data=fill(stale, name="bert"))
     assert answer.status_code == 409
-    assert "It is now “bob”, editor" in words(soup(answer).select_one("#conflict"))
+    assert "It is now “bob”, editor" in words(part_of(answer, "conflict").select_one("#conflict"))
     again = form_of(answer, "#person")
     assert (again["name"], again["role"]) == ("bert", "viewer")
     assert client.post(f"{LIST}/{bob}", data=again).location == LIST
@@ -138,7 +143,7 @@ def test_the_last_admin_cannot_be_removed(app, client, action):
     sign_in(client)
     if action == "role":
         answer = save(client, alice, role="editor")
-        message = words(soup(answer).select_one("#error-role"))
+        message = words(part_of(answer, "error-role").select_one("#error-role"))
     else:
         page = f"{LIST}/{alice}" + ("/remove" if action == "remove" else "")
         answer = send(client, page, "#switch" if action == "disable" else "main form")
@@ -187,18 +192,18 @@ def test_the_page_of_a_person_shows_changes_and_sign_ins_even_after_removal(app,
     bob = add_person(app, "bob/ops", "editor")
     sign_in(client, "bob/ops")
     make_connector(name="Of Bob")
-    event = unfold(client, soup(client.get("/"))).select_one("[data-event-type=ConnectorCreated]")
+    event = unfold(client, part_of(client.get("/"), "feed")).select_one("[data-event-type=ConnectorCreated]")
     address = event.select_one(".links a[href^='/people/']")["href"]
-    page = soup(client.get(address))
+    page = part_of(client.get(address), "main")
     assert texts(page, "#feed .event-type")[0] == "Connector Created"
     assert "Signed In" not in texts(page, "#feed .event-type")
     assert "still signed in" in texts(page, "#sessions li")[0]
     sign_out(client)
     sign_in(client)
-    assert "still signed in" not in texts(soup(client.get(address)), "#sessions li")[0]
-    assert "ended" not in texts(soup(client.get(address)), "#sessions li")[0]
+    assert "still signed in" not in texts(part_of(client.get(address), "sessions"), "#sessions li")[0]
+    assert "ended" not in texts(part_of(client.get(address), "sessions"), "#sessions li")[0]
     send(client, f"{LIST}/{bob}/remove", "main form")
-    page = soup(client.get(address))
+    page = part_of(client.get(address), "main")
     assert "The account was removed" in words(page.main)
     assert "Of Bob" in words(page.select_one("#feed"))
     assert len(texts(page, "#sessions li")) == 1
@@ -210,8 +215,8 @@ def test_a_renamed_person_is_found_under_both_names(app, client):
     bob = add_person(app, "bob", "editor")
     sign_in(client)
     save(client, bob, name="robert")
-    assert "Renamed to robert on" in words(soup(client.get("/people/bob")).main)
-    assert "Formerly bob, until" in words(soup(client.get("/people/robert")).main)
+    assert "Renamed to robert on" in words(part_of(client.get("/people/bob"), "main").main)
+    assert "Formerly bob, until" in words(part_of(client.get("/people/robert"), "main").main)
 
 
 UNKNOWN = ["nobody", "%00", "alice/../x", "Alice"]
@@ -228,12 +233,12 @@ def test_an_unknown_name_has_no_page(app, client, subtests):
 def test_hidden_fields_are_hidden_on_the_page_of_a_person(app, client):
     add_person(app)
     sign_in(client)
-    assert "127.0.0.1" in texts(soup(client.get("/people/alice")), "#sessions li")[0]
+    assert "127.0.0.1" in texts(part_of(client.get("/people/alice"), "sessions"), "#sessions li")[0]
     path = "/api/connectors/1/visibility/SignedIn/address"
     form = form_of(client.get("/"), ".who")
     assert form["csrf_token"]
     assert client.put(path, json={"visible": False}, headers={"If-Match": "*"}).status_code == 200
-    assert "127.0.0.1" not in texts(soup(client.get("/people/alice")), "#sessions li")[0]
+    assert "127.0.0.1" not in texts(part_of(client.get("/people/alice"), "sessions"), "#sessions li")[0]
 
 
 # The own account
@@ -247,7 +252,7 @@ def test_changing_the_password_needs_the_current_one_and_keeps_this_session(app,
     passwords = {"old": PASSWORD, "password": NEW_PASSWORD, "again": NEW_PASSWORD}
     for wrong, field in (({"old": "guess"}, "old"), ({"again": "else"}, "again")):
         answer = send(client, "/account", "#own-password", **(passwords | wrong))
-        assert (answer.status_code, bool(texts(soup(answer), f"#error-{field}"))) == (422, True)
+        assert (answer.status_code, bool(texts(part_of(answer, "own-password"), f"#error-{field}"))) == (422, True)
     assert send(client, "/account", "#own-password", **(passwords | {"password": "x", "again": "x"})).status_code == 422
     assert send(client, "/account", "#own-password", **passwords).location == "/account"
     assert client.get("/").status_code == 200
@@ -270,7 +275,7 @@ def test_a_person_can_end_one_or_all_of_their_sessions(app, client, events):
     second, third = app.test_client(), app.test_client()
     for browser in (client, second, third):
         sign_in(browser)
-    page = soup(client.get("/account"))
+    page = part_of(client.get("/account"), "sign-ins")
     assert len(page.select("#sign-ins li")) == 3
     other_session = next(li for li in page.select("#sign-ins li") if "this browser" not in words(li))
     form = form_of(client.get("/account"), "#everywhere")
@@ -288,7 +293,7 @@ def test_a_person_cannot_end_sessions_of_others(app, client):
     bobs = app.test_client()
     sign_in(client)
     sign_in(bobs, "bob")
-    alices = str(soup(client.get("/account")).select_one("#sign-ins form")["action"])
+    alices = str(part_of(client.get("/account"), "sign-ins").select_one("#sign-ins form")["action"])
     assert bobs.post(alices, data=form_of(bobs.get("/account"), "#everywhere")).status_code == 303
     assert client.get("/").status_code == 200
 
@@ -296,7 +301,7 @@ def test_a_person_cannot_end_sessions_of_others(app, client):
 def test_without_accounts_there_is_no_account_page(client):
     page = client.get("/account")
     assert page.status_code == 200
-    assert "Add the first account" in words(soup(page).main)
+    assert "Add the first account" in words(part_of(page, "main").main)
     token = form_of(client.get(f"{LIST}/new"), "#person")["csrf_token"]
     assert client.post("/account/sign-ins/end", data={"csrf_token": token}).status_code == 409
 

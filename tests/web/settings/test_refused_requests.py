@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.html import fill, soup, words
+from tests.support.html import fill, words
+from tests.web.parts import part_of
 from tests.web.settings.connector_pages import HTMX, LIST, SYSTEM, opened, page_of, refusal, save
 
 
@@ -20,7 +21,7 @@ def test_an_unknown_connector_is_not_found_on_any_route(client, events):
             answer = client.post(address, data={"csrf_token": token, "name": "x"}, headers=headers)
             assert refusal(answer, 404).startswith("Not found")
     for address in (page_of(4711), f"{page_of(4711)}/delete", f"{page_of(4711)}/disable"):
-        page = soup(client.get(address))
+        page = part_of(client.get(address), "main")
         assert "the timeline shows when and by whom" in words(page.select_one("main"))
         assert client.get(address).status_code == 404
     assert events() == before
@@ -30,7 +31,7 @@ def test_only_addable_types_have_a_form(client, events):
     token = opened(client, SYSTEM)["csrf_token"]
     before = events()
     for address in (f"{LIST}/new/painchain", f"{LIST}/new/jenkins", f"{LIST}/new/GitHub"):
-        shown = words(soup(client.get(address)).select_one("main"))
+        shown = words(part_of(client.get(address), "main").select_one("main"))
         assert "Choose one of github, gitlab, kubernetes, webhook." in shown
         assert client.get(address).status_code == 404
         for headers in ({}, HTMX):

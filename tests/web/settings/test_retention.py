@@ -14,8 +14,9 @@ from painchain.database.session import db
 from painchain.retention import rules as retention_rules
 from painchain.workers.scheduler import Scheduler
 from tests.support.accounts import report_as
-from tests.support.html import fill, form_of, soup, texts, words
+from tests.support.html import fill, form_of, texts, words
 from tests.web.common.hostile_input import HOSTILE
+from tests.web.parts import part_of
 
 Events = Callable[..., list[dict[str, Any]]]
 PAGE = "/settings/retention"
@@ -49,8 +50,10 @@ def entered(response: TestResponse) -> dict[str, str]:
 def test_by_default_events_are_kept_forever(client: FlaskClient) -> None:
     page = client.get(PAGE)
     assert entered(page) == dict.fromkeys(SOURCES, "")
-    assert [field["placeholder"] for field in soup(page).select("#retention input[type=number]")] == ["forever"] * 6
-    [current] = soup(page).select(".sidebar [aria-current=page]")
+    assert [field["placeholder"] for field in part_of(page, "retention").select("#retention input[type=number]")] == [
+        "forever"
+    ] * 6
+    [current] = part_of(page, "main").select(".sidebar [aria-current=page]")
     assert words(current) == "Retention"
 
 
@@ -58,11 +61,11 @@ def test_saving_stores_the_days_and_records_old_and_new(client: FlaskClient, eve
     response = send(client, gitlab="90")
     assert response.status_code == 303
     page = client.get(response.location)
-    assert texts(soup(page), ".toast > span") == ["Saved. Retention: GitLab 90 days."]
+    assert texts(part_of(page, "toast"), ".toast > span") == ["Saved. Retention: GitLab 90 days."]
     assert entered(page)["gitlab"] == "90"
     [event] = [event for event in events() if event["event_type"] == "RetentionChanged"]
     assert (event["description"]["old_value"], event["description"]["new_value"]) == ("for ever", "90 days")
-    feed = soup(client.get("/?event_type=RetentionChanged"))
+    feed = part_of(client.get("/?event_type=RetentionChanged"), "feed")
     assert texts(feed.select_one("#feed article"), ".event-type, .what") == [
         "Retention Changed",
         "GitLab: for ever → 90 days",
@@ -71,7 +74,7 @@ def test_saving_stores_the_days_and_records_old_and_new(client: FlaskClient, eve
 
 def test_saving_without_a_change_records_nothing(client: FlaskClient, events: Events) -> None:
     before = events()
-    assert texts(soup(client.get(send(client).location)), ".toast > span") == ["No changes to save."]
+    assert texts(part_of(client.get(send(client).location), "toast"), ".toast > span") == ["No changes to save."]
     assert events() == before
 
 
@@ -86,7 +89,7 @@ def test_an_invalid_number_of_days_is_reported_at_its_field(
         with subtests.test(text):
             response = send(client, gitlab=text)
             assert response.status_code == 422
-            page = soup(response)
+            page = part_of(response, "retention")
             assert words(page.select_one("#error-gitlab")).startswith("Enter a whole number from 1 to 36,500")
             assert page.select_one("#days-gitlab")["aria-invalid"] == "true"
             assert entered(response)["gitlab"] == text
@@ -94,11 +97,11 @@ def test_an_invalid_number_of_days_is_reported_at_its_field(
 
 
 def test_audit_events_are_removed_only_after_an_explicit_choice(client: FlaskClient) -> None:
-    page = soup(client.get(PAGE))
+    page = part_of(client.get(PAGE), "retention")
     assert "past configurations" in words(page.select_one("[data-source=painchain] .warning"))
     refused = send(client, painchain="365")
     assert refused.status_code == 422
-    assert "tick the box" in words(soup(refused).select_one("#error-painchain"))
+    assert "tick the box" in words(part_of(refused, "error-painchain").select_one("#error-painchain"))
     assert entered(client.get(PAGE))["painchain"] == ""
     assert send(client, painchain="365", sure="1").status_code == 303
     assert send(client, painchain="400").status_code == 303, "longer needs no second thought"
@@ -111,7 +114,7 @@ def test_a_stale_form_does_not_overwrite_another_change(client: FlaskClient) -> 
     assert send(client, gitlab="90").status_code == 303
     response = client.post(PAGE, data={**old, "days.github": "30", "do": "save"})
     assert response.status_code == 409
-    assert "Another user has changed" in words(soup(response).select_one("main"))
+    assert "Another user has changed" in words(part_of(response, "main").select_one("main"))
     assert entered(client.get(PAGE)) == {**dict.fromkeys(SOURCES, ""), "gitlab": "90"}
 
 
@@ -121,7 +124,7 @@ def test_the_preview_shows_expired_events_and_saves_nothing(
     before = events()
     response = send(client, "preview", gitlab="5", kubernetes="5")
     assert response.status_code == 200
-    page = soup(response)
+    page = part_of(response, "prunable")
     assert texts(page, "#prunable tbody th") == ["GitLab", "Kubernetes"]
     assert texts(page, "#prunable .number") == ["3", "0"]
     assert len(page.select("#prunable [data-source=gitlab] time")) == 2
@@ -135,25 +138,25 @@ def test_prune_now_lists_expired_events_and_the_scheduler_removes_them(
     app: Flask, client: FlaskClient, events: Events, old_events: None
 ) -> None:
     assert send(client, gitlab="5").status_code == 303
-    assert soup(client.get(PAGE)).select_one("#pruning a.button[href='/settings/retention/prune']")
+    assert part_of(client.get(PAGE), "pruning").select_one("#pruning a.button[href='/settings/retention/prune']")
     page = client.get(f"{PAGE}/prune")
-    assert words(soup(page).select_one("h1")) == "Delete 3 events?"
-    assert words(soup(page).select_one("#prune button")) == "Delete 3 events"
+    assert words(part_of(page, "main").select_one("h1")) == "Delete 3 events?"
+    assert words(part_of(page, "prune").select_one("#prune button")) == "Delete 3 events"
     response = client.post(f"{PAGE}/prune", data=form_of(page, "#prune"))
     assert response.status_code == 303
-    waiting = soup(client.get(response.location)).select_one("#pruning")
+    waiting = part_of(client.get(response.location), "pruning").select_one("#pruning")
     assert words(waiting.select_one("label")) == "GitLab: 0 of 3 deleted"
     assert waiting["hx-get"] == "/settings/retention/progress"
     assert waiting.select("a.button") == []
     again = client.post(f"{PAGE}/prune", data=form_of(page, "#prune"))
     assert (again.status_code, "already" in again.text) == (409, True)
     Scheduler(app).run_once()
-    progress = soup(client.get(f"{PAGE}/progress"))
+    progress = part_of(client.get(f"{PAGE}/progress"), "pruning")
     assert words(progress.select_one("#pruning p")).startswith("No deletion is running.")
     assert "hx-get" not in progress.select_one("#pruning").attrs
     assert events(source="gitlab") == []
     assert [(event["event_type"], event["metadata"].get("events")) for event in events()[-1:]] == [("EventsPruned", 3)]
-    row = soup(client.get("/")).select_one("#feed article")
+    row = part_of(client.get("/"), "feed").select_one("#feed article")
     assert texts(row, ".event-type, .what") == ["Events Pruned", "GitLab · 3 events"]
 
 
@@ -179,7 +182,7 @@ def test_no_more_events_are_removed_than_the_page_showed(
 
 
 def test_having_nothing_to_remove_is_reported(client: FlaskClient) -> None:
-    assert words(soup(client.get(f"{PAGE}/prune")).select_one("h1")) == "Nothing to delete"
+    assert words(part_of(client.get(f"{PAGE}/prune"), "main").select_one("h1")) == "Nothing to delete"
 
 
 def test_while_auditing_is_off_the_page_shows_that_nothing_is_removed(
@@ -188,8 +191,10 @@ def test_while_auditing_is_off_the_page_shows_that_nothing_is_removed(
     assert send(client, gitlab="5").status_code == 303
     form = form_of(client.get(f"{PAGE}/prune"), "#prune")
     assert client.post("/api/connectors/1/disable").status_code == 200
-    assert "Nothing is deleted while auditing is off" in words(soup(client.get(PAGE)).select_one("#pruning"))
-    assert soup(client.get(f"{PAGE}/prune")).select("#prune") == []
+    assert "Nothing is deleted while auditing is off" in words(
+        part_of(client.get(PAGE), "pruning").select_one("#pruning")
+    )
+    assert part_of(client.get(f"{PAGE}/prune"), "prune").select("#prune") == []
     response = client.post(f"{PAGE}/prune", data=form)
     assert (response.status_code, "Auditing is off" in response.text) == (409, True)
     assert len(events(source="gitlab")) == 3

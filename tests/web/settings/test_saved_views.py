@@ -6,11 +6,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from painchain.configuration import saved_views
 from tests.support.html import fill, form_of, soup, texts, words
+from tests.web.parts import part_of
 from tests.web.settings.views import FORM, HTMX, LIST, NEW, edit, menu, save
 
 
 def test_the_filter_of_the_timeline_is_saved_under_a_name_and_listed(client, events):
-    page = soup(client.get("/?range=7d&tag=production"))
+    page = part_of(client.get("/?range=7d&tag=production"), "menu-views")
     address = page.select_one(".view-actions a")["href"]
     assert (words(page.select_one(".view-actions a")), address) == (
         "Save this view…",
@@ -19,11 +20,14 @@ def test_the_filter_of_the_timeline_is_saved_under_a_name_and_listed(client, eve
     response = client.post(NEW, data=fill(form_of(client.get(address), FORM), name=" Production "))
     assert (response.status_code, response.location) == (303, "/?tag=production&range=7d")
     shown = client.get(response.location)
-    assert "Saved view “Production”" in words(soup(shown).select_one("#toast"))
+    assert "Saved view “Production”" in words(part_of(shown, "toast").select_one("#toast"))
     assert menu(shown) == ["Production"]
-    assert words(soup(shown).select_one("#menu-views summary")) == "View: Production"
+    assert words(part_of(shown, "menu-views").select_one("#menu-views summary")) == "View: Production"
     assert words(soup(shown).title) == "Production · PainChain"
-    assert texts(soup(client.get(LIST)), ".card h2, .card code") == ["Production", "tag=production · range=7d"]
+    assert texts(part_of(client.get(LIST), "cards"), ".card h2, .card code") == [
+        "Production",
+        "tag=production · range=7d",
+    ]
     [event] = events(event_type="ViewSaved")
     assert event["title"] == "[View Saved] Production"
     assert event["metadata"] == {"action": "create", "view": "Production"}
@@ -40,17 +44,17 @@ def test_a_save_records_what_changed(client, events):
         "name": "Prod",
         "filter": "tag=prod&range=24h",
     }
-    page = soup(client.get(f"/events/{event['id']}"))
+    page = part_of(client.get(f"/events/{event['id']}"), "main")
     assert words(page.select_one("article .where")) == "Prod"
     before = len(events())
     assert edit(client).status_code == 303
-    assert "No changes to save" in words(soup(client.get(LIST)).select_one("#toast"))
+    assert "No changes to save" in words(part_of(client.get(LIST), "toast").select_one("#toast"))
     assert len(events()) == before
 
 
 def test_the_filter_of_a_view_is_replaced_by_the_one_on_the_timeline(client):
     save(client)
-    link = soup(client.get(f"{NEW}?q=outage")).select_one(".replace a")
+    link = part_of(client.get(f"{NEW}?q=outage"), "view").select_one(".replace a")
     assert words(link) == "Production"
     form = form_of(client.get(str(link["href"])), FORM)
     assert form["filter"] == "q=outage&range=24h"
@@ -61,7 +65,7 @@ def test_the_filter_of_a_view_is_replaced_by_the_one_on_the_timeline(client):
 def test_deleting_asks_first_and_is_recorded_with_the_filter(client, events):
     save(client)
     page = client.get(f"{LIST}/1/delete")
-    assert "tag=production · range=7d" in words(soup(page).main)
+    assert "tag=production · range=7d" in words(part_of(page, "main").main)
     stale = form_of(page)
     edit(client, name="Prod")
     assert client.post(f"{LIST}/1/delete", data=stale).status_code == 409
@@ -79,8 +83,8 @@ def test_a_stale_form_shows_both_changes_and_overwrites_nothing(client):
     for headers in ({}, HTMX):
         response = client.post(f"{LIST}/1", data=fill(old_form, filter="q=a"), headers=headers)
         assert response.status_code == 409
-        assert texts(soup(response), "#conflict tbody th") == ["Name", "Filter"]
-        assert soup(response).select_one("#conflict a")["href"] == "/settings/views/1"
+        assert texts(part_of(response, "conflict"), "#conflict tbody th") == ["Name", "Filter"]
+        assert part_of(response, "conflict").select_one("#conflict a")["href"] == "/settings/views/1"
     assert client.get("/api/views/1").get_json()["filter"] == "tag=production&range=7d"
     assert client.post(f"{LIST}/1", data=form_of(response, FORM)).status_code == 303
     assert client.get("/api/views/1").get_json()["name"] == "Prod"
@@ -114,7 +118,7 @@ def test_an_invalid_value_is_reported_beside_the_input_and_nothing_is_saved(clie
                 form = fill(form_of(client.get(f"{NEW}?q=a"), FORM), **{"name": "Other", **values})
                 response = client.post(NEW, data=form, headers=headers)
                 assert response.status_code == 422
-                assert message in words(soup(response).select_one(".error"))
+                assert message in words(part_of(response, "view-form").select_one(".error"))
             answer = client.post("/api/views", json={"name": "Other", "filter": "q=a", **values})
             assert answer.status_code == 422
             assert message in answer.get_json()["message"]
@@ -136,7 +140,7 @@ def test_a_view_keeps_the_time_from_which_its_rows_count(client):
     times = "start_date=2026-01-01T09:00&end_date=2026-01-01T10:00&t0=2026-01-01T10:00"
     address = save(client, query=times).location
     assert parse_qs(urlsplit(address).query)["t0"] == ["2026-01-01T01:00:00Z"]
-    page = soup(client.get(address))
+    page = part_of(client.get(address), "dashboard")
     assert words(page.select_one("#menu-views summary")) == "View: Production"
     assert texts(page, ".t0 text") == ["t = 0, 10:00"]
     assert client.post("/api/views", json={"name": "One", "filter": "t0=2026-01-01T10:00"}).status_code == 201
@@ -149,8 +153,8 @@ def test_a_view_keeps_the_time_from_which_its_rows_count(client):
 def test_an_address_of_a_view_never_leads_to_another_site(client):
     for number, query in enumerate(("q=//elsewhere.example", "q=%5C%5Celsewhere.example", "tag=https://a.example"), 1):
         assert save(client, f"View {number}", query).status_code == 303
-    addresses = [str(link["href"]) for link in soup(client.get("/")).select("#menu-views ul a")]
-    addresses += [str(link["href"]) for link in soup(client.get(LIST)).select(".card h2 a")]
+    addresses = [str(link["href"]) for link in part_of(client.get("/"), "menu-views").select("#menu-views ul a")]
+    addresses += [str(link["href"]) for link in part_of(client.get(LIST), "cards").select(".card h2 a")]
     for address in addresses:
         parts = urlsplit(address)
         assert (parts.scheme, parts.netloc) == ("", "")
@@ -162,7 +166,7 @@ def test_there_are_at_most_a_hundred_views(client, monkeypatch):
     assert save(client, "1").status_code == save(client, "2").status_code == 303
     response = save(client, "3")
     assert response.status_code == 422
-    assert "There are already 2 views" in words(soup(response).select_one(".error"))
+    assert "There are already 2 views" in words(part_of(response, "error-name").select_one(".error"))
 
 
 def test_a_name_that_looks_like_markup_is_escaped(client):

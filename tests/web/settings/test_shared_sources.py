@@ -11,8 +11,9 @@ from flask.testing import FlaskClient
 from painchain.connectors.contract import PollResult
 from painchain.database.session import db
 from painchain.ingestion import poll_results
-from tests.support.html import form_of, soup, words
+from tests.support.html import form_of, words
 from tests.support.sample_events import NOW
+from tests.web.parts import part_of
 
 LIST = "/settings/integrations"
 
@@ -76,11 +77,11 @@ def test_the_page_warns_of_a_shared_repository(client: FlaskClient, htmx: bool) 
     new = {**form, "name": "Second", "token": "made-up", "repos": "acme/api"}
     response = client.post(f"{LIST}/new/github", data=new, headers=headers)
     address = response.headers["HX-Redirect"] if htmx else response.location
-    page = soup(client.get(address))
+    page = part_of(client.get(address), "toast")
     assert [words(toast.select_one("span")) for toast in page.select(".toast.info")] == [message("First", "acme/api")]
     form = form_of(client.get(address), "#connector-form")
     response = client.post(address, data={**form, "repos": "acme/api\nacme/web"}, headers=headers)
-    shown = soup(response if htmx else client.get(address))
+    shown = part_of(response if htmx else client.get(address), "toast")
     assert [words(toast.select_one("span")) for toast in shown.select(".toast")][1:] == [message("First", "acme/api")]
 
 

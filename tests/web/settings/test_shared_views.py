@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.support.accounts import add_person, sign_in
 from tests.support.html import form_of, soup, words
+from tests.web.parts import part_of
 from tests.web.settings.views import FORM, LIST, NEW, client_summary, edit, menu, save, star
 
 
@@ -29,7 +30,7 @@ def test_a_viewer_saves_and_stars_but_does_not_share_or_change_shared_views(peop
     for address in (NEW, f"{LIST}/1"):
         refused = vi.post(address, data={**form, "name": "x", "shared": "y", "offers_shared": "y"})
         assert refused.status_code == 403
-        assert "Views for everybody need the editor role" in words(soup(refused).main)
+        assert "Views for everybody need the editor role" in words(part_of(refused, "main").main)
     assert vi.post(f"{LIST}/1/delete", data=form).status_code == 403
     for response in (
         vi.post("/api/views", json={"name": "x", "filter": "q=a", "shared": True}),
@@ -41,8 +42,8 @@ def test_a_viewer_saves_and_stars_but_does_not_share_or_change_shared_views(peop
     assert [view["name"] for view in ed.get("/api/views").get_json()] == ["Ours"]
     assert soup(vi.get(f"{LIST}/1")).select("#save, .danger") == []
     assert star(vi).status_code == 303
-    assert words(soup(vi.get("/")).select_one("#menu-views summary")) == "View: ★ Ours"
-    assert words(soup(ed.get("/")).select_one("#menu-views summary")) == "Views"
+    assert words(part_of(vi.get("/"), "menu-views").select_one("#menu-views summary")) == "View: ★ Ours"
+    assert words(part_of(ed.get("/"), "menu-views").select_one("#menu-views summary")) == "Views"
 
 
 def test_a_view_taken_back_from_everybody_is_nobody_elses_start_page(people):
@@ -62,7 +63,7 @@ def test_views_of_a_removed_account_are_removed_with_it(people):
     save(vi, "Mine", start=True)
     person = next(person for person in ann.get("/api/people").get_json() if person["name"] == "vi")
     page = ann.get(f"/settings/people/{person['id']}/remove")
-    assert "Mine" in words(soup(page).main)
+    assert "Mine" in words(part_of(page, "main").main)
     assert ann.delete(f"/api/people/{person['id']}").status_code == 204
     assert ann.get("/api/views/2").status_code == 404
     assert [view["name"] for view in ann.get("/api/views").get_json()] == ["Ours"]

@@ -7,8 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.support.accounts import add_person, sign_in
-from tests.support.html import form_of, soup, words
+from tests.support.html import form_of, words
 from tests.support.statements import recorded_statements
+from tests.web.parts import part_of
 from tests.web.settings.views import LIST, save, star
 
 
@@ -18,14 +19,14 @@ def test_the_starred_view_is_shown_first_with_its_name_and_a_link_to_the_plain_t
     assert star(client).status_code == 303
     [event] = events(event_type="ViewChanged")
     assert event["metadata"]["changes"] == {"start": {"old": None, "new": "Production"}}
-    page = soup(client.get("/"))
+    page = part_of(client.get("/"), "dashboard")
     assert form_of(client.get("/"), "#filter")["tag"] == "production"
     assert words(page.select_one("#menu-views summary")) == "View: ★ Production"
     assert words(page.select_one(".shown-view")) == "★ Production · Plain timeline"
     plain = next(link for link in page.select("#filter a.clear") if words(link) == "Plain timeline")
     timeline = client.get(str(plain["href"]))
     assert "tag" not in form_of(timeline, "#filter")
-    assert words(soup(timeline).select_one("#menu-views summary")) == "Views"
+    assert words(part_of(timeline, "menu-views").select_one("#menu-views summary")) == "Views"
     assert star(client).status_code == 303  # the button now removes it
     assert "tag" not in form_of(client.get("/"), "#filter")
     assert events(event_type="ViewChanged")[-1]["metadata"]["changes"]["start"]["new"] is None
@@ -34,20 +35,20 @@ def test_the_starred_view_is_shown_first_with_its_name_and_a_link_to_the_plain_t
 def test_clearing_the_filter_of_a_start_page_shows_the_plain_timeline(client):
     save(client, query="tag=production")
     star(client)
-    assert soup(client.get("/?tag=production")).select_one("a.clear")["href"] == "/?range=24h"
+    assert part_of(client.get("/?tag=production"), "filter").select_one("a.clear")["href"] == "/?range=24h"
 
 
 def test_another_star_replaces_the_first_and_a_deleted_view_is_no_start_page(client, events):
     save(client)
     save(client, "Errors", "q=error", start=True)
     star(client)
-    assert words(soup(client.get("/")).select_one("#menu-views summary")) == "View: ★ Production"
+    assert words(part_of(client.get("/"), "menu-views").select_one("#menu-views summary")) == "View: ★ Production"
     assert events(event_type="ViewChanged")[-1]["metadata"]["changes"]["start"] == {
         "old": "Errors",
         "new": "Production",
     }
     client.post(f"{LIST}/1/delete", data=form_of(client.get(f"{LIST}/1/delete")))
-    assert words(soup(client.get("/")).select_one("#menu-views summary")) == "Views"
+    assert words(part_of(client.get("/"), "menu-views").select_one("#menu-views summary")) == "Views"
 
 
 def test_a_start_page_whose_filter_no_longer_works_says_so(client):
@@ -56,14 +57,14 @@ def test_a_start_page_whose_filter_no_longer_works_says_so(client):
     assert client.delete("/api/teams/1").status_code == 204
     response = client.get("/")
     assert response.status_code == 422
-    assert "No team is named “Payments”" in words(soup(response).select_one("#dashboard [role=alert]"))
+    assert "No team is named “Payments”" in words(part_of(response, "dashboard").select_one("#dashboard [role=alert]"))
     assert client.get("/?range=24h").status_code == 200
 
 
 def test_live_updates_and_older_events_of_a_start_page_keep_its_filter(client):
     save(client)
     star(client)
-    page = soup(client.get("/"))
+    page = part_of(client.get("/"), "dashboard")
     assert parse_qs(urlsplit(str(page.select_one("#live")["hx-get"])).query)["tag"] == ["production"]
     assert parse_qs(urlsplit(str(page.select_one("#timeline")["hx-get"])).query)["tag"] == ["production"]
 

@@ -18,6 +18,7 @@ from painchain.timeline import filter as filters
 from painchain.timeline.filter import parse_filter
 from tests.support.html import fill, form_of, soup, texts, words
 from tests.support.sample_events import HOUR, NOW, new
+from tests.web.parts import part_of
 
 HTMX = {"HX-Request": "true"}
 LIST = "/settings/teams"
@@ -54,9 +55,9 @@ def authors_of(response: TestResponse) -> list[str]:
 
 
 def test_a_team_is_added_listed_and_audited(client, events):
-    assert "No teams yet" in words(soup(client.get(LIST)).main)
+    assert "No teams yet" in words(part_of(client.get(LIST), "main").main)
     assert add(client, "  Payments ", "billing,, checkout , billing").location == LIST
-    page = soup(client.get(LIST))
+    page = part_of(client.get(LIST), "cards")
     assert texts(page, ".card h2") == ["Payments"]
     assert texts(page, ".card .tag") == ["billing", "checkout"]
     [event] = events(event_type="TeamCreated")
@@ -72,7 +73,7 @@ def test_a_save_records_only_added_and_removed_tags(client, events):
     assert save(client, fill(form, tags="checkout, night")).status_code == 303
     [event] = events(event_type="TeamUpdated")
     assert list(event["metadata"]["changes"]) == ["tags"]
-    page = soup(client.get(f"/events/{event['id']}"))
+    page = part_of(client.get(f"/events/{event['id']}"), "main")
     assert texts(page, "[data-field=changes] li") == ["Tags −billing +night"]
     assert words(page.select_one(".where")) == "Payments"
     assert words(page.select_one("summary .change")) == "Tags: −billing +night"
@@ -83,7 +84,7 @@ def test_order_and_spacing_of_tags_are_not_a_change(client, events):
     before = len(events())
     response = save(client, fill(form_of(client.get(f"{LIST}/1"), FORM), tags=" checkout,billing, "))
     assert response.status_code == 303
-    assert "No changes to save" in words(soup(client.get(LIST)).select_one("#toast"))
+    assert "No changes to save" in words(part_of(client.get(LIST), "toast").select_one("#toast"))
     assert len(events()) == before
 
 
@@ -125,8 +126,8 @@ def test_invalid_values_are_reported_beside_the_input_and_nothing_is_saved(clien
                 for headers in ({}, HTMX):
                     response = client.post(address, data=form, headers=headers)
                     assert response.status_code == 422
-                    assert message in words(soup(response).select_one(".error"))
-                    assert soup(response).select_one("#name")["value"] == name
+                    assert message in words(part_of(response, "team-form").select_one(".error"))
+                    assert part_of(response, "name").select_one("#name")["value"] == name
             assert len(events()) == before
 
 
@@ -138,7 +139,7 @@ def test_a_stale_form_shows_both_changes_and_overwrites_nothing(client, events):
     for headers in ({}, HTMX):
         response = save(client, fill(old_form, tags="night"), headers)
         assert response.status_code == 409
-        page = soup(response)
+        page = part_of(response, "conflict")
         assert [texts(row, "th, td") for row in page.select("#conflict tbody tr")] == [
             ["Name", "Payments → Checkout", "unchanged"],
             ["Tags", "unchanged", "−billing −checkout +night"],
@@ -152,7 +153,7 @@ def test_a_stale_form_shows_both_changes_and_overwrites_nothing(client, events):
 def test_deleting_asks_for_confirmation_and_a_stale_page_deletes_nothing(client, events):
     add(client)
     page = client.get(f"{LIST}/1/delete")
-    assert texts(soup(page), "dd .tag") == ["billing", "checkout"]
+    assert texts(part_of(page, "main"), "dd .tag") == ["billing", "checkout"]
     form = form_of(page)
     save(client, fill(form_of(client.get(f"{LIST}/1"), FORM), name="Checkout"))
     assert client.post(f"{LIST}/1/delete", data=form).status_code == 409
@@ -172,7 +173,7 @@ def test_without_a_csrf_token_nothing_happens(client, events):
 def test_a_name_that_looks_like_markup_is_escaped(client):
     add(client, "<b>Bold</b>", "<i>tag</i>")
     for address in (LIST, f"{LIST}/1", f"{LIST}/1/delete", "/?team=%3Cb%3EBold%3C/b%3E"):
-        assert soup(client.get(address)).select("main b, main i:not(.source i)") == [], address
+        assert part_of(client.get(address), "main").select("main b, main i:not(.source i)") == [], address
 
 
 def test_as_of_and_report_do_not_treat_a_team_as_a_connector(client):
@@ -196,7 +197,7 @@ def test_a_team_filters_dashboard_api_charts_and_exports_by_any_of_its_tags(clie
         assert client.get("/api/timeline", query_string=query).get_json()["total"] == 2
         lines = client.post("/api/export", query_string={**query, "format": "ndjson"}).text.splitlines()
         assert len(lines) == 2
-        page = soup(client.get("/", query_string={"range": "all", **query}))
+        page = part_of(client.get("/", query_string={"range": "all", **query}), "feed")
         assert texts(page, "#feed .subject") == ["number 1", "number 0"]
     assert authors_of(client.get("/api/changes?team=Payments&tag=night")) == ["1"]
     assert authors_of(client.get("/api/changes?team=Payments&q=-tag:night")) == ["0"]
@@ -213,9 +214,9 @@ def test_a_team_is_counted_from_the_rollups(app, client):
 
 
 def test_the_menu_offers_teams_if_there_are_any(client):
-    assert soup(client.get("/")).select("#menu-team") == []
+    assert part_of(client.get("/"), "menu-team").select("#menu-team") == []
     add(client)
-    page = soup(client.get("/?team=payments"))
+    page = part_of(client.get("/?team=payments"), "dashboard")
     assert words(page.select_one("#menu-team summary")) == "Team: Payments"
     assert form_of(client.get("/?team=Payments"), "#filter")["team"] == "Payments"
     assert page.select_one(".clear")["href"] == "/"
@@ -233,7 +234,7 @@ def test_an_unknown_team_lists_the_existing_ones(client, query):
     assert refusal["errors"][0]["field"] in query
     page = client.get("/", query_string=query)
     assert page.status_code == 422
-    assert "Teams: Payments, Search." in words(soup(page).select_one("[role=alert]"))
+    assert "Teams: Payments, Search." in words(part_of(page, "dashboard").select_one("[role=alert]"))
 
 
 def test_a_former_name_reports_the_current_one(client):
@@ -247,7 +248,7 @@ def test_a_former_name_reports_the_current_one(client):
 
 def test_an_open_dashboard_reports_a_deleted_team_once_and_stops_live_updates(client):
     add(client)
-    ask = soup(client.get("/?team=Payments")).select_one("#live")["hx-get"]
+    ask = part_of(client.get("/?team=Payments"), "live").select_one("#live")["hx-get"]
     save(client, fill(form_of(client.get(f"{LIST}/1"), FORM), name="Checkout"))
     page = soup(client.get(ask, headers=HTMX))
     assert "was renamed to “Checkout”" in words(page.select_one("#toast .bad"))
@@ -256,7 +257,7 @@ def test_an_open_dashboard_reports_a_deleted_team_once_and_stops_live_updates(cl
 
 def test_the_search_box_suggests_teams(client):
     add(client, "On Call", "pager")
-    page = soup(client.get("/search/suggestions?q=team:o"))
+    page = part_of(client.get("/search/suggestions?q=team:o"), "suggestions")
     assert [option["data-text"] for option in page.select("[role=option]")] == ['team:"On Call" ']
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.support.html import fill, form_of, soup, texts, words
+from tests.support.html import fill, form_of, texts, words
+from tests.web.parts import part_of
 
 HTMX = {"HX-Request": "true"}
 LIST, NEW = "/settings/views", "/settings/views/new"
@@ -34,8 +35,8 @@ def star(client: FlaskClient, number: int = 1) -> TestResponse:
 
 
 def menu(response: TestResponse) -> list[str]:
-    return texts(soup(response), "#menu-views ul:not(.view-actions) a")
+    return texts(part_of(response, "menu-views"), "#menu-views ul:not(.view-actions) a")
 
 
 def client_summary(client: FlaskClient) -> str:
-    return words(soup(client.get("/")).select_one("#menu-views summary"))
+    return words(part_of(client.get("/"), "menu-views").select_one("#menu-views summary"))

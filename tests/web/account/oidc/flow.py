@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 from painchain.database.session import db
 from tests.counterparts.oidc import FakeProvider
 from tests.support.html import soup, words
+from tests.web.parts import part_of
 
 BACK = "/sign-in/oidc/back"
 MakeApp = Callable[..., Flask]
@@ -20,7 +21,7 @@ MakeApp = Callable[..., Flask]
 
 def start_sign_in(client: FlaskClient, start: str = "/sign-in") -> str:
     """Press the provider's button on the sign-in page, and return its address at the provider."""
-    button = soup(client.get(start)).select_one("a.button[href^='/sign-in/oidc']")
+    button = part_of(client.get(start), "main").select_one("a.button[href^='/sign-in/oidc']")
     assert words(button) == "Sign in with Example ID"
     answer = client.get(str(button["href"]))
     assert answer.status_code == 303, words(soup(answer).select_one("[role=alert]"))
@@ -47,7 +48,7 @@ def with_query(address: str, **changed: str) -> str:
 
 
 def message_of(answer: TestResponse) -> str:
-    return words(soup(answer).select_one("[role=alert]"))
+    return words(part_of(answer, "main").select_one("[role=alert]"))
 
 
 def newest(app: Flask, count: int = 1) -> list[tuple[str, str, dict[str, Any]]]:
@@ -64,5 +65,5 @@ def newest(app: Flask, count: int = 1) -> list[tuple[str, str, dict[str, Any]]]:
 
 def follow_link(client: FlaskClient, page: str, name: str) -> str:
     """Return the address of the link of this name on a page."""
-    [link] = [link for link in soup(client.get(page)).select("main a") if words(link) == name]
+    [link] = [link for link in part_of(client.get(page), "main").select("main a") if words(link) == name]
     return str(link["href"])

@@ -23,6 +23,7 @@ from tests.web.account.oidc.flow import (
     sign_in_at_provider,
     start_sign_in,
 )
+from tests.web.parts import part_of
 
 
 @pytest.mark.both_databases
@@ -88,7 +89,7 @@ def test_an_identity_is_unlinked_by_its_person_or_an_admin(app, client, fake_ser
     sign_in_at_provider(client, fake_server, "subject-of-alice")
     other_browser = app.test_client()
     sign_in_at_provider(other_browser, fake_server, "subject-of-alice")
-    page = soup(client.get(follow_link(client, "/account", "Unlink…")))
+    page = part_of(client.get(follow_link(client, "/account", "Unlink…")), "main")
     assert fake_server.url in words(page.main)
     assert client.post("/account/unlink", data=form_of(client.get("/account/unlink"), "main form")).status_code == 303
     [(kind, author, facts)] = newest(app)
@@ -164,7 +165,7 @@ def test_nobody_is_locked_out_by_unlinking(make_app, fake_server):
     app = make_app(oidc_role="editor")
     client, admin = app.test_client(), app.test_client()
     sign_in_at_provider(client, fake_server, "subject-of-bob")
-    assert "You cannot unlink it, because you have no password." in words(soup(client.get("/account")).main)
+    assert "You cannot unlink it, because you have no password." in words(part_of(client.get("/account"), "main").main)
     token = form_of(client.get("/account"), "#everywhere")
     for refused in (client.get("/account/unlink"), client.post("/account/unlink", data=token)):
         assert refused.status_code == 409
@@ -173,7 +174,7 @@ def test_nobody_is_locked_out_by_unlinking(make_app, fake_server):
     with app.app_context():
         number = max(person.id for person in users.list_users())
     address = f"/settings/people/{number}/unlink"
-    assert "Until then, nobody can sign in" in words(soup(admin.get(address)).main)
+    assert "Until then, nobody can sign in" in words(part_of(admin.get(address), "main").main)
     form = form_of(admin.get(f"/settings/people/{number}"), "#person")
     assert admin.post(f"/settings/people/{number}", data={**form, "email": ""}).status_code == 303
     refused = admin.post(address, data=form_of(admin.get(f"/settings/people/{number}"), "#switch"))
