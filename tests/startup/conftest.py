@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,12 @@ from tests.support.started_server import launch, only_line, settings_of, start  
 def instance(tmp_path: Path) -> Path:
     """An instance folder that does not exist yet."""
     return tmp_path / "instance"
+
+
+@pytest.fixture
+def used_instance(instance: Path, started_instance: Path) -> Path:
+    """The instance folder after a first start, which takes three times as long as another one."""
+    return shutil.copytree(started_instance, instance)
 
 
 @pytest.fixture

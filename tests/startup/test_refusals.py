@@ -24,6 +24,7 @@ def test_an_invalid_port_is_refused(refusal: Callable[..., str], instance: Path,
     assert not instance.exists()
 
 
+@pytest.mark.usefixtures("used_instance")
 def test_a_port_in_use_is_refused(launch: Callable[..., Server]) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         port = listener.getsockname()[1]

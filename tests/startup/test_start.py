@@ -31,13 +31,13 @@ def test_a_first_start_prints_its_address_responds_and_creates_files_that_only_t
     assert stat.S_IMODE((instance / "secret.key").stat().st_mode) == 0o600
 
 
-def test_a_command_prints_a_link_to_the_running_server(start: Callable[..., Server], instance: Path) -> None:
+def test_a_command_prints_a_link_to_the_running_server(start: Callable[..., Server], used_instance: Path) -> None:
     server = start()
     arguments = ["user", "add", "alice"]
-    result = CliRunner().invoke(main, arguments, prog_name="painchain", env={"PAINCHAIN_INSTANCE": str(instance)})
+    result = CliRunner().invoke(main, arguments, prog_name="painchain", env={"PAINCHAIN_INSTANCE": str(used_instance)})
     assert f" http://127.0.0.1:{server.port}/link/" in result.stdout, result.stderr
     server.stop()
-    assert "server.url" not in [file.name for file in instance.iterdir()]
+    assert "server.url" not in [file.name for file in used_instance.iterdir()]
 
 
 def test_a_second_start_migrates_and_loses_nothing(start: Callable[..., Server], instance: Path) -> None:
@@ -76,6 +76,7 @@ def test_servers_that_start_together_without_a_database_all_start(
             on_server(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.mark.usefixtures("used_instance")
 def test_a_misspelt_setting_causes_a_warning_but_not_a_failure(start: Callable[..., Server]) -> None:
     server = start(prot="8000")
     assert server.err.read_text().startswith(

@@ -14,6 +14,8 @@ import pytest
 
 from tests.support.started_server import PATIENCE, REPORT, Server, request, rows
 
+pytestmark = pytest.mark.usefixtures("used_instance")
+
 
 def test_sigterm_loses_no_acknowledged_event(start: Callable[..., Server], instance: Path) -> None:
     server = start()
