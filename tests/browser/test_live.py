@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import json
 import re
-import time
 from datetime import UTC, datetime, timedelta
 from urllib.request import Request, urlopen
 
@@ -27,17 +26,7 @@ window.hide = (now) => { hidden = now; document.dispatchEvent(new Event("visibil
 # The open dashboard
 
 
-def test_new_events_appear_within_two_seconds(page: Page, server: str) -> None:
-    connector = add(server)
-    page.goto(connector.feed)
-    expect(page.locator("#live")).to_be_visible()
-    for number in range(2, 6):
-        time.sleep(0.37 * number)  # at different times between two polls
-        report(server, connector.name)
-        expect(page.locator("#feed article")).to_have_count(number, timeout=2000)
-
-
-def test_a_hidden_tab_counts_new_events_in_its_title_and_rarely_polls_and_a_past_range_never_does(
+def test_new_events_appear_within_two_seconds_and_a_hidden_tab_counts_them_but_rarely_polls(
     open_page: OpenPage, server: str
 ) -> None:
     page = open_page(own=True)
@@ -48,9 +37,16 @@ def test_a_hidden_tab_counts_new_events_in_its_title_and_rarely_polls_and_a_past
     connector = add(server)
     page.goto(connector.feed)
     expect(page).to_have_title("Timeline · PainChain")
-    report(server, connector.name)
-    page.clock.run_for(2000)
-    expect(page.locator("#feed article")).to_have_count(2)
+    page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
+    for number, later in enumerate((1, 500, 1000, 1500), 2):  # at different times between two polls
+        requests.clear()
+        while not requests:
+            page.clock.run_for(100)
+        page.clock.run_for(later)
+        report(server, connector.name)
+        page.clock.run_for(2000)
+        expect(page.locator("#feed article")).to_have_count(number)
+    page.clock.resume()
     expect(page).to_have_title("Timeline · PainChain")  # the page was visible
 
     page.evaluate("hide(true)")
@@ -69,7 +65,7 @@ def test_a_hidden_tab_counts_new_events_in_its_title_and_rarely_polls_and_a_past
         page.clock.run_for(1000)
     assert 1 <= len(requests) <= 3
 
-    page.goto(f"{server}/?start_date=2020-01-01&end_date=2020-01-02")
+    page.goto(f"{server}/?start_date=2020-01-01&end_date=2020-01-02")  # nothing is new there
     requests.clear()
     page.clock.run_for(10_000)
     assert requests == []
@@ -120,18 +116,18 @@ def test_many_new_events_do_not_replace_the_event_being_read(
 ) -> None:
     page = open_page(own=True)
     connector = add(server)
-    report(server, connector.name, 30)
+    report(server, connector.name, 20)
     page.goto(f"{server}/?q={connector.name.rsplit(' ', 1)[1]}")
     reading = page.locator("#feed article").nth(20)
     reading.locator("summary").click()
     number = reading.get_attribute("id")
     page.context.set_offline(True)
     expect(page.locator("#live")).to_have_class(re.compile("lost"))
-    report(server, connector.name, 70)
+    report(server, connector.name, 51)  # more than there are in one answer
     page.context.set_offline(False)
-    expect(page.locator("#feed article")).to_have_count(101)
+    expect(page.locator("#feed article")).to_have_count(72)
     expect(page.locator(f"#{number} dl.fields")).to_be_visible()
-    expect(page.get_by_role("button", name="70 new events")).to_be_visible()
+    expect(page.get_by_role("button", name="51 new events")).to_be_visible()
     for complaint in ("net::ERR_", "htmx:sendError", "htmx:afterRequest"):
         complaints.take(complaint)
 
