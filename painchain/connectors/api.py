@@ -1,10 +1,10 @@
 """The API as a source: changes that scripts and pipelines report as change events, with their types and fields."""
 
-from painchain.connectors import change_event
+from painchain.connectors import change_types
 from painchain.connectors.base import ConnectorType, EventType, fields
 
 FIELDS = (
-    *change_event.FIELDS,
+    *change_types.FIELDS,
     *fields(
         cloudevent_type="CloudEvent type",
         cloudevent_source="CloudEvent source",
@@ -21,7 +21,7 @@ TYPE = ConnectorType(
     colour="pink",
     addable=False,
     fields=(),
-    event_types=change_event.event_types(FIELDS),
+    event_types=change_types.event_types(FIELDS),
     any_type=ANY,
-    statuses=change_event.STATUSES,
+    statuses=change_types.STATUSES,
 )

@@ -15,7 +15,8 @@ from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 from painchain.connectors import api
-from painchain.connectors.change_event import CLAIMED_TIME, ChangeEvent, facts, type_name
+from painchain.connectors.change_event import ChangeEvent, facts
+from painchain.connectors.change_types import CLAIMED_TIME, type_name
 from painchain.connectors.contract import SourceEvent
 from painchain.core import runtime
 from painchain.core.redaction import scrub

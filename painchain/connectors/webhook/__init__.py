@@ -1,6 +1,6 @@
 """The Webhook connector: whatever can post JSON. A preset, or the connector itself, says how to read it."""
 
-from painchain.connectors import change_event
+from painchain.connectors import change_types
 from painchain.connectors.base import ConnectorType, EventType
 from painchain.connectors.event_group import EventGroup, GroupRole
 from painchain.connectors.webhook import deliveries, settings
@@ -15,8 +15,8 @@ TYPE = ConnectorType(
     icon="link",
     colour="olive",
     fields=settings.FIELDS,
-    event_types=change_event.event_types(change_event.FIELDS, STATES),
-    any_type=EventType("WebhookChange", "Change", change_event.FIELDS, group=STATES),
+    event_types=change_types.event_types(change_types.FIELDS, STATES),
+    any_type=EventType("WebhookChange", "Change", change_types.FIELDS, group=STATES),
     webhook=deliveries.HANDLER,
-    statuses=change_event.STATUSES,
+    statuses=change_types.STATUSES,
 )

@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from painchain.connectors.change_event import MAX_DATA
+from painchain.connectors.change_types import MAX_DATA
 from painchain.connectors.contract import EARLIEST
 from painchain.connectors.http_client import link
 from painchain.connectors.webhook.expressions import Budget, ExpressionError

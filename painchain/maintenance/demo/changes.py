@@ -9,7 +9,8 @@ from random import Random
 from typing import Any
 
 from painchain.connectors import api
-from painchain.connectors.change_event import ChangeEvent, facts, type_name
+from painchain.connectors.change_event import ChangeEvent, facts
+from painchain.connectors.change_types import type_name
 from painchain.database.types import microseconds
 from painchain.eventlog.writer import EventLogWriter, NewEvent
 from painchain.maintenance.demo.company import AUTHORS, Company
