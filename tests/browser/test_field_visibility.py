@@ -13,13 +13,13 @@ pytestmark = pytest.mark.browser
 # Field visibility
 
 
-def test_hiding_and_showing_a_field_updates_the_feed_at_once(page: Page, own_server: str) -> None:
-    github = add(own_server)
+def test_hiding_and_showing_a_field_updates_the_feed_at_once(page: Page, server: str) -> None:
+    github = add(server)
     github.change(poll_interval=3600)
     old_value = page.locator("article[data-event-type=ConfigChanged] [data-field=old_value]")
 
     for state, number in (("hidden", 0), ("shown", 1)):
-        page.goto(f"{own_server}/settings/integrations/1")
+        page.goto(f"{server}/settings/integrations/1")
         page.locator("#visibility summary").click()
         page.locator("[data-event-type=ConfigChanged]").get_by_label("Old value").click()
         expect(page.locator(".toast")).to_contain_text(f"Old value is now {state}.")
@@ -31,7 +31,7 @@ def test_hiding_and_showing_a_field_updates_the_feed_at_once(page: Page, own_ser
         expect(old_value).to_have_count(number)
         expect(page.locator("article[data-event-type=ConfigChanged] summary del")).to_have_count(number)
 
-    page.goto(f"{own_server}/?event_type=FieldVisibilityChanged")
+    page.goto(f"{server}/?event_type=FieldVisibilityChanged&connector=1")
     expect(page.locator("#feed .note")).to_have_text(
         ["Old value of ConfigChanged shown", "Old value of ConfigChanged hidden"]
     )

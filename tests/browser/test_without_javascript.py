@@ -36,11 +36,11 @@ def test_without_javascript_a_setting_is_saved_and_shown_on_the_dashboard(plain_
     expect(changed).to_contain_text(re.compile(r"Poll interval:\s*300\s*→\s*3600\s*by system"))
 
 
-def test_without_javascript_toggles_are_saved_by_save(plain_page: Page, own_server: str) -> None:
-    github = add(own_server)
+def test_without_javascript_toggles_are_saved_by_save(plain_page: Page, server: str) -> None:
+    github = add(server)
     github.change(poll_interval=3600)
     for number in (0, 1):
-        plain_page.goto(f"{own_server}/settings/integrations/1")
+        plain_page.goto(f"{server}/settings/integrations/1")
         plain_page.locator("#visibility summary").click()
         plain_page.locator("[data-event-type=ConfigChanged]").get_by_label("Old value").click()
         plain_page.get_by_role("button", name="Save", exact=True).last.click()
@@ -52,7 +52,7 @@ def test_without_javascript_toggles_are_saved_by_save(plain_page: Page, own_serv
         changed.get_by_role("link", name="Details of this event").click()
         expect(plain_page.locator("[data-event-type=ConfigChanged] [data-field=new_value]")).to_have_count(1)
         expect(plain_page.locator("[data-event-type=ConfigChanged] [data-field=old_value]")).to_have_count(number)
-    plain_page.goto(f"{own_server}/?event_type=FieldVisibilityChanged")
+    plain_page.goto(f"{server}/?event_type=FieldVisibilityChanged&connector=1")
     expect(plain_page.locator("#feed .note")).to_have_text(
         ["Old value of ConfigChanged shown", "Old value of ConfigChanged hidden"]
     )
@@ -137,8 +137,8 @@ def test_without_javascript_a_conflict_can_be_resolved(plain_page: Page, server:
     assert call("GET", github.api)["config"]["poll_interval"] == 1800
 
 
-def test_without_javascript_the_legend_hides_a_source(plain_page: Page, own_server: str) -> None:
-    plain_page.goto(own_server)
+def test_without_javascript_the_legend_hides_a_source(plain_page: Page, server: str) -> None:
+    plain_page.goto(add(server).feed)
     source = plain_page.get_by_role("button", name=re.compile("^PainChain"))
     source.click()
     expect(source).to_have_attribute("aria-pressed", "false")
