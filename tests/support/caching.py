@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from flask.sansio.blueprints import BlueprintSetupState
 from flask_sqlalchemy import SQLAlchemy
 from jinja2 import BytecodeCache, Environment, FileSystemLoader
 from jinja2.bccache import Bucket
@@ -71,28 +70,40 @@ class Routes(Map):
         super().add(rulefactory)
 
 
+# The attributes of an app to which each blueprint adds its own hooks, by its name.
+HOOKS = (
+    *("error_handler_spec", "before_request_funcs", "after_request_funcs", "teardown_request_funcs"),
+    *("url_default_functions", "url_value_preprocessors", "template_context_processors"),
+)
+
+
 class Blueprints:
-    """Cache the routes and views of all blueprints."""
+    """Cache the routes, views and hooks of all blueprints."""
 
     def __init__(self) -> None:
         self.register = installation._register_blueprints
         self.routes: Routes | None = None
-        self.views: dict[str, Any] = {}
+        self.added: dict[str, dict[str, Any]] = {}
 
     def of(self, app: Flask) -> None:
         """Register the blueprints in an app, with the routes of the first app."""
+        by_name = {name: getattr(app, name) for name in ("view_functions", "blueprints", *HOOKS)}
+        by_name |= {"filters": app.jinja_env.filters, "tests": app.jinja_env.tests}
         if self.routes is None:
-            others = set(app.view_functions)
+            before = {name: set(values) for name, values in by_name.items()}
+            for_all = [len(getattr(app, name)[None]) for name in HOOKS]
             self.register(app)
+            assert for_all == [len(getattr(app, name)[None]) for name in HOOKS], "only hooks by name are cached"
             self.routes = Routes()
             app.url_map.update()
             vars(self.routes).update(vars(app.url_map))
-            self.views = {name: view for name, view in app.view_functions.items() if name not in others}
+            self.added = {
+                name: {key: value for key, value in values.items() if key not in before[name]}
+                for name, values in by_name.items()
+            }
         else:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(BlueprintSetupState, "add_url_rule", lambda *arguments, **options: None)
-                self.register(app)
-            app.view_functions.update(self.views)
+            for name, values in by_name.items():
+                values.update(self.added[name])
         app.url_map = copy(self.routes)
 
 
