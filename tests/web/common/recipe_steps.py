@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from painchain.database.models import NotifyRule
 from painchain.database.session import db
 from tests.support.accounts import PASSWORD, add_person, make_link, sign_in
-from tests.support.html import fill, form_of, soup
+from tests.support.html import action_of, fill, find_form, form_of, soup
 from tests.web.common.route_addresses import LIST, LOG, RETENTION, RULES, TOKENS
 
 
@@ -22,13 +22,13 @@ def submit(client: FlaskClient, page: str, selector: str, **values: Any) -> Test
     """Fetch a form, fill it in and send it to its action."""
     response = client.get(page)
     form = fill(form_of(response, selector), **values)
-    return client.post(str(soup(response).select_one(selector)["action"]), data=form)
+    return client.post(action_of(response, selector), data=form)
 
 
 def hide_all(client: FlaskClient, number: int) -> TestResponse:
     """Press "Hide all" for the first event type."""
     response = client.get(f"{LIST}/{number}")
-    button = soup(response).select_one("#visibility button[name=hide]")
+    button = find_form(response.text, "#connector-form").select_one("button[name=hide]")
     form = form_of(response, "#connector-form")
     return client.post(str(button["formaction"]), data={**form, "hide": button["value"]})
 
@@ -85,7 +85,7 @@ def prune(client: FlaskClient, number: int) -> TestResponse:
 
 def confirm_key_copy(client: FlaskClient, number: int) -> TestResponse:
     """Confirm that a copy of the root key is stored elsewhere."""
-    key_id = soup(client.get(LOG)).select_one("#confirm-key-copy input[type=checkbox]")["value"]
+    key_id = find_form(client.get(LOG).text, "#confirm-key-copy").select_one("input[type=checkbox]")["value"]
     return submit(client, LOG, "#confirm-key-copy", key=str(key_id))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import pytest
+from bs4 import BeautifulSoup
 from flask import g, request
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -19,9 +20,10 @@ from painchain.startup import create_app
 from painchain.web.dashboard.filter_view import filter_of, view_of
 from tests.conftest import WITH_POSTGRES, close, settings_for, use_fake_sources
 from tests.support.elements import Element, run_together, tree, words
+from tests.support.html import parsed
 from tests.web.common.conftest import add_webhook_support
 from tests.web.common.page_examples import PAGES, create_examples
-from tests.web.common.route_addresses import HTMX
+from tests.web.common.route_addresses import HTMX, LIST
 
 pytestmark = pytest.mark.usefixtures("fake_sources", "webhook_support")
 
@@ -88,6 +90,27 @@ def test_every_page_responds_on_postgresql(client, thorough):
     addresses = create_examples(client)
     answers = get_all(client, addresses) if thorough else [(address, client.get(address)) for address in addresses]
     assert_responses(addresses, answers)
+
+
+def linked(page: BeautifulSoup) -> list[tuple[object, ...]]:
+    """Return every element and text of a page in order, with the positions of its neighbours."""
+    positions = {id(part): position for position, part in enumerate(page.descendants)}
+    neighbours = ("parent", "previous_element", "next_element", "previous_sibling", "next_sibling")
+    return [
+        (
+            type(part),
+            part.name,
+            getattr(part, "attrs", part),
+            *(positions.get(id(getattr(part, to))) for to in neighbours),
+        )
+        for part in page.descendants
+    ]
+
+
+@pytest.mark.parametrize("address", ["/", f"{LIST}/2", "/account", "/help/admin/configuration.md"])
+def test_the_builder_of_the_tests_builds_what_that_of_beautiful_soup_builds(site, address):
+    html = site.client.get(address).text
+    assert linked(parsed(html)) == linked(BeautifulSoup(html, "lxml"))
 
 
 def test_every_response_has_the_security_headers(site):

@@ -24,7 +24,7 @@ from painchain.ingestion import source_events
 from painchain.workers.completion import CompletionWorker
 from tests.support.accounts import PASSWORD, add_person, audited_transaction, make_link
 from tests.support.elements import Element, tree
-from tests.support.html import fill, form_of, soup
+from tests.support.html import action_of, fill, form_of
 from tests.support.script_corpus import CORPUS, KINDS, assert_inert
 from tests.web.common.page_examples import ERRORS, PAGES
 from tests.web.common.route_addresses import LIST, PEOPLE, RULES, TEAMS, TOKENS, VIEWS
@@ -68,9 +68,7 @@ class Forms:
         """Return the values of a form and the address that it is sent to."""
         if page not in self.pages:
             self.pages[page] = self.client.get(page)
-        form = soup(self.pages[page]).select_one(selector)
-        assert form is not None, page
-        return form_of(self.pages[page], selector), str(form.get("action", page))
+        return form_of(self.pages[page], selector), action_of(self.pages[page], selector)
 
 
 KIND = "connector_failing"
