@@ -43,9 +43,10 @@ def plant_in_forms(client: FlaskClient) -> Iterator[TestResponse]:
         address, stale = f"{LIST}/{number}", opened(client, number)
         yield client.post(address, data=fill(stale, token=canary(), tags="first"), headers=HTMX)
         yield client.post(address, data=fill(stale, token=canary(), tags="second"))
-        yield client.post(address, data=fill(opened(client, number), token=canary(), name=""))
-        yield client.post(address, data=fill(opened(client, number), token=canary(), csrf_token="wrong"))
-        yield client.post(f"{address}/enable", data={**opened(client, number), "token": canary()}, headers=HTMX)
+        form = opened(client, number)  # the next requests do not save it
+        yield client.post(address, data=fill(form, token=canary(), name=""))
+        yield client.post(address, data=fill(form, token=canary(), csrf_token="wrong"))
+        yield client.post(f"{address}/enable", data={**form, "token": canary()}, headers=HTMX)
 
 
 def plant_in_addresses(client: FlaskClient) -> Iterator[TestResponse]:
@@ -74,8 +75,9 @@ def plant_in_bulk_actions(client: FlaskClient) -> Iterator[TestResponse]:
         config = {"name": name, "type": "kubernetes", "config": {"cluster_name": name}}
         numbers.append(client.post("/api/connectors", json=config).get_json()["id"])
 
+    form = form_of(client.get(LIST), "#bulk")
+
     def post(action: str, **values: Any) -> TestResponse:
-        form = form_of(client.get(LIST), "#bulk")
         chosen = [f"{number}:{client.get(f'/api/connectors/{number}').get_json()['version']}" for number in numbers]
         return client.post(f"{LIST}/bulk", data={**form, "chosen": chosen, "action": action, **values})
 

@@ -15,6 +15,7 @@ from flask_compress.compat import compression
 from werkzeug.test import TestResponse
 from werkzeug.wrappers import Response
 
+from tests.support.elements import tree
 from tests.support.html import form_of, soup
 
 DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
@@ -30,9 +31,8 @@ def fetch(client: FlaskClient, address: str, accepted: str = CHROME, **headers: 
 
 
 def script_of(client: FlaskClient) -> str:
-    element = soup(client.get("/")).select_one("script")
-    assert element is not None
-    return str(element["src"])
+    [script, *_] = tree(client.get("/settings/teams")).iter("script")
+    return str(script.attrib["src"])
 
 
 @pytest.mark.parametrize(
