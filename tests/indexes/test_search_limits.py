@@ -47,7 +47,7 @@ def test_frequent_matches_are_paged_in_any_number_order(app, write, monkeypatch,
     for q, time in list(itertools.product(searches, (day, everything, precise))) if thorough else cases:
         with subtests.test(q=q, time=time), app.app_context():
             event_filter = parse_filter({"q": [q], **time}, NOW, UTC_ZONE)
-            for limit in (3, 7, 50) if thorough else (6, 50):
+            for limit in (3, 7, 50) if thorough else (8, 50):
                 assert read_by_pages(event_filter, limit) == expected
             assert histogram.count(event_filter) == len(expected)
             chart = histogram.histogram(event_filter, NOW, UTC_ZONE)
