@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bs4 import BeautifulSoup
-from lxml import etree
 from werkzeug.test import TestResponse
 
 from tests.support.elements import tree
@@ -12,9 +11,7 @@ from tests.support.html import PageBuilder
 
 def part_of(response: TestResponse, element_id: str) -> BeautifulSoup:
     """Return the element with an id and what is in it, as a page without the rest; an empty page if there is none."""
-    found = tree(response).xpath("//*[@id=$id]", id=element_id)
-    html = "".join(etree.tostring(element, encoding="unicode", method="html", with_tail=False) for element in found)
-    return BeautifulSoup(html, builder=PageBuilder)
+    return BeautifulSoup(response.text, builder=PageBuilder("//*[@id = $id]", id=element_id))
 
 
 def count_of(response: TestResponse) -> int:

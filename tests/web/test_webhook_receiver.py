@@ -20,7 +20,7 @@ from painchain.database.types import EPOCH
 from painchain.ingestion import poll_results, remembered_deliveries
 from painchain.timeline import queries
 from tests.support.api import everything_stored
-from tests.support.html import form_of, texts, words
+from tests.support.html import action_of, form_of, texts, words
 from tests.support.webhook_source import WEBHOOK_SOURCE, deliver, sign
 from tests.web.parts import part_of
 
@@ -53,7 +53,7 @@ def hook(client: FlaskClient, connector_id: int) -> tuple[str, str]:
 def press(client: FlaskClient, page: str, selector: str) -> Any:
     """Send an unchanged form of a page."""
     response = client.get(page)
-    return client.post(str(part_of(response, "main").select_one(selector)["action"]), data=form_of(response, selector))
+    return client.post(action_of(response, selector), data=form_of(response, selector))
 
 
 # The secret

@@ -11,7 +11,7 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.support.html import fill, form_of, soup, texts
+from tests.support.html import action_of, fill, form_of, soup, texts
 from tests.web.parts import part_of
 
 Events = Callable[..., list[dict[str, Any]]]
@@ -75,7 +75,7 @@ def add(client: FlaskClient, url: str, name: str = "On call", **values: Any) -> 
 
 def press(client: FlaskClient, page: str, selector: str = "main form[method=post]") -> TestResponse:
     response = client.get(page)
-    address = str(part_of(response, "main").select_one(selector)["action"])
+    address = action_of(response, selector)
     return client.post(address, data=form_of(response, selector))
 
 

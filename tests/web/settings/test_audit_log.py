@@ -17,7 +17,7 @@ from painchain.integrity import check_job, checkpoints, latest_checkpoint
 from painchain.workers.integrity import IntegrityWorker
 from tests.support.accounts import add_person, sign_in
 from tests.support.event_log import write
-from tests.support.html import fill, form_of, soup, texts, unfold, words
+from tests.support.html import action_of, fill, form_of, soup, texts, unfold, words
 from tests.support.tampering import change
 from tests.web.common.hostile_input import HOSTILE
 from tests.web.parts import part_of
@@ -41,7 +41,7 @@ def run_worker(app: Flask) -> None:
 def press(client: FlaskClient, selector: str, **values: Any) -> TestResponse:
     """Fill in a form of the page and send it."""
     page = client.get(PAGE)
-    address = str(part_of(page, "main").select_one(selector)["action"])
+    address = action_of(page, selector)
     return client.post(address, data=fill(form_of(page, selector), **values))
 
 

@@ -16,7 +16,7 @@ from painchain.connectors.base import ConnectorType, EventType, Field, Kind, fie
 from painchain.connectors.contract import ConnectionTestResult, PollResult
 from painchain.database.models import PollState
 from painchain.database.session import db
-from tests.support.html import fill, form_of, soup, texts, words
+from tests.support.html import action_of, fill, form_of, soup, texts, words
 from tests.web.parts import part_of
 
 HTMX = {"HX-Request": "true"}
@@ -220,7 +220,7 @@ def test_sync_now_makes_a_connector_due_and_changes_nothing_else(client, connect
         assert client.post(f"/api/connectors/{connector_id}/sync").status_code == 202
     else:
         page = client.get(LIST)
-        action = str(part_of(page, "cards").select_one(f"#card-{connector_id} .sync")["action"])
+        action = action_of(page, f"#card-{connector_id} .sync")
         form = form_of(page, f"#card-{connector_id} .sync")
         response = client.post(action, data=form, headers=HTMX if route == "htmx" else {})
         assert response.status_code == (200 if route == "htmx" else 303)

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from painchain.accounts import users
 from tests.support.accounts import PASSWORD, add_person, audited_transaction, make_link, sign_in, sign_out
-from tests.support.html import fill, form_of, texts, unfold, words
+from tests.support.html import action_of, fill, form_of, texts, unfold, words
 from tests.web.parts import part_of
 
 LIST = "/settings/people"
@@ -293,7 +293,7 @@ def test_a_person_cannot_end_sessions_of_others(app, client):
     bobs = app.test_client()
     sign_in(client)
     sign_in(bobs, "bob")
-    alices = str(part_of(client.get("/account"), "sign-ins").select_one("#sign-ins form")["action"])
+    alices = action_of(client.get("/account"), "#sign-ins form")
     assert bobs.post(alices, data=form_of(bobs.get("/account"), "#everywhere")).status_code == 303
     assert client.get("/").status_code == 200
 
