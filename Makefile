@@ -13,7 +13,7 @@ run: .venv/.run
 # A test that fails runs once more: on a busy machine, one in some thousands acts before a page or thread is ready. One
 # that fails twice fails; one that passes the second time is listed at the end, and must be mended too.
 test: .venv/.dev $(NODE)
-	env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest -n 3 --dist worksteal --reruns 1 $(ARGS)
+	env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest -n 4 --dist worksteal --reruns 1 $(ARGS)
 
 # Further cases too, and every test that has a database on SQLite and on PostgreSQL (PAINCHAIN_TEST_POSTGRES names it).
 test-all: override ARGS += --all-databases --thorough
