@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from painchain.web.serving.processor import SharedProcessor
 from painchain.web.serving.threads import Threads
 
 MOST = 3
@@ -34,7 +35,7 @@ class Task:
 @pytest.fixture
 def threads() -> Iterator[Threads]:
     """Return threads, all of which end with the test."""
-    threads = Threads(MOST)
+    threads = Threads(MOST, SharedProcessor())
     yield threads
     threads.shutdown()
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from waitress import wasyncore
 
+from painchain.web.serving.processor import SharedProcessor
+
 
 class EventLoop(dict[int, Any]):
     """The sockets of a server by file descriptor, which waitress adds and removes, and the loop that serves them.
@@ -19,8 +21,9 @@ class EventLoop(dict[int, Any]):
     not registered until it can be read or written again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, processor: SharedProcessor) -> None:
         super().__init__()
+        self._processor = processor
         self.listeners: list[Any] = []
         self._selector = DefaultSelector()
         self._registered: dict[int, int] = {}
@@ -43,14 +46,16 @@ class EventLoop(dict[int, Any]):
 
     def run(self, seconds: float) -> None:
         """Serve until all sockets are closed. Look at the listeners at least every `seconds`."""
-        while self:
-            for listener in self.listeners:
-                self._update(listener)
-            while self._changed:
-                self._update(self._changed.popleft())
-            for key, events in self._selector.select(seconds):
-                if self.get(key.fd) is key.data:
-                    self._serve(key.data, events)
+        with self._processor.shared():
+            while self:
+                self._processor.look()
+                for listener in self.listeners:
+                    self._update(listener)
+                while self._changed:
+                    self._update(self._changed.popleft())
+                for key, events in self._selector.select(seconds):
+                    if self.get(key.fd) is key.data:
+                        self._serve(key.data, events)
 
     def _serve(self, each: Any, events: int) -> None:
         if events & EVENT_WRITE:

@@ -17,6 +17,7 @@ from painchain.web.common.client_address import normalized
 from painchain.web.common.security_headers import SECURITY
 from painchain.web.serving.connection import DEFAULT_LIMITS, Connection, Limits, Listener
 from painchain.web.serving.event_loop import EventLoop
+from painchain.web.serving.processor import SharedProcessor
 from painchain.web.serving.response import pausing
 from painchain.web.serving.threads import Threads
 
@@ -119,8 +120,9 @@ def server_for(app: Flask, settings: Settings, limits: Limits = DEFAULT_LIMITS) 
         clear_untrusted_proxy_headers=not settings.trusted_proxies,
         ident=None,
     )
-    sockets = EventLoop()
-    threads = Threads(adjustments.threads)
+    processor = SharedProcessor()
+    sockets = EventLoop(processor)
+    threads = Threads(adjustments.threads, processor)
     shared: dict[str, Any] = {"dispatcher": threads, "adj": adjustments}
     servers = [Server(limits, pausing(app), sockets, sockinfo=address, **shared) for address in adjustments.listen]
     if len(servers) == 1:

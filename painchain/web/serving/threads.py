@@ -6,6 +6,8 @@ from typing import Any
 
 from waitress.task import ThreadedTaskDispatcher
 
+from painchain.web.serving.processor import SharedProcessor
+
 
 class Threads(ThreadedTaskDispatcher):  # type: ignore[misc]
     """Answers requests with at most `most` threads. One is started when a request finds none idle.
@@ -13,9 +15,15 @@ class Threads(ThreadedTaskDispatcher):  # type: ignore[misc]
     waitress starts all of them at once, and gives requests to each in turn. Together they then take 2 MB more.
     """
 
-    def __init__(self, most: int):
+    def __init__(self, most: int, processor: SharedProcessor):
         super().__init__()
         self._most = most
+        self._processor = processor
+
+    def handler_thread(self, thread_no: int) -> None:
+        """Answer requests until the threads are told to stop."""
+        with self._processor.shared():
+            super().handler_thread(thread_no)
 
     def add_task(self, task: Any) -> None:
         """Give a request to a thread, and log a warning if it has to wait."""
@@ -25,6 +33,7 @@ class Threads(ThreadedTaskDispatcher):  # type: ignore[misc]
     def put(self, task: Any) -> int:
         """Give a task to a thread. Return how many tasks have to wait: 0 if there are idle threads or a new one."""
         with self.queue_cv:
+            self._processor.arrived(self.active_count + len(self.queue))
             self.queue.append(task)
             self.queue_cv.notify()
             waiting: int = len(self.queue) - (len(self.threads) - self.stop_count - self.active_count)
