@@ -114,7 +114,11 @@ class ConnectorType:
 
     def field(self, key: str) -> Field | None:
         """Return the field with this key, or None."""
-        return next((field for field in self.all_fields if field.key == key), None)
+        return self._fields_by_key.get(key)
+
+    @cached_property
+    def _fields_by_key(self) -> dict[str, Field]:
+        return {field.key: field for field in self.all_fields}
 
     def event_type(self, name: str) -> EventType | None:
         """Return the event type with this name, or None."""

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    func,
     literal,
     literal_column,
     not_,
@@ -22,6 +23,7 @@ from sqlalchemy import (
 from painchain.database import json_text
 from painchain.database.dialects import where_in_ranges
 from painchain.database.models import ChangeEvent
+from painchain.database.prepared import Prepared
 from painchain.database.session import db
 from painchain.timeline import aggregates, event_classes, event_spans
 from painchain.timeline.aggregate_query import MAX_INTEGER, MIN_INTEGER, AggregateQuery, between, stamp
@@ -45,6 +47,8 @@ _IS_ACCESS = and_(
     or_(*(_event.event_type == name for name in event_classes.ACCESS.values)),
 )
 _OF_ALL = {False: json_text.PreparedPairs(_of_all()), True: json_text.PreparedPairs(_of_all(not_(_IS_ACCESS)))}
+
+_OLDEST = Prepared(select(func.min(stamp)).where(stamp >= bindparam("start"), stamp < bindparam("end")))
 
 
 def newest(query: AggregateQuery, before: Position | None, limit: int) -> Sequence[Position]:
@@ -78,8 +82,16 @@ def newest_of_all(
 
 def oldest(query: AggregateQuery) -> int | None:
     """Return the time of the oldest event of `query`, in microseconds."""
-    times = [position[0] for position in _not_in_rollups(query, aggregates.counted()) if _is_in(position, query, None)]
-    since = max(event_spans.earliest_time(query), query.start or 0)
+    earliest = event_spans.earliest_time(query)
+    if not query.conditions:
+        end = MAX_INTEGER if query.end is None else query.end
+        [[time]] = _OLDEST.all(db.session.connection(), start=query.start or 0, end=end)
+        return None if time is None else int(time)
+    times: list[int] = []
+    if earliest:  # events that the rollups do not hold can be older
+        positions = _not_in_rollups(query, aggregates.counted())
+        times = [position[0] for position in positions if _is_in(position, query, None)]
+    since = max(earliest, query.start or 0)
     first = select(stamp).where(*query.conditions, *between(stamp, since, query.end)).order_by(stamp).limit(1)
     return min([*db.session.scalars(first), *times], default=None)
 

@@ -57,6 +57,16 @@ def test_without_a_range_the_histogram_begins_with_the_oldest_event(app, write):
     assert (chart.total, chart.bins[0].total) == (2, 1)
 
 
+@pytest.mark.parametrize("filtered", [{}, {"author": ("rare",)}, {"source": ("github",)}, {"q": "pipeline"}])
+def test_an_old_event_that_the_rollups_do_not_hold_yet_is_the_oldest(app, write, filtered):
+    event = {"author": "rare", "source": "github", "title": "A pipeline"}
+    write(*({**event, "timestamp": NOW - timedelta(days=days)} for days in (9, 0, 40, 20)))
+    with app.app_context():
+        chart = histogram.histogram(Filter(**filtered), NOW, UTC_ZONE)
+    assert chart.bins[0].start <= NOW - timedelta(days=40) < chart.bins[0].end
+    assert chart.total == 4
+
+
 def test_an_empty_log_has_an_empty_histogram_of_the_last_day(app, write):
     write()
     with app.app_context():
