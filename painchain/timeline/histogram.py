@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from types import MappingProxyType
 from typing import NamedTuple
@@ -102,7 +102,7 @@ def histogram(event_filter: Filter, now: datetime, zone: ZoneInfo, with_classes:
                 # After the clock was set back, events can be later than now.
                 of_bin = of_bins[index if index < last else last]
                 of_bin[source] = of_bin.get(source, 0) + count
-    borders = [moment(border * 1_000_000) for border in bins.borders]
+    borders = [_border(seconds) for seconds in bins.borders]
     return Histogram(
         borders[0],
         borders[-1],
@@ -111,6 +111,12 @@ def histogram(event_filter: Filter, now: datetime, zone: ZoneInfo, with_classes:
         since,
         sum(sum(of_bin.values()) for of_bin in hidden),
     )
+
+
+@lru_cache(1024)
+def _border(seconds: int) -> datetime:
+    """Return a time; charts of the same range have the same borders for a while."""
+    return moment(seconds * 1_000_000)
 
 
 def _empty(count: int) -> list[dict[str, int]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from statistics import median
 
-from sqlalchemy import ColumnElement, func, literal, literal_column, or_, select, union_all
+from sqlalchemy import ColumnElement, Text, cast, func, literal, literal_column, or_, select, union_all
 
 from painchain import connectors
 from painchain.core import runtime
@@ -37,7 +39,7 @@ _LAST = (
     .scalar_subquery()
 )
 _ACTIVE = Prepared(
-    select(_connector.id, _connector.name, _connector.type, _connector.config, _LAST)
+    select(_connector.id, _connector.name, _connector.type, cast(_connector.config, Text), _LAST)
     .outerjoin(PollState.__table__, _poll.connector_id == _connector.id)
     .where(_connector.enabled, or_(_poll.failures.is_(None), _poll.failures == literal_column("0")))
 )
@@ -96,9 +98,13 @@ def _cached(connector: _ActiveConnector, now: datetime) -> Silence | None:
 def _active_connectors() -> Iterator[_ActiveConnector]:
     for number, name, type_key, config, last_event in _ACTIVE.all(db.session.connection()):
         if last_event is not None and type_key in connectors.ADDABLE:
-            yield _ActiveConnector(
-                number, name, type_key, timedelta(seconds=config.get("poll_interval") or 0), last_event
-            )
+            yield _ActiveConnector(number, name, type_key, _poll_interval(config), last_event)
+
+
+@lru_cache(256)
+def _poll_interval(config: str) -> timedelta:
+    """Return the poll interval of a stored configuration, which seldom changes."""
+    return timedelta(seconds=json.loads(config).get("poll_interval") or 0)
 
 
 def _matches(connector: _ActiveConnector, event_filter: Filter | None) -> bool:
