@@ -64,7 +64,10 @@ def guard() -> ResponseReturnValue | None:
     if is_open_to_all or is_public(endpoint):
         return None
     if actor is None:
-        return _ask_to_sign_in()
+        if not _is_open_again():
+            return _ask_to_sign_in()
+        set_actor(LOCAL)
+        return None
     role = required_role(endpoint, request.method)
     return None if actor.may(role) else _forbidden(actor, role)
 
@@ -90,7 +93,8 @@ def set_actor(actor: Actor) -> None:
 def is_open(connection: Connection | None = None) -> bool:
     """Return whether every request may do everything: on loopback, before the first account.
 
-    One admin always remains, so the result never becomes true again, and is cached once it is false.
+    One admin always remains, so the result is cached once it is false. Only the restore of a backup without accounts
+    can make it true again (`_is_open_again`).
     """
     closed = not may_be_open()
     if not closed and users.any_exist(connection):
@@ -101,6 +105,14 @@ def is_open(connection: Connection | None = None) -> bool:
 def may_be_open() -> bool:
     """Return whether `is_open` has to read the database."""
     return not runtime.current().sign_in_required and settings().is_loopback_only
+
+
+def _is_open_again() -> bool:
+    """Return whether the accounts were replaced with none, by the restore of a backup, while this server ran."""
+    if not settings().is_loopback_only or users.any_exist():
+        return False
+    runtime.current().sign_in_required = False
+    return True
 
 
 def settings() -> Settings:

@@ -6,8 +6,10 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
+from sqlalchemy import delete
 
 from painchain.accounts import password_links, users
+from painchain.database.models import Person
 from painchain.database.session import db
 from painchain.startup import create_app
 from tests.conftest import close
@@ -30,6 +32,19 @@ def test_signing_in_is_required_once_an_account_exists(app, client):
     assert (fragment.status_code, fragment.headers["HX-Redirect"]) == (401, "/sign-in?next=%2F%3Fq%3Da")
     assert client.get("/health").status_code == 200
     assert client.get("/nowhere").status_code == 303
+
+
+def test_signing_in_is_no_longer_required_once_a_backup_without_accounts_is_restored(app, client, events):
+    add_person(app)
+    assert client.get("/").status_code == 303
+    with app.app_context(), db.session.begin():
+        db.session.execute(delete(Person))
+    assert client.get("/").status_code == 200
+    log = {"event_type": "connector_enabled", "connector_name": "Work", "connector_type": "github"}
+    assert client.post("/api/painchain/log", json=log).status_code == 201
+    assert events()[0]["author"] == "system"
+    add_person(app)
+    assert client.get("/").status_code == 303
 
 
 def test_signing_in_leads_to_the_requested_page_and_sets_the_author(app, client, make_connector, events):
