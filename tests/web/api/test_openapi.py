@@ -109,6 +109,7 @@ ALLOWED_REFUSALS = (
     "Unknown event type",
     ": needs ",
     "is not a time.",
+    "The time is more than five minutes in the future",
     "needs a duration of at most",
     "do not overlap",
     "words and qualifiers",
