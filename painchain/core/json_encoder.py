@@ -37,9 +37,14 @@ def in_ascii(text: bytes) -> bytes:
     """Return JSON with every character escaped that is not a printable one of ASCII, as the standard library does."""
     if b"\x7f" in text:
         text = text.replace(b"\x7f", b"\\u007f")
-    return text if text.isascii() else text.decode().encode("ascii", _NOT_ASCII)
+    if text.isascii():
+        return text
+    errors = _NOT_ASCII if any(map(text.__contains__, _OTHER_LENGTHS)) else "backslashreplace"
+    return text.decode().encode("ascii", errors)
 
 
+# The first bytes of the characters in UTF-8 that Python, unlike JSON, escapes with two or eight digits.
+_OTHER_LENGTHS = tuple(bytes([byte]) for byte in (0xC2, 0xC3, *range(0xF0, 0xF5)))
 _NOT_ASCII = "painchain.json"
 
 
