@@ -34,13 +34,19 @@ def _written(encode: Callable[[Any, int], Iterable[str]], value: Any) -> str:
 
 
 def in_ascii(text: bytes) -> bytes:
-    """Return JSON with every character escaped that is not a printable one of ASCII, as the standard library does."""
+    """Return lines of JSON with each character escaped that is no printable one of ASCII, as the standard library does.
+
+    Python's codec escapes most characters in the same way, in a fraction of the time.
+    """
     if b"\x7f" in text:
         text = text.replace(b"\x7f", b"\\u007f")
     if text.isascii():
         return text
-    errors = _NOT_ASCII if any(map(text.__contains__, _OTHER_LENGTHS)) else "backslashreplace"
-    return text.decode().encode("ascii", errors)
+    if not any(map(text.__contains__, _OTHER_LENGTHS)):
+        return text.decode().encode("ascii", "backslashreplace")
+    if b"\n" in text:
+        return b"\n".join(map(in_ascii, text.split(b"\n")))
+    return text.decode().encode("ascii", _NOT_ASCII)
 
 
 # The first bytes of the characters in UTF-8 that Python, unlike JSON, escapes with two or eight digits.

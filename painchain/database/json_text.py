@@ -115,7 +115,7 @@ class JsonLines:
         stored = lines.encode() if isinstance(lines, str) else lines or b""
         if spaces:
             stored = b"\n".join(_encode(json.loads(line)).encode() for line in stored.split(b"\n"))
-        return _in_ascii(stored)
+        return in_ascii(stored).decode("ascii")
 
     def _statement(self, dialect: str) -> Select[Any]:
         is_sqlite = dialect == "sqlite"
@@ -138,13 +138,6 @@ class JsonLines:
             rows = lines.select_from(listed.join(self._number.table, is_listed)).order_by(listed.c.place).subquery()
             joined = func.string_agg(rows.c.line, func.chr(ten))
         return select(joined, func.max(rows.c.spaces), func.count() - func.count(rows.c.line))
-
-
-def _in_ascii(lines: bytes) -> str:
-    """Return lines with every character escaped that is not a printable one of ASCII."""
-    if not lines.isascii():
-        lines = b"\n".join(map(in_ascii, lines.split(b"\n")))
-    return in_ascii(lines).decode("ascii")
 
 
 def pairs(connection: Connection, query: Select[Any]) -> list[tuple[int, int]]:

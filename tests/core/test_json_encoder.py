@@ -38,5 +38,7 @@ def test_values_are_written_as_by_the_standard_library(monkeypatch: pytest.Monke
 @hypothesis.example("from 1 → 2 …")
 @hypothesis.example("ÿ → \U00010000")
 def test_json_is_escaped_as_by_the_standard_library(text: str) -> None:
-    plain = json.dumps({text: text}, ensure_ascii=False)
-    assert in_ascii(plain.encode()).decode("ascii") == json.dumps({text: text})
+    lines = [json.dumps(value, ensure_ascii=False) for value in ({text: text}, "→", "é", text[1:])]
+    escaped = [json.dumps(value) for value in ({text: text}, "→", "é", text[1:])]
+    assert in_ascii(lines[0].encode()).decode("ascii") == escaped[0]
+    assert in_ascii("\n".join(lines).encode()).decode("ascii") == "\n".join(escaped)
