@@ -82,11 +82,11 @@ def newest_of_all(
 
 def oldest(query: AggregateQuery) -> int | None:
     """Return the time of the oldest event of `query`, in microseconds."""
-    earliest = event_spans.earliest_time(query)
     if not query.conditions:
         end = MAX_INTEGER if query.end is None else query.end
         [[time]] = _OLDEST.all(db.session.connection(), start=query.start or 0, end=end)
         return None if time is None else int(time)
+    earliest = event_spans.earliest_time(query)
     times: list[int] = []
     if earliest:  # events that the rollups do not hold can be older
         positions = _not_in_rollups(query, aggregates.counted())
