@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
@@ -51,6 +52,43 @@ def test_every_log_line_is_one_json_object(log_text: Callable[[], str]) -> None:
     assert (line["level"], line["logger"], line["request_id"], line["odd"]) == ("error", "painchain", "1", "{1}")
     assert abs(datetime.fromisoformat(line["time"]).timestamp() - time.time()) < 60
     assert line["time"].endswith("Z")
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+@pytest.mark.usefixtures("own_logging")
+def test_a_line_with_members_is_the_same_whether_or_not_another_handler_listens(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure("info", form)
+    log = logging.getLogger("painchain.web.access")
+    members = {"status": 201, "ms": 1.5, "host": f"https://me:{CANARY}@git.example/", "long": "x" * 3_000}
+
+    def lines() -> list[str]:
+        with logs.context(actor="Ada\r\nforged", path="/a"):
+            logs.log_members(log, logging.DEBUG, "too quiet", members)
+            logs.log_members(log, logging.INFO, f"GET a\r\nforged 100% https://me:{CANARY}@git.example/", members)
+        return [line[:9] + line[line.index("Z") :] for line in capsys.readouterr().err.splitlines()]  # not the time
+
+    direct = lines()
+    records: list[logging.LogRecord] = []
+    other = logging.Handler()
+    other.emit = records.append  # type: ignore[method-assign]
+    logging.root.addHandler(other)
+    assert (lines(), len(direct), len(records)) == (direct, 1, 1)
+    assert CANARY not in direct[0]
+    assert "x" * 2_001 not in direct[0]
+
+
+@pytest.mark.usefixtures("own_logging")
+def test_requests_are_answered_although_nobody_reads_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "json")
+    [handler] = logging.root.handlers
+    assert isinstance(handler, logs.Handler)
+    stream = io.StringIO()
+    handler.setStream(stream)
+    stream.close()
+    logs.log_members(logging.getLogger("painchain"), logging.INFO, "unread", {})
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("form", ["json", "text"])

@@ -44,9 +44,8 @@ def finish(response: Response) -> Response:
 def record(route: str | None, method: str, path: str, status: int, seconds: float, level: int = logging.INFO) -> None:
     """Log and count a response."""
     runtime.current().metrics.count_request(route, method, status, seconds)
-    if log.isEnabledFor(level):
-        members = {"status": status, "ms": round(seconds * 1000, 1)}
-        log.log(level, "%s %s %s", method, path, status, extra={"members": members})
+    members = {"status": status, "ms": round(seconds * 1000, 1)}
+    logs.log_members(log, level, f"{method} {path} {status}", members)
 
 
 def clear(problem: BaseException | None = None) -> None:
