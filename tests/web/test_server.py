@@ -5,6 +5,9 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http.client import HTTPConnection
 
 import pytest
 from flask import Flask
@@ -135,6 +138,52 @@ def test_every_kind_of_response_has_the_security_headers(running_server: tuple[i
         _, headers, _ = get(what)
         assert headers.items() >= SECURITY_HEADERS.items(), what
         assert headers["cache-control"] == "no-store", what
+
+
+Pairs = list[tuple[str, str]]
+
+
+def head_of(port: int, method: str, path: str, headers: dict[str, str]) -> tuple[int, Pairs, bool]:
+    """Return the status and the headers of a response, and whether the connection stays open after it."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request(method, path, headers={"Host": "localhost", **headers})
+        response = connection.getresponse()
+        response.read()
+        stays_open = response.getheader("Connection") != "close"
+        if stays_open:
+            connection.sock.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert connection.sock.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
+    finally:
+        connection.close()
+    [date] = [parsedate_to_datetime(value) for name, value in response.getheaders() if name.lower() == "date"]
+    assert abs(date - datetime.now(UTC)) < timedelta(minutes=1)
+    own = ("connection", "date", "x-request-id")
+    pairs = sorted((name.lower(), value) for name, value in response.getheaders() if name.lower() not in own)
+    return response.status, pairs, stays_open
+
+
+@pytest.mark.parametrize("running_server", ["0"], indirect=True)
+def test_a_response_has_the_same_headers_whether_or_not_its_connection_stays_open(
+    running_server: tuple[int, bool],
+) -> None:
+    """If the connection closes, the headers are those of waitress."""
+    port = running_server[0]
+    etag = dict(head_of(port, "GET", "/static/icon.svg", {})[1])["etag"]
+    for method, path, more, expected, lasts, delimiter in (
+        ("GET", "/", {}, 200, True, "content-length"),
+        ("HEAD", "/", {}, 200, True, "content-length"),
+        ("GET", "/health", {}, 200, True, "content-length"),
+        ("GET", "/nowhere", {}, 404, True, "content-length"),
+        ("GET", "/static/icon.svg", {}, 200, True, "content-length"),
+        ("GET", "/static/icon.svg", {"If-None-Match": etag}, 304, True, ""),
+        ("POST", "/api/export", {}, 200, False, "transfer-encoding"),
+    ):
+        status, pairs, stays_open = head_of(port, method, path, {**more, "Connection": "keep-alive"})
+        assert (status, stays_open) == (expected, lasts), path
+        delimiters = [name for name, _ in pairs if name in ("content-length", "transfer-encoding")]
+        assert delimiters == [delimiter] * bool(delimiter), path
+        assert head_of(port, method, path, {**more, "Connection": "close"}) == (status, pairs, False), path
 
 
 @pytest.mark.parametrize("running_server", ["0"], indirect=True)

@@ -132,12 +132,11 @@ class LogMiddleware:
 
     def _headers_of(self, environ: WSGIEnvironment, body: bytes) -> list[tuple[str, str]]:
         """Return the headers of the response."""
-        headers = {
-            "Content-Type": "application/json",
-            "Content-Length": str(len(body)),
-            "Vary": "Accept-Encoding",
-            **self._headers(environ),
-            "X-Request-Id": g.request_id,
-            "Cache-Control": "no-store",
-        }
-        return list(headers.items())
+        return [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+            ("Vary", "Accept-Encoding"),
+            *self._headers(environ).items(),
+            ("X-Request-Id", g.request_id),
+            ("Cache-Control", "no-store"),
+        ]

@@ -39,7 +39,6 @@ class LiveUpdateMiddleware:
         self._can_read = can_read
         self._is_known_host = is_known_host
         self._count_request = count_request
-        # Not 204: the server would close the connection, and opening one costs more than this answer.
         self._response_headers = {
             "Content-Type": "text/html; charset=utf-8",
             "Content-Length": "0",

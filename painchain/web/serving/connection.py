@@ -12,8 +12,8 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from wsgiref.types import WSGIApplication
@@ -121,23 +121,32 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         if not is_too_early:
             self._queue()
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """Send together what is written meanwhile."""
+    def write_together(self, write: Callable[[], None]) -> None:
+        """Send together what `write` writes."""
         parts: list[bytes] = []
         self._parts = parts
         try:
-            yield
+            write()
         finally:
             self._parts = None
         self.write_soon(b"".join(parts))
 
     def write_soon(self, data: bytes) -> int:
         """Send bytes, or keep those that are to be sent together."""
-        if self._parts is None:
-            return int(super().write_soon(data))
-        self._parts.append(data)
+        if self._parts is not None:
+            self._parts.append(data)
+            return len(data)
+        with self.outbuf_lock:
+            sent = self._send_at_once(data)
+            if sent < len(data):
+                super().write_soon(data[sent:] if sent else data)
         return len(data)
+
+    def _send_at_once(self, data: bytes) -> int:
+        """Send what the client can take, without the buffers of waitress. Return the number of bytes sent."""
+        if not self.connected or self.total_outbufs_len or not isinstance(data, bytes):
+            return 0
+        return self.send(data, do_close=False)
 
     def _flush_outbufs_below_high_watermark(self) -> None:
         """Let no thread wait here, as waitress does: `_wait` waits without one."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextvars import Context, copy_context
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from waitress.task import WSGITask
+from waitress.utilities import build_http_date
 
 if TYPE_CHECKING:
     from painchain.web.serving.connection import Connection
@@ -71,13 +73,31 @@ class Response(WSGITask):  # type: ignore[misc]
         self._stream = Stream(self.channel, context, parts)
         return self._stream
 
+    def build_response_header(self) -> bytes:
+        """Return the head.
+
+        waitress would close the connection after a response without a body (204, 304). It also sorts the headers and
+        changes their names to its own case, which takes a twentieth of a short request.
+        """
+        names = {name.lower() for name, _ in self.response_headers}
+        ends_by_itself = self.content_length is not None if self.has_body else "content-length" not in names
+        is_last = self.request.headers.get("CONNECTION", "").lower() == "close"
+        if self.version != "1.1" or is_last or not ends_by_itself:
+            return bytes(super().build_response_header())
+        lines = [f"HTTP/1.1 {self.status}", *[f"{name}: {value}" for name, value in self.response_headers]]
+        if self.has_body and "content-length" not in names:
+            lines.append(f"Content-Length: {self.content_length}")
+        if "date" not in names:
+            lines.append(f"Date: {_date(int(self.start_time))}")
+        lines.append("\r\n")
+        return "\r\n".join(lines).encode("latin-1")
+
     def write(self, data: bytes) -> None:
         """Send a part of the body. waitress would send the head before the first part, in a packet of its own."""
         if self.wrote_header:
             super().write(data)
-            return
-        with self.channel.together():
-            super().write(data)
+        else:
+            self.channel.write_together(partial(super().write, data))
 
     def service(self) -> None:
         """Send the response, or what comes after a pause."""
@@ -98,6 +118,9 @@ class Response(WSGITask):  # type: ignore[misc]
         self.channel.forget(self)
         if stream:
             stream.end()
+
+
+_date = lru_cache(1)(build_http_date)  # by the second
 
 
 def pausing(app: WSGIApplication) -> WSGIApplication:
