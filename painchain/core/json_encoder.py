@@ -42,6 +42,10 @@ def in_ascii(text: bytes) -> bytes:
         text = text.replace(b"\x7f", b"\\u007f")
     if text.isascii():
         return text
+    for stored, escaped in _FREQUENT:
+        text = text.replace(stored, escaped)
+    if text.isascii():
+        return text
     if not any(map(text.__contains__, _OTHER_LENGTHS)):
         return text.decode().encode("ascii", "backslashreplace")
     if b"\n" in text:
@@ -49,6 +53,8 @@ def in_ascii(text: bytes) -> bytes:
     return text.decode().encode("ascii", _NOT_ASCII)
 
 
+# Characters of PainChain's own sentences. Most lines have no others, and need not be decoded.
+_FREQUENT = tuple((sign.encode(), encoder.encode_basestring_ascii(sign)[1:-1].encode()) for sign in "“”→")
 # The first bytes of the characters in UTF-8 that Python, unlike JSON, escapes with two or eight digits.
 _OTHER_LENGTHS = tuple(bytes([byte]) for byte in (0xC2, 0xC3, *range(0xF0, 0xF5)))
 _NOT_ASCII = "painchain.json"

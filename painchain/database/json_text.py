@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     JSON,
@@ -30,7 +31,7 @@ from sqlalchemy.sql.expression import FunctionElement
 
 from painchain.core.json_encoder import in_ascii
 from painchain.database.prepared import Prepared
-from painchain.database.types import UtcMicroseconds
+from painchain.database.types import UtcMicroseconds, microseconds
 
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
@@ -46,41 +47,69 @@ class _Object(FunctionElement[str]):
         self.members = members
 
 
-# How a value of a type is written as JSON. JSON is stored as text, and times are stored as microseconds.
+class _Form(NamedTuple):
+    """How a value of a type is written as JSON: a format, its arguments, and what PainChain's own values fulfil."""
+
+    text: str
+    arguments: tuple[str, ...]
+    condition: str = ""
+
+
+# JSON is stored as text, and times are stored as microseconds.
+_HEX = "coalesce('\"' || nullif({0}, '') || '\"', 'null')"
 _SQLITE = {
-    JSON: "{0}",
-    LargeBinary: "coalesce('\"' || nullif(lower(hex({0})), '') || '\"', 'null')",
-    UtcMicroseconds: "'\"' || replace(datetime({0} / 1000000, 'unixepoch'), ' ', 'T') "
-    "|| '.' || substr(1000000 + {0} % 1000000, 2) || 'Z\"'",
-    object: "json_quote({0})",
+    JSON: _Form("%s", ("{0}",), "{0} IS NOT NULL"),
+    LargeBinary: _Form("%s", (_HEX.format("lower(hex({0}))"),)),
+    UtcMicroseconds: _Form(
+        '"%s.%06dZ"',
+        ("strftime('%Y-%m-%dT%H:%M:%S', {0} / 1000000, 'unixepoch')", "{0} % 1000000"),
+        f"{{0}} BETWEEN 0 AND {microseconds(datetime.max.replace(tzinfo=UTC))}",
+    ),
+    object: _Form("%s", ("json_quote({0})",)),
 }
 _POSTGRESQL = {
     JSON: "CAST({0} AS text)",
-    LargeBinary: "coalesce('\"' || nullif(encode({0}, 'hex'), '') || '\"', 'null')",
+    LargeBinary: _HEX.format("encode({0}, 'hex')"),
     UtcMicroseconds: "'\"' || to_char(timestamp 'epoch' + {0} / 1000000 * interval '1 second', "
     "'YYYY-MM-DD\"T\"HH24:MI:SS') || '.' || substr(CAST(1000000 + mod({0}, 1000000) AS text), 2) || 'Z\"'",
     object: "coalesce(CAST(to_json({0}) AS text), 'null')",
 }
 
 
-def _compiled(element: _Object, compiler: Any, forms: Mapping[Any, str], options: Mapping[str, Any]) -> str:
-    texts = []
-    for start, (name, value) in zip("{" + "," * len(element.members), element.members.items(), strict=False):
-        texts.append(f"'{start}\"{name}\":'")
-        sql = compiler.process(value, **options)
-        form = next(form for kind, form in forms.items() if isinstance(value.type, kind))
-        texts.append(f"({sql})" if isinstance(value, _Object) else form.format(sql))
-    return f"{' || '.join(texts)} || '}}'"
-
-
 @compiles(_Object, "sqlite")
 def _object_on_sqlite(element: _Object, compiler: Any, **options: Any) -> str:
-    return _compiled(element, compiler, _SQLITE, options)
+    """Write an object with one call of a function: joined one by one, its members take half as long again."""
+    form = _form_on_sqlite(element, compiler, options)
+    text = f"printf('{form.text}', {', '.join(form.arguments)})"
+    return f"CASE WHEN {form.condition} THEN {text} END" if form.condition else text
+
+
+def _form_on_sqlite(element: _Object, compiler: Any, options: Mapping[str, Any]) -> _Form:
+    texts: list[str] = []
+    arguments: list[str] = []
+    conditions: list[str] = []
+    for name, value in element.members.items():
+        if isinstance(value, _Object):
+            form = _form_on_sqlite(value, compiler, options)
+        else:
+            form = next(form for kind, form in _SQLITE.items() if isinstance(value.type, kind))
+            sql = compiler.process(value, **options)
+            form = _Form(form.text, tuple(a.format(sql) for a in form.arguments), form.condition.format(sql))
+        texts.append(f'"{name}":{form.text}')
+        arguments += form.arguments
+        conditions += [form.condition] * bool(form.condition)
+    return _Form(f"{{{','.join(texts)}}}", tuple(arguments), " AND ".join(conditions))
 
 
 @compiles(_Object, "postgresql")
 def _object_on_postgresql(element: _Object, compiler: Any, **options: Any) -> str:
-    return _compiled(element, compiler, _POSTGRESQL, options)
+    texts = []
+    for start, (name, value) in zip("{" + "," * len(element.members), element.members.items(), strict=False):
+        texts.append(f"'{start}\"{name}\":'")
+        sql = compiler.process(value, **options)
+        form = next(form for kind, form in _POSTGRESQL.items() if isinstance(value.type, kind))
+        texts.append(f"({sql})" if isinstance(value, _Object) else form.format(sql))
+    return f"{' || '.join(texts)} || '}}'"
 
 
 def json_object(members: Mapping[str, ColumnElement[Any]]) -> ColumnElement[str]:
@@ -92,7 +121,7 @@ class JsonLines:
     """Reads rows by their numbers, each as a line with a JSON object in ASCII, exactly as Python's encoder writes it.
 
     Stored JSON is taken as it is, because that encoder wrote it. Older versions of PainChain stored it with spaces:
-    if there are any, lines are decoded and encoded again.
+    such lines are decoded and encoded again.
     """
 
     def __init__(self, number: ColumnElement[int], members: Mapping[str, ColumnElement[Any]]):
@@ -109,22 +138,18 @@ class JsonLines:
         dialect = connection.dialect.name
         if dialect not in self._statements:
             self._statements[dialect] = Prepared(self._statement(dialect))
-        [[lines, spaces, unknown]] = self._statements[dialect].all(connection, numbers=_encode(numbers), **values)
+        [[lines, unknown]] = self._statements[dialect].all(connection, numbers=_encode(numbers), **values)
         if unknown:
             raise ValueError(f"{unknown} rows have values that PainChain did not write")
         stored = lines.encode() if isinstance(lines, str) else lines or b""
-        if spaces:
-            stored = b"\n".join(_encode(json.loads(line)).encode() for line in stored.split(b"\n"))
+        if _may_have_spaces(stored):
+            stored = b"\n".join(map(_without_spaces, stored.split(b"\n")))
         return in_ascii(stored).decode("ascii")
 
     def _statement(self, dialect: str) -> Select[Any]:
         is_sqlite = dialect == "sqlite"
         numbers, ten = bindparam("numbers", type_=Text), literal_column("10", Integer)  # a line break
-        texts = [cast(column, Text) for column in self._members.values() if isinstance(column.type, JSON)]
-        position = func.instr if is_sqlite else func.strpos
-        space = literal_column("'\": '", Text)
-        spaces: ColumnElement[int] = sum((position(text, space) for text in texts), literal_column("0"))
-        lines = select(_Object(self._members).label("line"), spaces.label("spaces"))
+        lines = select(_Object(self._members).label("line"))
         if is_sqlite:
             # SQLite goes through the list in its order. With LIMIT it makes each line only once.
             listed = func.json_each(numbers).table_valued("value", name="listed")
@@ -137,7 +162,16 @@ class JsonLines:
             is_listed = self._number == cast(listed.c.value, BigInteger)
             rows = lines.select_from(listed.join(self._number.table, is_listed)).order_by(listed.c.place).subquery()
             joined = func.string_agg(rows.c.line, func.chr(ten))
-        return select(joined, func.max(rows.c.spaces), func.count() - func.count(rows.c.line))
+        return select(joined, func.count() - func.count(rows.c.line))
+
+
+def _may_have_spaces(lines: bytes) -> bool:
+    """Return whether there may be spaces between the values of JSON. A text can contain the first of these, too."""
+    return b'": ' in lines or b'", "' in lines
+
+
+def _without_spaces(line: bytes) -> bytes:
+    return _encode(json.loads(line)).encode() if _may_have_spaces(line) else line
 
 
 def pairs(connection: Connection, query: Select[Any]) -> list[tuple[int, int]]:

@@ -34,7 +34,7 @@ def test_ndjson_equals_the_api_with_the_chain_position(app: Flask, events: Event
 
 TEXTS = (
     *("plain", "née → “quoted” 😀", 'back\\slash "quote" /', "tab\tline\nend\x1b[0m\x08", "delete \x7f", '{"a": "b"}'),
-    *("\u2028 \uffff", "", "%s {0} ?", "it's"),
+    *("\u2028 \uffff", "", "%s {0} ?", "it's", 'a: "b", "c": d'),
 )
 
 
@@ -57,7 +57,13 @@ def test_ndjson_is_byte_for_byte_what_the_encoder_makes_of_each_event(
             stored = {name: json.dumps(value) if spaces else stored_json(value) for name, value in values.items()}
             as_json = "CAST(:{0} AS JSON)" if db.engine.dialect.name == "postgresql" else ":{0}"
             names = ", ".join(f"{name} = {as_json.format(name)}" for name in stored)
-            plain = {"title": text, "author": text or "nobody", "url": text, "number": number, "time": number * 999_999}
+            plain = {
+                "title": text,
+                "author": text or "nobody",
+                "url": text,
+                "number": number,
+                "time": number * 1_000_003,
+            }
             db.session.execute(
                 db.text(
                     f"UPDATE change_events SET {names}, title = :title, author = :author, url = :url,"
@@ -82,10 +88,11 @@ def test_ndjson_is_byte_for_byte_what_the_encoder_makes_of_each_event(
 
 
 @ON_SQLITE
-def test_an_export_does_not_leave_out_an_event_that_it_cannot_read(app: Flask, report: Report) -> None:
+@pytest.mark.parametrize("values", ["timestamp = 253402300800000000", "timestamp = -1", "recorded_at = 'yesterday'"])
+def test_an_export_does_not_leave_out_an_event_that_it_cannot_read(app: Flask, report: Report, values: str) -> None:
     report()
     with app.app_context():
-        db.session.execute(db.text("UPDATE change_events SET timestamp = 9223372036854775807"))
+        db.session.execute(db.text(f"UPDATE change_events SET {values}"))
         db.session.commit()
         with pytest.raises(ValueError, match="values that PainChain did not write"):
             texts_of("ndjson")
