@@ -113,12 +113,20 @@ def format_frames(problem: BaseException) -> str:
     return "\n".join(reversed(frames))
 
 
-class Json(logging.Formatter):
-    """Format a record as one JSON object in ASCII."""
+class Form(logging.Formatter):
+    """How a line is written."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record as text."""
+        """Return a record as text."""
         return self.line(_line_of(record))
+
+    def line(self, line: Line) -> str:
+        """Return a line as text."""
+        raise NotImplementedError
+
+
+class Json(Form):
+    """Write a line as one JSON object in ASCII."""
 
     def line(self, line: Line) -> str:
         """Return a line as text."""
@@ -134,12 +142,8 @@ class Json(logging.Formatter):
         return _ENCODER.encode(members)
 
 
-class Text(logging.Formatter):
-    """Format a record as its message followed by its members. An indented traceback follows on the next lines."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as text."""
-        return self.line(_line_of(record))
+class Text(Form):
+    """Write a line as its message followed by its members. An indented traceback follows on the next lines."""
 
     def line(self, line: Line) -> str:
         """Return a line as text."""
@@ -149,13 +153,13 @@ class Text(logging.Formatter):
         return "\n    ".join(map(_printable, (_flat(first), *line.exception.splitlines())))
 
 
-FORMATS: dict[str, type[Json] | type[Text]] = {"json": Json, "text": Text}
+FORMATS: dict[str, type[Form]] = {"json": Json, "text": Text}
 
 
 class Handler(logging.StreamHandler[TextIO]):
     """Write records and lines to standard error."""
 
-    def __init__(self, form: Json | Text):
+    def __init__(self, form: Form):
         super().__init__()
         self.setFormatter(form)
         self._form = form
