@@ -51,6 +51,7 @@ gc.disable()  # until the tests are collected: what is imported stays
 
 # Without cached byte code, compiling would take most of the start of a PainChain process.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ.pop("PYTHONUNBUFFERED", None)  # it hides output that is written at exit, and fails there
 
 if "postgresql" in os.environ.get("PAINCHAIN_TEST_REQUIRE", "").split() and not POSTGRES:
     raise pytest.UsageError(NO_POSTGRES)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 from importlib import import_module
+from typing import Any, TextIO
 
 import click
 
 from painchain import __version__
+from painchain.cli.messages import stop
 from painchain.core import memory
 
 # The module of each subcommand, and the first line of its help. A test compares them with the subcommands.
@@ -29,8 +33,27 @@ COMMANDS = {
 }
 
 
+CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # to a file to which the output goes
+
+
 class LazyGroup(click.Group):
     """A command group that lists its subcommands without importing them."""
+
+    def main(self, *arguments: Any, **more: Any) -> Any:
+        """Run a command. Say if its output cannot be written. What cannot be said does not change the exit status."""
+        try:
+            try:
+                return super().main(*arguments, **more)
+            except OSError as error:
+                if error.errno not in CANNOT_WRITE or error.filename is not None:
+                    raise
+                stop(f"Cannot write the results: {error.strerror}.", 1)
+        except SystemExit as end:
+            # Python writes what is buffered once more at exit, and would replace the status with 120.
+            _discard_unwritable(sys.stderr)
+            if end.code:  # otherwise, that it cannot be written is the failure
+                _discard_unwritable(sys.stdout)
+            raise
 
     def list_commands(self, context: click.Context) -> list[str]:
         """Return the names of all subcommands."""
@@ -53,6 +76,13 @@ class LazyGroup(click.Group):
         """Write the subcommands with the first line of their help."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+def _discard_unwritable(stream: TextIO) -> None:
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @click.group(cls=LazyGroup)

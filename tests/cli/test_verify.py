@@ -147,12 +147,14 @@ def test_ctrl_c_stops_the_command_with_a_message(app: Flask, run: Run, monkeypat
     assert (result.exit_code, result.stderr) == (2, "painchain: Stopped before the check was complete.\n")
 
 
-def test_a_result_that_cannot_be_printed_is_an_error(app: Flask, environment: None) -> None:
+@pytest.mark.parametrize(("command", "status"), [("verify", 2), ("events", 1), ("export", 1), ("--help", 1)])
+def test_a_result_that_cannot_be_printed_is_an_error(app: Flask, environment: None, command: str, status: int) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [*COMMAND, "verify"], cwd=ROOT, env=os.environ, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+            [*COMMAND, command], cwd=ROOT, env=os.environ, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
         )
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
-        2,
+        status,
         "painchain: Cannot write the results: No space left on device.",
     )
+    assert "Traceback" not in done.stderr

@@ -176,6 +176,7 @@ def test_a_response_has_the_same_headers_whether_or_not_its_connection_stays_ope
         ("GET", "/health", {}, 200, True, "content-length"),
         ("GET", "/nowhere", {}, 404, True, "content-length"),
         ("GET", "/static/icon.svg", {}, 200, True, "content-length"),
+        ("GET", "/help/dev/packages.svg", {}, 200, True, "content-length"),  # waitress sends the file
         ("GET", "/static/icon.svg", {"If-None-Match": etag}, 304, True, ""),
         ("POST", "/api/export", {}, 200, False, "transfer-encoding"),
     ):

@@ -144,7 +144,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     def _send_at_once(self, data: bytes) -> int:
         """Send what the client can take, without the buffers of waitress. Return the number of bytes sent."""
-        if not self.connected or self.total_outbufs_len:
+        if not self.connected or self.total_outbufs_len or not isinstance(data, bytes):
             return 0
         return self.send(data, do_close=False)
 
